@@ -1,0 +1,1 @@
+"""Prefactor: edit a language model by rescaling named pieces of its own weights."""

@@ -1,0 +1,35 @@
+"""Parameters of the target stage: the language model to decompose."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from prefactor.config.base import Config
+
+
+class TrainTarget(Config):
+    """A Llama-architecture model trained here."""
+
+    source: Literal["train"]
+    layers: int = Field(ge=1)
+    width: int = Field(ge=8)
+    heads: int = Field(ge=1)
+    mlp_width: int = Field(ge=8)
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=1)  # blocks a step
+    learning_rate: float = Field(gt=0)
+
+
+class LoadTarget(Config):
+    """A causal language model from a local folder or the Hub."""
+
+    source: Literal["load"]
+    name: str
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+
+class TargetConfig(Config):
+    model: TrainTarget | LoadTarget = Field(discriminator="source")
+    seed: int
+    evaluate_tokens: int = Field(gt=0)  # tokens a domain for the base cross-entropy
