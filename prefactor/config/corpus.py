@@ -1,12 +1,14 @@
 """Parameters of the corpus stage: where the text comes from and how it is cut."""
 
-from typing import Literal
+import math
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from prefactor.config.base import Config
 
 SPLITS = ("train", "harvest", "select", "fit", "eval")
+GENERATED_DOMAINS = ("en", "de", "fr", "es", "it")
 
 
 class GeneratedText(Config):
@@ -18,18 +20,26 @@ class GeneratedText(Config):
 
 
 class FileSet(Config):
-    """One folder, file or glob of parquet, JSONL or text files."""
+    """One file, folder or glob of parquet, JSONL or text files (there a document is a paragraph)."""
 
     path: str
     text: str = "text"  # column with the text
     domain_column: str | None = None  # column with the domain, or ...
     domain: str | None = None  # ... one domain for all of it
-    split: str | None = None  # put all of it in this split instead of hashing
+    split: str | None = None  # put all of it in this split instead of hashing; it does not count as corpus.characters
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.domain is None) == (self.domain_column is None):
+            raise ValueError(f"{self.path}: give exactly one of domain and domain_column")
+        if self.split is not None and self.split not in SPLITS:
+            raise ValueError(f"{self.path}: no split {self.split!r}; name one of {', '.join(SPLITS)} or none")
+        return self
 
 
 class FilesText(Config):
     source: Literal["files"]
-    files: tuple[FileSet, ...]
+    files: tuple[FileSet, ...] = Field(min_length=1)
 
 
 class HubSet(Config):
@@ -38,23 +48,37 @@ class HubSet(Config):
     name: str
     domain: str
     config: str | None = None
-    split: str = "train"
-    text: str = "text"
+    revision: str | None = None  # a commit, so that the same params mean the same text
+    split: str = "train"  # of the data set
+    text: str = "text"  # column with the text
 
 
 class HubText(Config):
     source: Literal["hub"]
-    sets: tuple[HubSet, ...]
+    sets: tuple[HubSet, ...] = Field(min_length=1)
 
 
-class TokenizerConfig(Config):
-    source: Literal["train", "target"]  # a byte-level BPE trained here, or the target's own
-    vocabulary: int = Field(default=512, ge=258)
+class TrainTokenizer(Config):
+    """A byte-level BPE trained on the train split."""
+
+    source: Literal["train"]
+    vocabulary: int = Field(ge=258)  # 256 bytes, <s>, and at least one merge
+
+
+class TargetTokenizer(Config):
+    """The tokenizer of a model that exists: the same name and revision as in the target section."""
+
+    source: Literal["target"]
+    name: str
+    revision: str | None = None
+
+
+TokenizerConfig = Annotated[TrainTokenizer | TargetTokenizer, Field(discriminator="source")]
 
 
 class CorpusConfig(Config):
     text: GeneratedText | FilesText | HubText = Field(discriminator="source")
-    seed: int
+    seed: int = Field(ge=0, lt=2**32)
     characters: int = Field(gt=0)  # of all domains together
     shares: dict[str, float]  # domain -> share of the characters; the keys name the domains
     tokenizer: TokenizerConfig
@@ -65,3 +89,69 @@ class CorpusConfig(Config):
     @property
     def domains(self) -> tuple[str, ...]:
         return tuple(self.shares)
+
+    @property
+    def pinned(self) -> frozenset[str]:
+        """The splits that have files of their own."""
+        return _pinned(self.text)
+
+    @field_validator("shares")
+    @classmethod
+    def _check_shares(cls, shares: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        for domain, share in shares.items():
+            if not share > 0:
+                raise ValueError(f"the share of {domain} is {share}; make it positive or leave the domain out")
+        _check_sum(shares)
+        text = info.data.get("text")
+        if isinstance(text, GeneratedText):
+            for domain in shares:
+                if domain not in GENERATED_DOMAINS:
+                    raise ValueError(
+                        f"generated text has no {domain!r}, only {', '.join(GENERATED_DOMAINS)}; "
+                        "leave it out or take text from files or the Hub"
+                    )
+        if isinstance(text, FilesText):
+            _check_domains([files.domain for files in text.files if files.domain is not None], shares)
+        if isinstance(text, HubText):
+            named = [entry.domain for entry in text.sets]
+            _check_domains(named, shares)
+            if sorted(named) != sorted(shares):
+                raise ValueError(f"text.sets is for {', '.join(named)}; give each domain of the shares one entry")
+        return shares
+
+    @field_validator("splits")
+    @classmethod
+    def _check_splits(cls, splits: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        if sorted(splits) != sorted(SPLITS):
+            raise ValueError(f"name each of {', '.join(SPLITS)} once and nothing else")
+        text = info.data.get("text")
+        pinned = _pinned(text)
+        for split, share in splits.items():
+            if share < 0 or (share == 0 and split not in pinned):
+                raise ValueError(f"the share of {split} is {share}; make it positive")
+        _check_sum(splits)
+        if isinstance(text, FilesText):
+            hashed = [files.path for files in text.files if files.split is None]
+            if hashed and not any(share > 0 for split, share in splits.items() if split not in pinned):
+                raise ValueError(f"every split has files of its own, so {hashed[0]} has nowhere to go; give it a split")
+            if not hashed and pinned != set(SPLITS):
+                missing = ", ".join(split for split in SPLITS if split not in pinned)
+                raise ValueError(f"all files have a split, but none is for {missing}; leave split out of some files")
+        return splits
+
+
+def _pinned(text: object) -> frozenset[str]:
+    files = text.files if isinstance(text, FilesText) else ()
+    return frozenset(entry.split for entry in files if entry.split is not None)
+
+
+def _check_sum(shares: dict[str, float]) -> None:
+    total = math.fsum(shares.values())
+    if not abs(total - 1) <= 1e-6:
+        raise ValueError(f"the shares sum to {total:g}; make them sum to 1")
+
+
+def _check_domains(named: list[str], shares: dict[str, float]) -> None:
+    for domain in named:
+        if domain not in shares:
+            raise ValueError(f"text names the domain {domain!r}, which has no share; add it or leave it out of text")

@@ -1,0 +1,35 @@
+# make run    the whole pipeline, then the headline table and the page's path
+# make test   make check, then the tests
+# make check  ruff and the type checker
+# make clean  forget .venv and every cache of a tool; DVC's cache and data/ stay
+#
+# The first of them on a fresh machine installs everything into .venv. Linux wheels of torch bring CUDA with
+# them; UV_TORCH_BACKEND=cpu (with uv) or PIP_FIND_LINKS / PIP_EXTRA_INDEX_URL (with pip) choose the smaller CPU build.
+
+INSTALLED := .venv/.installed
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.PHONY: run test check setup clean
+
+run: setup
+	@.venv/bin/python -m flows.pipeline
+
+test: check
+	@.venv/bin/python -m pytest -q
+
+check: setup
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/pyright
+
+setup: $(INSTALLED)
+	@:
+
+$(INSTALLED): pyproject.toml constraints.txt scripts/setup.sh
+	@sh scripts/setup.sh $@
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache build *.egg-info

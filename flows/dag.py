@@ -1,0 +1,57 @@
+"""The DAG as DVC has it: which stages there are, who waits for whom, and what has changed since it last ran."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import networkx as nx
+from dvc.repo import Repo
+
+from flows.errors import FlowError
+
+GATES = ("params", "text")  # stages that only check: their output never changes, so nothing reruns because of them
+
+
+@dataclass(frozen=True)
+class Dag:
+    """Stages by address (``corpus``, ``edit@scalar``)."""
+
+    needs: dict[str, tuple[str, ...]]  # stage -> the stages it waits for; in an order that respects them
+    changed: frozenset[str]  # stages of which a dep, a param, the command or an output is not as DVC recorded it
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The stages that will presumably run: the changed ones, and all that wait for one that makes something."""
+        found: set[str] = set()
+        for stage, needs in self.needs.items():
+            if stage in self.changed or any(need in found and need not in GATES for need in needs):
+                found.add(stage)
+        return tuple(stage for stage in self.needs if stage in found)
+
+
+def read_dag(targets: Collection[str] = ()) -> Dag:
+    """Read ``dvc.yaml`` and compare the work tree with ``dvc.lock``; ``targets`` limits it to them and their needs.
+
+    Raises:
+        FlowError: a target is no stage.
+    """
+    with Repo(".", _wait_for_lock=True) as repo:
+        graph = nx.relabel_nodes(repo.index.graph, {stage: stage.addressing for stage in repo.index.stages})
+        if targets:
+            graph = graph.subgraph(_with_needs(graph, targets))
+        place = {stage.addressing: number for number, stage in enumerate(repo.index.stages)}  # as in dvc.yaml
+        # DVC's edges point at what is needed; walked backwards, a stage comes after its needs.
+        order = list(nx.lexicographical_topological_sort(graph.reverse(), key=place.__getitem__))
+        changed = frozenset(repo.status()) & frozenset(order)
+    needs = {stage: tuple(sorted(graph.successors(stage))) for stage in order}
+    return Dag(needs, changed)
+
+
+def _with_needs(graph: nx.DiGraph, targets: Collection[str]) -> set[str]:
+    found: set[str] = set()
+    for target in targets:
+        named = {stage for stage in graph if stage == target or stage.split("@")[0] == target}
+        if not named:
+            raise FlowError(f"--stage {target}: no such stage; name some of {', '.join(sorted(graph))}")
+        for stage in named:
+            found |= {stage} | nx.descendants(graph, stage)
+    return found

@@ -1,0 +1,153 @@
+"""Run single stages of a DAG as processes on a leash, tell how it goes, and stop everything at once when asked to."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from flows.dag import Dag
+from flows.durations import Durations
+from flows.errors import Interrupted, StageFailed
+from flows.leash import GRACE
+from prefactor.progress import clock
+
+
+class Execution:
+    """One run of the DAG. :meth:`stage` may be called from many threads, for each stage after those it needs."""
+
+    def __init__(self, dag: Dag, cores: int) -> None:
+        self._dag = dag
+        self._cores = cores
+        self._slots = threading.Semaphore(cores)
+        self._lock = threading.RLock()
+        self._durations = Durations()
+        self._begin = time.monotonic()
+        self._waiting = set(dag.expected)
+        self._running: dict[str, float] = {}  # stage -> when it began
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._remade: set[str] = set()  # stages of which this run changed an output
+        self._stopped = False
+        self.failure: StageFailed | None = None
+
+    def announce(self) -> None:
+        """Say what will run and how long it will presumably take."""
+        expected = self._dag.expected
+        left = self._durations.left(expected, {}, self._cores)
+        total = f"about {clock(left)}" if left is not None else "for a time not known yet"
+        self._say(f"{len(expected)} of {len(self._dag.needs)} stages to run, {total}, on {self._cores} cores")
+        for stage in expected:
+            seconds = self._durations.expect(stage)
+            self._say(f"  {stage:<32} {'' if seconds is None else clock(seconds):>8}".rstrip())
+
+    def stage(self, name: str) -> str:
+        """Bring one stage up to date; returns ``done`` or ``unchanged``.
+
+        DVC is asked only where something may have changed: in the work tree before the run, or by it further up.
+
+        Raises:
+            StageFailed: its command ended badly.
+            Interrupted: the run was stopped, by a signal or by another stage's failure.
+        """
+        if not (name in self._dag.changed or self._remade.intersection(self._dag.needs[name])):
+            with self._lock:
+                self._waiting.discard(name)
+            return "unchanged"
+        with self._slots:
+            return self._run(name)
+
+    def stop(self) -> None:
+        """End every running stage and begin no other; returns when they are gone."""
+        with self._lock:
+            self._stopped = True
+            processes = list(self._processes.values())
+        for process in processes:
+            if process.stdin:
+                process.stdin.close()  # lets go of the leash
+        for process in processes:
+            try:
+                process.wait(timeout=2 * GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _run(self, name: str) -> str:
+        read, write = os.pipe()
+        with self._lock:
+            if self._stopped:
+                os.close(read)
+                os.close(write)
+                raise Interrupted(f"stage {name} was not begun")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "flows.leash", name, str(write)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[write],
+                start_new_session=True,
+                env=_environment(),
+            )
+            os.close(write)
+            self._processes[name] = process
+            self._waiting.discard(name)
+            self._running[name] = time.monotonic()
+            self._tell(f"{name} started", self._durations.expect(name))
+        last = self._stream(name, process)
+        process.wait()
+        with os.fdopen(read, encoding="utf-8") as file:
+            text = file.read()
+        report = json.loads(text) if text else {"code": process.returncode or 1, "changed": False}
+        return self._finish(name, report["code"], report["changed"], last)
+
+    def _finish(self, name: str, code: int, changed: bool, last: str) -> str:
+        with self._lock:
+            del self._processes[name]
+            seconds = time.monotonic() - self._running.pop(name)
+            if self._stopped and code:
+                raise Interrupted(f"stage {name} was stopped")
+            if code:
+                # Other stages that run at this moment are left to finish: their work is good.
+                self._stopped = True
+                self.failure = StageFailed(name, code, last)
+                raise self.failure
+            if changed:
+                self._remade.add(name)
+            self._durations.record(name, seconds)
+            self._tell(f"{name} done in {clock(seconds)}", self._left())
+            return "done"
+
+    def _left(self) -> float | None:
+        now = time.monotonic()
+        return self._durations.left(self._waiting, {n: now - t for n, t in self._running.items()}, self._cores)
+
+    def _stream(self, name: str, process: subprocess.Popen[bytes]) -> str:
+        """Pass the stage's output on, each line with its name; returns the last line."""
+        last: deque[str] = deque(maxlen=1)
+        assert process.stdout is not None
+        for raw in process.stdout:
+            line = raw.decode("utf-8", "replace").rstrip()
+            if line:
+                last.append(line.strip())
+                self._say(f"{name} | {line}")
+        return last[0] if last else ""
+
+    def _tell(self, what: str, seconds: float | None) -> None:
+        word = "takes about" if what.endswith("started") else "left: about"
+        rest = "" if seconds is None else f", {word} {clock(seconds)}"
+        self._say(f"[{clock(time.monotonic() - self._begin):>6}] {what}{rest}")
+
+    def _say(self, line: str) -> None:
+        with self._lock:
+            print(line, flush=True)
+
+
+def _environment() -> dict[str, str]:
+    """The stages' commands say ``python``: let that be this one, whether or not its environment is activated.
+
+    Progress bars that libraries redraw in place are off; stages print lines.
+    """
+    here = str(Path(sys.executable).parent)
+    path = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"}

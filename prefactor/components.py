@@ -1,0 +1,201 @@
+"""A target model whose weight matrices are split into rank-1 subcomponents, and its masked forward pass.
+
+For a matrix ``W`` (d_out, d_in) with C subcomponents, ``U`` is (C, d_out) and ``V`` is (C, d_in); the sum of the
+subcomponents is ``U^T V`` and ``Δ = W - U^T V`` is the rest. With masks ``m`` (batch, position, C) and delta masks ``ρ``
+(batch, position) the matrix's output is
+
+    U^T (m ⊙ V x) + ρ Δ x + bias  =  ρ W x + U^T ((m - ρ) ⊙ V x) + bias,
+
+so Δ is never formed. Masks are arguments: hooks live inside one call and nothing is left on the modules.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prefactor.errors import PrefactorError
+
+
+@dataclass(frozen=True)
+class Site:
+    """One decomposed matrix: its name in the base model, its module, its slice of all C subcomponents."""
+
+    name: str
+    module: nn.Linear
+    start: int
+    stop: int
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.start, self.stop)
+
+    @property
+    def count(self) -> int:
+        return self.stop - self.start
+
+
+def linear_modules(model: Any, pattern: str = ".*") -> dict[str, nn.Linear]:
+    """The ``nn.Linear`` modules of the base model (the language model without its head) whose name matches ``pattern``.
+
+    Raises:
+        PrefactorError: nothing matches.
+    """
+    base = model.base_model
+    found = {n: m for n, m in base.named_modules() if isinstance(m, nn.Linear) and re.fullmatch(pattern, n)}
+    if not found:
+        known = ", ".join(n for n, m in base.named_modules() if isinstance(m, nn.Linear)) or "none"
+        raise PrefactorError(f"decompose.modules = {pattern!r} matches no linear module; this target has: {known}")
+    return found
+
+
+class DecomposedModel(nn.Module):
+    """A frozen target model with trainable subcomponents ``U``, ``V`` beside each chosen matrix."""
+
+    def __init__(self, target: Any, U: Mapping[str, Tensor], V: Mapping[str, Tensor]):
+        super().__init__()
+        self.target = target.eval().requires_grad_(False)
+        modules = linear_modules(target)
+        self.sites: list[Site] = []
+        start = 0
+        for name in U:
+            if name not in modules:
+                raise PrefactorError(f"the components name {name}, which the target does not have: decompose it again")
+            shape = (U[name].shape[1], V[name].shape[1])
+            if shape != tuple(modules[name].weight.shape):
+                raise PrefactorError(
+                    f"the components of {name} are for a matrix of shape {shape}, the target's is "
+                    f"{tuple(modules[name].weight.shape)}: decompose it again"
+                )
+            stop = start + U[name].shape[0]
+            self.sites.append(Site(name, modules[name], start, stop))
+            start = stop
+        self.subcomponents = start
+        self.U = nn.ParameterList([nn.Parameter(U[s.name].clone()) for s in self.sites])
+        self.V = nn.ParameterList([nn.Parameter(V[s.name].clone()) for s in self.sites])
+        self.input_of = _distinct_inputs(self.target, self.sites)
+
+    @property
+    def names(self) -> list[str]:
+        """``module:index`` of each of the C subcomponents, in order."""
+        return [f"{site.name}:{i}" for site in self.sites for i in range(site.count)]
+
+    @property
+    def input_widths(self) -> list[int]:
+        """d_in of each distinct input of the decomposed matrices."""
+        widths: dict[int, int] = {}
+        for site, reads in zip(self.sites, self.input_of, strict=True):
+            widths[reads] = site.module.in_features
+        return [widths[i] for i in range(len(widths))]
+
+    def state(self) -> dict[str, Tensor]:
+        """``U.<module>`` and ``V.<module>`` for the components file."""
+        pairs = zip(self.sites, self.U, self.V, strict=True)
+        return {f"{k}.{s.name}": t.detach() for s, u, v in pairs for k, t in (("U", u), ("V", v))}
+
+    @torch.no_grad()
+    def observe(self, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The unedited target on ``tokens`` (batch, position): logits, and each distinct input (batch, position, d_in)."""
+        inputs: list[Tensor] = [torch.empty(0)] * len(set(self.input_of))
+
+        def keep(i: int) -> Callable[..., None]:
+            def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+                inputs[self.input_of[i]] = args[0]
+
+            return hook
+
+        with hooked(self.sites, keep):
+            logits = self.target(input_ids=tokens, use_cache=False).logits
+        return logits, inputs
+
+    def masked(self, tokens: Tensor, mask: Tensor, rho: Tensor, route: Tensor | None = None) -> Tensor:
+        """Logits (batch, position, vocabulary) of the masked forward pass.
+
+        Args:
+            tokens: (batch, position).
+            mask: (batch, position, C) or anything that broadcasts to it: ``m`` of every subcomponent.
+            rho: (batch, position, M), or broadcasting: the mask of each matrix's Δ.
+            route: (batch, position, M) bool; where false the matrix acts as the original. None routes everywhere.
+        """
+
+        def replace(i: int) -> Callable[..., Tensor]:
+            site, U, V = self.sites[i], self.U[i], self.V[i]
+
+            def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+                r = rho[..., i : i + 1]
+                change = (mask[..., site.columns] - r) * (args[0] @ V.T)
+                new = r * output + change @ U
+                if site.module.bias is not None:
+                    new = new + (1 - r) * site.module.bias
+                return new if route is None else torch.where(route[..., i : i + 1], new, output)
+
+            return hook
+
+        with hooked(self.sites, replace):
+            return self.target(input_ids=tokens, use_cache=False).logits
+
+    def inner_activations(self, inputs: list[Tensor]) -> Tensor:
+        """``v_c^T x`` of every subcomponent, (batch, position, C)."""
+        return torch.cat([inputs[r] @ v.T for r, v in zip(self.input_of, self.V, strict=True)], dim=-1)
+
+    def deltas(self) -> Iterator[Tensor]:
+        """Δ (d_out, d_in) of each matrix, differentiable in U and V."""
+        for site, U, V in zip(self.sites, self.U, self.V, strict=True):
+            yield site.module.weight - U.T @ V
+
+
+@contextmanager
+def hooked(sites: list[Site], make: Callable[[int], Callable[..., Any]]) -> Iterator[None]:
+    """Hook the module of every site for the length of the block; ``make(i)`` is the forward hook of site i."""
+    handles = [site.module.register_forward_hook(make(i)) for i, site in enumerate(sites)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@torch.no_grad()
+def _distinct_inputs(target: Any, sites: list[Site]) -> list[int]:
+    """For each site the number of the input it reads; matrices fed by the same tensor share one."""
+    seen: list[Tensor] = []
+    reads = [0] * len(sites)
+
+    def note(i: int) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+            match = next((n for n, tensor in enumerate(seen) if tensor is args[0]), None)
+            if match is None:
+                match = len(seen)
+                seen.append(args[0])
+            reads[i] = match
+
+        return hook
+
+    device = next(target.parameters()).device
+    with hooked(sites, note):
+        target(input_ids=torch.zeros(1, 2, dtype=torch.long, device=device), use_cache=False)
+    return reads
+
+
+def initial_components(
+    modules: Mapping[str, nn.Linear], counts: Mapping[str, int], rng: torch.Generator
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Random unit read directions, and the least-squares write directions for them, of each matrix.
+
+    With C >= d_in the subcomponents sum to ``W`` from the first step on (Δ = 0), so no warm-up is needed.
+    Returns ``U`` (C, d_out) and ``V`` (C, d_in) by module name.
+    """
+    U, V = {}, {}
+    for name, module in modules.items():
+        weight = module.weight.detach().double().cpu()
+        v = torch.randn(counts[name], weight.shape[1], generator=rng, dtype=torch.float64)
+        v /= v.norm(dim=1, keepdim=True)
+        u = torch.linalg.pinv(v).T @ weight.T  # the least-norm U with U^T V closest to W
+        scale = (u.norm(dim=1, keepdim=True).mean()) ** 0.5  # share the norm between both sides
+        V[name] = (v * scale).to(module.weight)
+        U[name] = (u / scale).to(module.weight)
+    return U, V

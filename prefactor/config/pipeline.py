@@ -1,0 +1,189 @@
+"""All of ``params.yaml``, and what only its sections together can get wrong."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from prefactor.config.base import Config
+from prefactor.config.corpus import CorpusConfig
+from prefactor.config.decompose import DecomposeConfig
+from prefactor.config.edit import FitConfig
+from prefactor.config.edits import EditConfig, GuardByDomain, GuardedEdit, LoraEdit, Nothing
+from prefactor.config.evaluate import EvaluateConfig
+from prefactor.config.explain import nearest
+from prefactor.config.harvest import HarvestConfig
+from prefactor.config.importance import ImportanceConfig
+from prefactor.config.label import LabelConfig
+from prefactor.config.report import ReportConfig
+from prefactor.config.selection import SelectionConfig
+from prefactor.config.target import LoadTarget, TargetConfig, TrainTarget
+from prefactor.errors import ParamsError
+
+UTF8 = 4  # bytes a character at most, hence byte-level tokens a character at most
+
+
+class PipelineConfig(Config):
+    """A section a stage, and the edits."""
+
+    corpus: CorpusConfig
+    target: TargetConfig
+    decompose: DecomposeConfig
+    importance: ImportanceConfig
+    harvest: HarvestConfig
+    label: LabelConfig
+    selection: SelectionConfig
+    edit: FitConfig
+    evaluate: EvaluateConfig
+    report: ReportConfig
+    edits: dict[str, EditConfig]
+
+
+@dataclass(frozen=True)
+class Need:
+    """``value`` tokens of one split, of one domain or (``None``) of all together, asked for by the key ``key``."""
+
+    key: str
+    value: int
+    split: str
+    domain: str | None = None
+    shared_by: int = 1  # domains that the value is divided among, evenly
+
+    @property
+    def tokens(self) -> int:
+        return -(-self.value // self.shared_by)
+
+    @property
+    def whose(self) -> str:
+        return f"the {self.split} split" + (f" of {self.domain}" if self.domain else "")
+
+
+def check(config: PipelineConfig) -> None:
+    """Check what one section says of another, and that no stage asks for more text than the corpus can have.
+
+    Raises:
+        ParamsError: the first contradiction, as one line with key, value and remedy.
+    """
+    if not config.edits:
+        raise ParamsError("params.yaml: edits is empty; add at least one edit")
+    for name, edit in config.edits.items():
+        _check_edit(name, edit, config.corpus.domains)
+    _check_target(config)
+    if config.edit.headline not in config.edit.budgets:
+        budgets = ", ".join(str(budget) for budget in config.edit.budgets)
+        raise ParamsError(
+            f"params.yaml: edit.headline = {config.edit.headline}: not one of edit.budgets; use one of {budgets}"
+        )
+    config.report.check(config.edits)
+    for need in needs(config):
+        _check_possible(need, config.corpus)
+
+
+def check_text(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]]) -> None:
+    """Check every stage's need against the corpus as it is: ``tokens`` by split and domain.
+
+    Raises:
+        ParamsError: a stage asks for more than there is.
+    """
+    block = config.corpus.block
+    for need in needs(config):
+        split = tokens[need.split]
+        there = sum(split.values()) if need.domain is None else split.get(need.domain, 0)
+        whole_blocks = there // block * block
+        if need.tokens > whole_blocks:
+            raise ParamsError(
+                f"params.yaml: {need.key} = {need.value}: {need.whose} has only {there} tokens; "
+                f"use at most {whole_blocks * need.shared_by}, "
+                f"or raise corpus.characters or corpus.splits.{need.split}"
+            )
+
+
+def needs(config: PipelineConfig) -> Iterator[Need]:
+    """The text that each stage will take, in the order of the stages."""
+    for domain in config.corpus.domains:
+        yield Need("target.evaluate_tokens", config.target.evaluate_tokens, "eval", domain)
+    yield Need("importance.battery.tokens", config.importance.battery.tokens, "eval")
+    yield Need("harvest.tokens", config.harvest.tokens, "harvest")
+    for edit in config.edits.values():
+        domains, fit = edit.domains, config.edit
+        yield Need("edit.budgets", max(fit.budgets), "fit", domains.target)
+        yield Need("edit.probe_tokens", fit.probe_tokens, "select", domains.target)
+        for domain in domains.retain:
+            yield Need("edit.retain_tokens", fit.retain_tokens, "fit", domain, len(domains.retain))
+            yield Need("edit.probe_tokens", fit.probe_tokens, "select", domain, len(domains.retain))
+        if isinstance(edit, GuardedEdit):
+            by_domain = (domains.target, *edit.guard.spare) if isinstance(edit.guard, GuardByDomain) else (None,)
+            for domain in by_domain:
+                yield Need("edit.guard_tokens", fit.guard_tokens, "fit", domain)
+        for domain in (domains.target, *domains.retain, *domains.protect):
+            yield Need("evaluate.tokens", config.evaluate.tokens, "eval", domain)
+
+
+def _check_edit(name: str, edit: EditConfig, known: tuple[str, ...]) -> None:
+    where = f"params.yaml: edits.{name}"
+    if not re.fullmatch(r"[a-z0-9-]+", name):
+        raise ParamsError(f"{where}: an edit's name is a folder's name; write it with a-z, 0-9 and - only")
+    domains = edit.domains
+    named = {"domains.target": (domains.target,), "domains.retain": domains.retain, "domains.protect": domains.protect}
+    if isinstance(edit, GuardedEdit) and isinstance(edit.guard, GuardByDomain):
+        named["guard.spare"] = edit.guard.spare
+    for key, values in named.items():
+        for value in values:
+            if value not in known:
+                raise ParamsError(f'{where}.{key} = "{value}": no domain of corpus.shares; {nearest(value, known)}')
+        if len(set(values)) < len(values):
+            raise ParamsError(f"{where}.{key} = {list(values)}: names a domain twice; name each once")
+        if key != "domains.target" and domains.target in values:
+            raise ParamsError(f'{where}.{key} has "{domains.target}", the target; take it out of one of the two')
+    if not domains.retain:
+        raise ParamsError(
+            f"{where}.domains.retain = []: nothing would hold the model; name a domain other than the target"
+        )
+    if both := set(domains.retain) & set(domains.protect):
+        raise ParamsError(
+            f'{where}.domains.protect has "{min(both)}", which is retained; take it out of one of the two'
+        )
+    if isinstance(edit.choose, Nothing) and not isinstance(edit, LoraEdit):
+        raise ParamsError(
+            f"{where}.choose.by = nothing: method {edit.method} rescales chosen subcomponents; "
+            "use one of label, contrast, random, name"
+        )
+
+
+def _check_target(config: PipelineConfig) -> None:
+    model, tokenizer = config.target.model, config.corpus.tokenizer
+    if isinstance(model, TrainTarget):
+        if model.width % (2 * model.heads):
+            raise ParamsError(
+                f"params.yaml: target.model.heads = {model.heads}: each head needs an even share of "
+                f"target.model.width = {model.width}; make the width a multiple of {2 * model.heads}"
+            )
+        if tokenizer.source == "target":
+            raise ParamsError(
+                "params.yaml: corpus.tokenizer.source = target: a target trained here has no tokenizer of its own; "
+                "use train, or load a target"
+            )
+    if isinstance(model, LoadTarget):
+        if tokenizer.source == "train":
+            raise ParamsError(
+                "params.yaml: corpus.tokenizer.source = train: a loaded target reads its own tokens only; use target"
+            )
+        for key in ("name", "revision"):
+            if getattr(model, key) != getattr(tokenizer, key):
+                raise ParamsError(
+                    f"params.yaml: corpus.tokenizer.{key} = {getattr(tokenizer, key)}: "
+                    f"target.model.{key} is {getattr(model, key)}; write the same"
+                )
+
+
+def _check_possible(need: Need, corpus: CorpusConfig) -> None:
+    if need.split in corpus.pinned:
+        return  # files of its own, as long as they are
+    share = corpus.splits[need.split] * (1 if need.domain is None else corpus.shares[need.domain])
+    # Documents fall into splits by hash, so a share is met in the mean only; twice of it is out of reach.
+    most = int(2 * UTF8 * corpus.characters * share)
+    if need.tokens > most:
+        raise ParamsError(
+            f"params.yaml: {need.key} = {need.value}: {need.whose} comes from some "
+            f"{round(corpus.characters * share)} characters and cannot have as many tokens; "
+            f"lower it, or raise corpus.characters or corpus.splits.{need.split}"
+        )

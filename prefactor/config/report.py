@@ -1,0 +1,28 @@
+"""Parameters of the report stage: which edit it is about, and which ones are controls."""
+
+from collections.abc import Collection
+
+from prefactor.config.base import Config
+from prefactor.errors import ParamsError
+
+
+class ReportConfig(Config):
+    headline: str = "scalar"  # the edit of the headline, the card and the rollouts
+    controls: tuple[str, ...] = ()  # edits marked as controls, listed after the methods
+
+    def check(self, edits: Collection[str]) -> None:
+        """Check the names against the keys of ``edits``.
+
+        Raises:
+            ParamsError: a name is no edit, or the headline edit is called a control.
+        """
+        known = ", ".join(edits)
+        if self.headline not in edits:
+            raise ParamsError(f"params.yaml: report.headline = {self.headline!r}: no such edit; name one of: {known}")
+        for name in self.controls:
+            if name not in edits:
+                raise ParamsError(f"params.yaml: report.controls = {name!r}: no such edit; name some of: {known}")
+        if self.headline in self.controls:
+            raise ParamsError(
+                f"params.yaml: report.headline = {self.headline!r}: it is in report.controls too; take it out of one"
+            )

@@ -1,0 +1,1 @@
+"""From text to blocks of tokens: three sources behind one contract."""

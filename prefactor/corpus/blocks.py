@@ -1,0 +1,88 @@
+"""Blocks: equal rows of tokens, each of one domain. What every stage after the corpus reads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prefactor.artifacts import MANIFEST, read_json, verify
+from prefactor.errors import PrefactorError
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks in the shuffled order of their file, so that any first few are a fair sample."""
+
+    tokens: np.ndarray  # (n, block) int32
+    domain: np.ndarray  # (n,) str
+    documents: list[list[str]]  # (n) ids of the documents that each block is cut from
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def domains(self) -> list[str]:
+        """The domains present, sorted."""
+        return sorted({str(domain) for domain in self.domain})
+
+    def rows(self, indices: np.ndarray) -> "Blocks":
+        """The blocks at ``indices`` (int), in that order."""
+        return Blocks(self.tokens[indices], self.domain[indices], [self.documents[i] for i in indices])
+
+    def of(self, domain: str) -> "Blocks":
+        """The blocks of one domain, in file order; none if the domain is not there."""
+        return self.rows(np.flatnonzero(self.domain == domain))
+
+
+def take(blocks: Blocks, tokens: int, what: str) -> Blocks:
+    """The first ``ceil(tokens / block)`` blocks in file order, so in the domain mix of the split.
+
+    ``what`` is the key of ``params.yaml`` that asked for ``tokens``. For so many tokens a domain,
+    take from ``blocks.of(domain)``.
+
+    Raises:
+        PrefactorError: there are fewer blocks than that.
+    """
+    size = blocks.tokens.shape[1]
+    wanted = -(-tokens // size)
+    if wanted > len(blocks):
+        domains = ", ".join(blocks.domains) or "no domain"
+        raise PrefactorError(
+            f"params.yaml: {what} = {tokens}: the split has {len(blocks) * size} tokens of {domains} "
+            f"in blocks of {size}; lower {what}, or raise corpus.characters or the split's share"
+        )
+    return blocks.rows(np.arange(wanted))
+
+
+def read_blocks(folder: Path, split: str) -> Blocks:
+    """The blocks of one split of the corpus stage's ``folder``, checked against its manifest.
+
+    Raises:
+        PrefactorError: the file is missing, damaged, or not one that the manifest vouches for.
+    """
+    name = f"{split}.parquet"
+    verify(folder, only=[name])
+    if name not in read_json(folder / MANIFEST)["files"]:
+        raise PrefactorError(f"{folder / name} is not listed in its {MANIFEST}: rerun the stage (`dvc repro corpus`)")
+    table = pq.read_table(folder / name)
+    column = table["tokens"].combine_chunks()
+    size = table.schema.field("tokens").type.list_size
+    return Blocks(
+        tokens=column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size),
+        domain=np.asarray(table["domain"].to_pylist(), dtype=str),
+        documents=table["documents"].to_pylist(),
+    )
+
+
+def as_table(blocks: Blocks) -> pa.Table:
+    """The parquet form: ``domain`` string, ``documents`` list of string, ``tokens`` fixed-size list of int32."""
+    tokens = pa.array(np.ascontiguousarray(blocks.tokens, dtype=np.int32).ravel())
+    return pa.table(
+        {
+            "domain": pa.array(blocks.domain.tolist(), pa.string()),
+            "documents": pa.array(blocks.documents, pa.list_(pa.string())),
+            "tokens": pa.FixedSizeListArray.from_arrays(tokens, blocks.tokens.shape[1]),
+        }
+    )

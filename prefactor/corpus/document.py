@@ -1,0 +1,23 @@
+"""What goes in and what comes out: rows as a source finds them, documents that are fit for use."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """What a source found, unchecked: ``domain`` and ``text`` may be anything at all."""
+
+    domain: object
+    text: object
+    split: str | None = None  # the split that the user pinned it to
+    id: str | None = None  # where the source has one; else the text's hash
+    fault: str | None = None  # why the source could not even parse it
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text, its domain, and an id that is unique within the corpus and the same on every run."""
+
+    id: str
+    domain: str
+    text: str

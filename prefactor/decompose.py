@@ -1,0 +1,71 @@
+"""Decompose a target: choose its matrices, start the components, train them with the importance net."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from prefactor.components import DecomposedModel, initial_components, linear_modules
+from prefactor.config.decompose import DecomposeConfig, NetConfig
+from prefactor.errors import PrefactorError
+from prefactor.importance_net import ImportanceNet
+from prefactor.runtime import generator
+from prefactor.tensors import read_tensors, write_tensors
+
+
+def start_decomposition(
+    target: Any, config: DecomposeConfig, device: torch.device
+) -> tuple[DecomposedModel, ImportanceNet]:
+    """The untrained components and importance net of ``target``, drawn from the training seed."""
+    modules = linear_modules(target, config.modules)
+    counts = {name: _count(name, config.subcomponents) for name in modules}
+    rng = generator(config.training.seed, -2)
+    model = DecomposedModel(target, *initial_components(modules, counts, rng)).to(device)
+    net = build_net(model, config.net).initialise(rng).to(device)
+    return model, net
+
+
+def _count(name: str, subcomponents: int | dict[str, int]) -> int:
+    if isinstance(subcomponents, int):
+        return subcomponents
+    for pattern, count in subcomponents.items():
+        if re.fullmatch(pattern, name):
+            return count
+    raise PrefactorError(
+        f"decompose.subcomponents has no pattern that matches the matrix {name}: add one, or '.*' as the last"
+    )
+
+
+def build_net(model: DecomposedModel, config: NetConfig) -> ImportanceNet:
+    return ImportanceNet(model.input_widths, model.subcomponents, config.width, config.blocks, config.heads)
+
+
+def write_components(path: Path, model: DecomposedModel) -> None:
+    write_tensors(path, model.state())
+
+
+def read_components(path: Path, target: Any) -> DecomposedModel:
+    """The decomposed model from its components file, on the target's device, components frozen."""
+    tensors = read_tensors(path)
+    U = {k.removeprefix("U."): t for k, t in tensors.items() if k.startswith("U.")}
+    V = {k.removeprefix("V."): t for k, t in tensors.items() if k.startswith("V.")}
+    model = DecomposedModel(target, U, V).to(next(target.parameters()).device)
+    return model.requires_grad_(False)
+
+
+def write_net(path: Path, net: ImportanceNet) -> None:
+    """The net's weights; its shape is in the file's metadata, so that reading needs no params."""
+    shape = {"width": str(net.project.out_features), "blocks": str(len(net.blocks)), "heads": str(net.heads)}
+    write_tensors(path, net.state_dict(), shape)
+
+
+def read_net(path: Path, model: DecomposedModel) -> ImportanceNet:
+    """The importance net of ``model``, on its device, in evaluation mode."""
+    with safe_open(path, "pt") as file:
+        shape = file.metadata()
+    config = NetConfig(width=int(shape["width"]), blocks=int(shape["blocks"]), heads=int(shape["heads"]))
+    net = build_net(model, config)
+    net.load_state_dict(read_tensors(path))
+    return net.to(model.U[0].device).eval().requires_grad_(False)

@@ -1,0 +1,1 @@
+"""Edits: small changes of a few weight matrices, all of them low-rank, all fitted by one loss."""

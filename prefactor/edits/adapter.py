@@ -1,0 +1,33 @@
+"""An edit as a standard PEFT adapter: stock ``peft`` loads and merges it on the stock checkpoint."""
+
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig
+
+from prefactor.artifacts import write_json
+from prefactor.edits.change import Change
+from prefactor.tensors import write_tensors
+
+
+def write_adapter(folder: Path, target: Any, change: Change, base: str) -> None:
+    """Write ``adapter_config.json`` and ``adapter_model.safetensors`` for ``W' = W + B A``.
+
+    A k-subcomponent edit is a rank-k LoRA whose scale is 1 (``lora_alpha`` = rank). ``base`` is recorded as the model
+    that the adapter belongs to.
+    """
+    prefix = f"{target.base_model_prefix}." if target.base_model is not target else ""
+    ranks = {f"{prefix}{name}": A.shape[0] for name, (A, _) in change.items()}
+    config = LoraConfig(
+        base_model_name_or_path=base, task_type="CAUSAL_LM", inference_mode=True, target_modules=sorted(ranks),
+        r=next(iter(ranks.values())), lora_alpha=next(iter(ranks.values())), rank_pattern=ranks, alpha_pattern=ranks,
+        lora_dropout=0.0, bias="none",
+    )  # fmt: skip
+    values = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
+    tensors = {}
+    for name, (A, B) in change.items():
+        tensors[f"base_model.model.{prefix}{name}.lora_A.weight"] = A
+        tensors[f"base_model.model.{prefix}{name}.lora_B.weight"] = B
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / "adapter_model.safetensors", tensors, {"format": "pt"})
+    write_json(folder / "adapter_config.json", values)

@@ -1,0 +1,82 @@
+"""The methods: which parameters an edit has, and which change of the weights they stand for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from prefactor.components import DecomposedModel
+from prefactor.edits.change import Change
+
+
+class Method(Protocol):
+    """Parameters to fit, and the change they make."""
+
+    def start(self, rng: torch.Generator) -> list[Tensor]:
+        """Fresh leaf parameters at which the change is zero."""
+        ...
+
+    def change(self, parameters: Sequence[Tensor]) -> Change:
+        """The change, differentiable in ``parameters``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Term:
+    """The rank-1 term ``(α - 1) u w^T`` that a prefactor adds: ``w`` is ``v_c``, or a guarded direction for it."""
+
+    module: str
+    write: Tensor  # u_c (d_out,)
+    read: Tensor  # (d_in,)
+
+
+@dataclass(frozen=True)
+class Prefactors:
+    """A prefactor α a term; all start at 1."""
+
+    terms: tuple[Term, ...]
+
+    def start(self, rng: torch.Generator) -> list[Tensor]:
+        return [torch.ones(len(self.terms), device=self.terms[0].read.device, requires_grad=True)]
+
+    def change(self, parameters: Sequence[Tensor]) -> Change:
+        (alpha,) = parameters
+        by_module: dict[str, list[int]] = {}
+        for i, term in enumerate(self.terms):
+            by_module.setdefault(term.module, []).append(i)
+        return {
+            module: (
+                torch.stack([self.terms[i].read for i in members]),
+                torch.stack([(alpha[i] - 1) * self.terms[i].write for i in members], dim=1),
+            )
+            for module, members in by_module.items()
+        }
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA of one rank on some matrices: A as ``peft`` starts it (Kaiming uniform), B at zero, scale 1."""
+
+    shapes: dict[str, tuple[int, int]]  # module -> (d_out, d_in)
+    rank: int
+    device: torch.device
+
+    def start(self, rng: torch.Generator) -> list[Tensor]:
+        leaves = []
+        for d_out, d_in in self.shapes.values():
+            bound = d_in**-0.5
+            A = (torch.rand(self.rank, d_in, generator=rng) * 2 - 1) * bound
+            leaves += [A.to(self.device), torch.zeros(d_out, self.rank, device=self.device)]
+        return [leaf.requires_grad_(True) for leaf in leaves]
+
+    def change(self, parameters: Sequence[Tensor]) -> Change:
+        return {name: (parameters[2 * i], parameters[2 * i + 1]) for i, name in enumerate(self.shapes)}
+
+
+def term_of(model: DecomposedModel, subcomponent: str) -> Term:
+    """The term of ``module:index`` with its own read direction."""
+    module, _, index = subcomponent.rpartition(":")
+    number = next(i for i, site in enumerate(model.sites) if site.name == module)
+    return Term(module, model.U[number][int(index)].detach(), model.V[number][int(index)].detach())

@@ -1,0 +1,60 @@
+"""Fits on disk: a table of what was fitted, and the tensors of every change. Schemas in ``docs/contracts.md``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from torch import Tensor
+
+from prefactor.edits.change import Change
+from prefactor.edits.fit import Fit
+from prefactor.tensors import read_tensors
+
+
+def fit_key(budget: int, seed: int) -> str:
+    return f"n{budget}.s{seed}"
+
+
+def fit_table(fits: Iterable[Fit], method: str) -> pa.Table:
+    """A row a fit; ``prefactors`` is empty where the method has none."""
+    rows = [
+        {
+            "budget": f.budget,
+            "seed": f.seed,
+            "learning_rate": f.learning_rate,
+            "steps": f.curve[-1]["step"] + 1,
+            "loss": f.loss,
+            "prefactors": [] if method == "lora" else f.parameters[0].tolist(),
+            "fit": fit_key(f.budget, f.seed),
+        }
+        for f in fits
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def fit_tensors(fits: Iterable[Fit]) -> dict[str, Tensor]:
+    """``<fit>/<module>.A`` (r, d_in) and ``<fit>/<module>.B`` (d_out, r) of every fit."""
+    tensors = {}
+    for f in fits:
+        for module, (A, B) in f.change.items():
+            tensors[f"{fit_key(f.budget, f.seed)}/{module}.A"] = A
+            tensors[f"{fit_key(f.budget, f.seed)}/{module}.B"] = B
+    return tensors
+
+
+def curve_table(fits: Iterable[Fit]) -> list[dict[str, Any]]:
+    return [{"budget": f.budget, "seed": f.seed, **row} for f in fits for row in f.curve]
+
+
+def read_changes(folder: Path, device: Any) -> list[tuple[int, int, Change]]:
+    """(budget, seed, change) of every fit in an edit's folder, in the order of ``fits.parquet``."""
+    tensors = read_tensors(folder / "fits.safetensors", device)
+    changes: dict[str, dict[str, tuple[Tensor, Tensor]]] = {}
+    for key, A in tensors.items():
+        if key.endswith(".A"):
+            name, _, module = key.removesuffix(".A").partition("/")
+            changes.setdefault(name, {})[module] = (A, tensors[f"{key[:-2]}.B"])
+    rows = pq.read_table(folder / "fits.parquet", columns=["budget", "seed", "fit"]).to_pylist()
+    return [(row["budget"], row["seed"], changes[row["fit"]]) for row in rows]

@@ -1,0 +1,77 @@
+"""What did an edit change? Cross-entropy and KL per domain on held-out text, and rollouts before and after."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from prefactor.edits.change import Change, applied
+from prefactor.losses import token_kl
+from prefactor.runtime import generator
+from prefactor.target import next_token_ce
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One domain's held-out blocks and the base model's view of them."""
+
+    tokens: Tensor  # (n, position)
+    logp: Tensor  # (n, position, vocabulary)
+    ce: float  # nats a token
+
+
+@torch.no_grad()
+def hold_out(target: Any, tokens: np.ndarray) -> HeldOut:
+    """The base model on ``tokens`` (n, position)."""
+    ids = torch.from_numpy(tokens).long().to(next(target.parameters()).device)
+    logits = _logits(target, ids)
+    return HeldOut(ids, F.log_softmax(logits, dim=-1), next_token_ce(logits[:, :-1], ids).double().mean().item())
+
+
+@torch.no_grad()
+def measure(target: Any, change: Change, domains: Mapping[str, HeldOut]) -> dict[str, dict[str, float]]:
+    """For each domain ``base_ce``, ``edited_ce``, ``damage`` (their difference) and ``kl(base ‖ edited)``, nats a token."""
+    rows = {}
+    with applied(target, change):
+        for domain, held in domains.items():
+            logits = _logits(target, held.tokens)
+            ce = next_token_ce(logits[:, :-1], held.tokens).double().mean().item()
+            kl = token_kl(held.logp, logits).double().mean().item()
+            rows[domain] = {"base_ce": held.ce, "edited_ce": ce, "damage": ce - held.ce, "kl": kl}
+    return rows
+
+
+@torch.no_grad()
+def roll_out(target: Any, prompts: Tensor, tokens: int, seed: int) -> Tensor:
+    """Continue ``prompts`` (n, position) by sampling ``tokens`` tokens at temperature 1; returns the new ones (n, tokens).
+
+    The noise depends on ``seed`` alone (Gumbel-max), so a model that predicts the same continues the same.
+    """
+    rng = generator(seed)
+    vocabulary = target.get_input_embeddings().weight.shape[0]
+    ids = prompts
+    for _ in range(tokens):
+        noise = -torch.log(-torch.log(torch.rand(len(ids), vocabulary, generator=rng).clamp(1e-9, 1 - 1e-7)))
+        logits = _logits(target, ids)[:, -1]
+        ids = torch.cat([ids, (logits + noise.to(logits)).argmax(-1, keepdim=True)], dim=1)
+    return ids[:, prompts.shape[1] :]
+
+
+def rollouts(
+    target: Any, change: Change, prompts: Mapping[str, Tensor], tokens: int, seed: int, decode: Callable[[list[int]], str]
+) -> Iterable[dict[str, str]]:
+    """A row a prompt: ``domain``, ``prompt``, and how the base and the edited model continue it on the same noise."""
+    for domain, ids in prompts.items():
+        before = roll_out(target, ids, tokens, seed)
+        with applied(target, change):
+            after = roll_out(target, ids, tokens, seed)
+        for prompt, old, new in zip(ids.tolist(), before.tolist(), after.tolist(), strict=True):
+            yield {"domain": domain, "prompt": decode(prompt), "before": decode(old), "after": decode(new)}
+
+
+def _logits(target: Any, tokens: Tensor) -> Tensor:
+    return target(input_ids=tokens, use_cache=False).logits

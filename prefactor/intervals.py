@@ -1,0 +1,39 @@
+"""A mean and its 95 % interval over a handful of seeds."""
+
+from collections.abc import Sequence
+from statistics import NormalDist, fmean, stdev
+
+from prefactor.errors import PrefactorError
+
+# 97.5 % quantiles of Student's t for 1 to 9 degrees of freedom, where the expansion below is too coarse.
+_T_SMALL = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
+
+
+def t_quantile(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t with ``freedom`` >= 1 degrees of freedom, good to 1e-4."""
+    if freedom <= len(_T_SMALL):
+        return _T_SMALL[freedom - 1]
+    # Cornish-Fisher expansion around the normal quantile (Abramowitz and Stegun 26.7.5).
+    z, n = NormalDist().inv_cdf(0.975), float(freedom)
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160
+    return z + first / n + second / n**2 + third / n**3 + fourth / n**4
+
+
+def interval(values: Sequence[float]) -> dict[str, float]:
+    """``{"mean", "low", "high"}`` of ``values``: the 95 % Student t interval of their mean, in their unit.
+
+    A single value has no spread to estimate: low and high are then the value itself.
+
+    Raises:
+        PrefactorError: there is no value.
+    """
+    if not values:
+        raise PrefactorError(
+            "an interval needs at least one value, got 0: check that the edit was fitted and evaluated"
+        )
+    mean = fmean(values)
+    half = t_quantile(len(values) - 1) * stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return {"mean": mean, "low": mean - half, "high": mean + half}

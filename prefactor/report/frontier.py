@@ -1,0 +1,97 @@
+"""The frontier: what removing the target costs, per edit and number of target tokens."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from prefactor.intervals import interval
+from prefactor.report.inputs import EditResult, Inputs, Row
+
+Interval = dict[str, float]
+REACHED = 0.05  # nats: a target this near to chance, or above, counts as removed
+
+
+@dataclass(frozen=True)
+class Point:
+    """One edit at one budget. Cross-entropies and damage in nats a token, over seeds."""
+
+    edit: str
+    method: str
+    budget: int  # target tokens the edit was fitted on
+    target_ce: Interval
+    target_ce_minus_chance: Interval
+    damage: dict[str, Interval]  # every domain, the target included
+    worst_retained: float | None  # the largest mean damage of a retained domain; None where none was named
+    worst_protected: float | None  # ... of a protected one
+
+    @property
+    def reached(self) -> bool:
+        return self.target_ce_minus_chance["mean"] >= -REACHED
+
+
+def points(result: EditResult, chance: float) -> list[Point]:
+    """The points of one edit, by budget."""
+    return [_point(result, budget, chance) for budget in sorted({row["budget"] for row in result.table})]
+
+
+def frontier(inputs: Inputs) -> dict[str, list[Point]]:
+    """The points of every edit, in the order of ``params.yaml``."""
+    return {name: points(result, inputs.target.chance) for name, result in inputs.edits.items()}
+
+
+def headline_point(result: EditResult, chance: float) -> Point:
+    """The point at the edit's headline budget."""
+    return _point(result, result.edit.headline_budget, chance)
+
+
+def tokens_to_chance(curve: Iterable[Point]) -> int | None:
+    """The smallest budget at which the target is removed; None where it never is."""
+    return next((point.budget for point in curve if point.reached), None)
+
+
+def as_csv(curves: dict[str, list[Point]]) -> str:
+    """A row an edit and budget, a ``damage_`` column a domain; what the DVC plots are drawn from."""
+    domains = sorted({domain for curve in curves.values() for point in curve for domain in point.damage})
+    gap = ("mean", "low", "high")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["edit", "method", "budget", "target_ce"]
+        + [f"target_ce_minus_chance_{bound}" for bound in gap]
+        + [f"damage_{domain}" for domain in domains]
+        + ["worst_retained", "worst_protected"]
+    )
+    for curve in curves.values():
+        for point in curve:
+            damage = [point.damage[domain]["mean"] if domain in point.damage else None for domain in domains]
+            numbers: list[float | None] = [
+                point.target_ce["mean"],
+                *(point.target_ce_minus_chance[b] for b in gap),
+                *damage,
+            ]
+            numbers += [point.worst_retained, point.worst_protected]
+            cells = ["" if number is None else f"{number:.6f}" for number in numbers]
+            writer.writerow([point.edit, point.method, point.budget, *cells])
+    return text.getvalue()
+
+
+def _point(result: EditResult, budget: int, chance: float) -> Point:
+    rows = [row for row in result.table if row["budget"] == budget]
+    edit = result.edit
+
+    def over_seeds(domain: str, value: Callable[[Row], float]) -> Interval:
+        ordered = sorted((row for row in rows if row["domain"] == domain), key=lambda row: row["seed"])
+        return interval([value(row) for row in ordered])
+
+    damage = {domain: over_seeds(domain, lambda row: row["damage"]) for domain in sorted({r["domain"] for r in rows})}
+    return Point(
+        edit=result.name,
+        method=edit.method,
+        budget=budget,
+        target_ce=over_seeds(edit.target, lambda row: row["edited_ce"]),
+        target_ce_minus_chance=over_seeds(edit.target, lambda row: row["edited_ce"] - chance),
+        damage=damage,
+        worst_retained=max((damage[domain]["mean"] for domain in edit.retain), default=None),
+        worst_protected=max((damage[domain]["mean"] for domain in edit.protect), default=None),
+    )

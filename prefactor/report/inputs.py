@@ -1,0 +1,214 @@
+"""Everything the report reads: the tables and JSON of the other stages, checked, and never a model.
+
+Each class names only what the report uses of a file; ``docs/contracts.md`` has the whole of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from prefactor.artifacts import read_json, verify
+from prefactor.config.edits import EditConfig
+from prefactor.errors import PrefactorError
+
+SHARED_STAGES = ("corpus", "target", "decompose", "importance", "harvest", "label")
+EDIT_STAGES = ("selection", "edit", "evaluate")
+
+Row = dict[str, Any]
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+T = TypeVar("T", bound=_Read)
+
+
+class Target(_Read):
+    parameters: int
+    vocabulary: int
+    chance: float
+    base_ce: dict[str, float]
+
+
+class Quality(_Read):
+    """The battery of the importance stage; ``kl`` and ``ce`` by mask mode, ``l0`` by threshold."""
+
+    kl: dict[str, float]
+    ce: dict[str, float]
+    l0: dict[str, float]
+    alive: int
+    subcomponents: int
+
+
+class Choice(_Read):
+    subcomponent: str
+    label: str | None
+    score: float | None
+    reason: str = ""
+
+
+class Selection(_Read):
+    by: str
+    subcomponents: tuple[Choice, ...]
+    candidates: tuple[Choice, ...] = ()
+
+
+class Edit(_Read):
+    method: str
+    subcomponents: tuple[str, ...]
+    prefactors: tuple[float, ...]
+    target: str
+    retain: tuple[str, ...]
+    protect: tuple[str, ...]
+    headline_budget: int
+    learning_rate: float | None = None
+    learning_rates_tried: dict[str, float] = {}  # learning rate -> loss on the select split
+
+
+class Spent(_Read):
+    """What a stage took: wall seconds, tokens through a model, floating-point operations."""
+
+    seconds: float
+    tokens: int
+    flops: float
+
+
+@dataclass(frozen=True)
+class EditResult:
+    name: str
+    config: EditConfig
+    selection: Selection
+    edit: Edit
+    fits: list[Row]  # budget, seed, prefactors
+    table: list[Row]  # a row a (budget, seed, domain): role, base_ce, edited_ce, damage, kl
+    rollouts: list[Row]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    target: Target
+    quality: Quality
+    curve: dict[str, list[float]]  # decompose: step, l0 and a column a loss term
+    subcomponents: dict[str, Row]  # the headline edit's rows of the harvest, by name
+    examples: dict[str, list[Row]]  # their activating windows, by rank
+    labels: dict[str, Row]
+    edits: dict[str, EditResult]  # in the order of params.yaml
+    cost: dict[str, Spent]  # per stage, summed over edits
+
+
+def load(data: Path, edits: Mapping[str, EditConfig], headline: str) -> Inputs:
+    """Read and check the outputs of every stage under ``data``.
+
+    Raises:
+        PrefactorError: a file is missing, damaged, or lacks what the contract promises.
+    """
+    results = {name: _edit(data, name, config) for name, config in edits.items()}
+    chosen = list(results[headline].edit.subcomponents)
+    for stage, files in {
+        "target": ["metrics.json"],
+        "importance": ["metrics.json"],
+        "decompose": ["curve.parquet"],
+        "harvest": ["subcomponents.parquet", "examples.parquet"],
+        "label": ["labels.parquet"],
+    }.items():
+        verify(data / stage, only=files)
+    tokens = [f"{side}_{kind}" for side in ("input", "output") for kind in ("recall", "pmi")]
+    target = _json(Target, data / "target/metrics.json")
+    domains = [f"importance_{domain}" for domain in target.base_ce]
+    columns = ["subcomponent", "alive", "density", "mean_importance", "mean_activation", "norm", *domains, *tokens]
+    subcomponents = _rows(data / "harvest/subcomponents.parquet", columns, chosen)
+    columns = ["subcomponent", "rank", "domain", "position", "tokens", "importance", "activation"]
+    examples = _rows(data / "harvest/examples.parquet", columns, chosen)
+    labels = _rows(data / "label/labels.parquet", ["subcomponent", "label", "reasoning", "score", "labeller"], chosen)
+    return Inputs(
+        target=target,
+        quality=_json(Quality, data / "importance/metrics.json"),
+        curve=_curve(data / "decompose/curve.parquet"),
+        subcomponents=_by_name(subcomponents, chosen, data / "harvest/subcomponents.parquet"),
+        examples={
+            name: sorted((row for row in examples if row["subcomponent"] == name), key=lambda row: row["rank"])
+            for name in chosen
+        },
+        labels=_by_name(labels, chosen, data / "label/labels.parquet"),
+        edits=results,
+        cost=_cost(data, list(edits)),
+    )
+
+
+def _edit(data: Path, name: str, config: EditConfig) -> EditResult:
+    verify(data / "selection" / name, only=["selection.json"])
+    verify(data / "edit" / name, only=["edit.json", "fits.parquet"])
+    verify(data / "evaluate" / name, only=["table.parquet", "rollouts.parquet"])
+    path = data / "evaluate" / name / "table.parquet"
+    columns = ["edit", "method", "budget", "seed", "domain", "role", "base_ce", "edited_ce", "damage", "kl"]
+    edit = _json(Edit, data / "edit" / name / "edit.json")
+    table = _rows(path, columns)
+    for domain in (edit.target, *edit.retain, *edit.protect):
+        if not any(row["domain"] == domain and row["budget"] == edit.headline_budget for row in table):
+            raise PrefactorError(
+                f"{path} has no row of domain {domain!r} at the headline budget {edit.headline_budget}: "
+                f"evaluate the edit again (`dvc repro --force --single-item evaluate@{name}`)"
+            )
+    return EditResult(
+        name=name,
+        config=config,
+        selection=_json(Selection, data / "selection" / name / "selection.json"),
+        edit=edit,
+        fits=_rows(data / "edit" / name / "fits.parquet", ["budget", "seed", "prefactors"]),
+        table=table,
+        rollouts=_rows(data / "evaluate" / name / "rollouts.parquet", ["domain", "prompt", "before", "after"]),
+    )
+
+
+def _cost(data: Path, edits: list[str]) -> dict[str, Spent]:
+    cost = {stage: _json(Spent, data / stage / "cost.json") for stage in SHARED_STAGES}
+    for stage in EDIT_STAGES:
+        each = [_json(Spent, data / stage / name / "cost.json") for name in edits]
+        cost[stage] = Spent(
+            seconds=sum(one.seconds for one in each),
+            tokens=sum(one.tokens for one in each),
+            flops=sum(one.flops for one in each),
+        )
+    return cost
+
+
+def _json(kind: type[T], path: Path) -> T:
+    if not path.is_file():
+        raise PrefactorError(f"{path} is missing: run the stage that makes it (`dvc repro`)")
+    try:
+        return kind.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise PrefactorError(f"{path}: {key}: {first['msg']}: rerun the stage that makes it (`dvc repro`)") from None
+
+
+def _rows(path: Path, columns: list[str], subcomponents: list[str] | None = None) -> list[Row]:
+    """The named columns as rows; ``subcomponents`` limits them to some values of that column."""
+    missing = sorted(set(columns) - set(pq.read_schema(path).names))
+    if missing:
+        raise PrefactorError(f"{path} has no column {missing[0]!r}: rerun the stage that makes it (`dvc repro`)")
+    filters = None if subcomponents is None else [("subcomponent", "in", subcomponents)]
+    if subcomponents == []:
+        return []
+    return pq.read_table(path, columns=columns, filters=filters).to_pylist()
+
+
+def _by_name(rows: list[Row], names: list[str], path: Path) -> dict[str, Row]:
+    found = {row["subcomponent"]: row for row in rows}
+    for name in names:
+        if name not in found:
+            raise PrefactorError(f"{path} has no row of {name!r}, which the headline edit uses: rerun that stage")
+    return {name: found[name] for name in names}
+
+
+def _curve(path: Path) -> dict[str, list[float]]:
+    columns = pq.read_table(path).to_pydict()
+    if "step" not in columns or "l0" not in columns:
+        raise PrefactorError(f"{path} has no column 'step' or 'l0': rerun the decompose stage (`dvc repro`)")
+    return columns

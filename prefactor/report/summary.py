@@ -1,0 +1,122 @@
+"""``data/report/summary.json``: the result for machines. This module is its schema.
+
+Cross-entropies, KL and damage are nats a token. Intervals are 95 % over seeds, at the edit's headline budget.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+from prefactor.errors import PrefactorError
+from prefactor.report.frontier import headline_point
+from prefactor.report.inputs import EditResult, Inputs
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(_Part):
+    mean: float
+    low: float
+    high: float
+
+
+class TargetSummary(_Part):
+    parameters: int
+    vocabulary: int
+    chance: float  # ln(vocabulary)
+    base_ce: dict[str, float]  # per domain, before any edit
+
+
+class DecompositionKL(_Part):
+    """KL(target || masked) under four kinds of masks."""
+
+    unmasked: float
+    stochastic: float
+    importance: float
+    pgd20: float
+
+
+class DecompositionSummary(_Part):
+    subcomponents: int
+    alive: int
+    l0: float  # subcomponents with importance above 0 at a token, mean
+    kl: DecompositionKL
+    seconds: float  # wall seconds of the decompose stage
+
+
+class EditSummary(_Part):
+    method: str
+    subcomponents: list[str]  # module:index; empty where the edit acts on whole matrices
+    prefactors: list[float]  # of the headline fit, one a subcomponent; empty for adapters
+    target: str  # the domain to be removed
+    target_tokens: int  # tokens of the target domain the edit was fitted on
+    target_ce_minus_chance: Interval  # 0 or more: as bad as a uniform guess
+    damage: dict[str, Interval]  # per domain, the target included
+
+
+class StageCost(_Part):
+    seconds: float
+    tokens: int
+    flops: float
+
+
+class Summary(_Part):
+    target: TargetSummary
+    decomposition: DecompositionSummary
+    edits: dict[str, EditSummary]
+    frontier: str  # path of the CSV, from the repository root
+    cost: dict[str, StageCost]  # per stage; selection, edit and evaluate summed over edits
+
+
+def summarise(inputs: Inputs, frontier: str) -> Summary:
+    """Put the figures of ``inputs`` together; ``frontier`` is the path to name in it.
+
+    Raises:
+        PrefactorError: the quality battery lacks one of the figures.
+    """
+    quality, where = inputs.quality, "data/importance/metrics.json"
+    for mode in DecompositionKL.model_fields:
+        if mode not in quality.kl:
+            raise PrefactorError(f"{where} has no kl.{mode}: rerun the importance stage (`dvc repro importance`)")
+    if "0" not in quality.l0:
+        raise PrefactorError(f"{where} has no l0 at threshold 0: rerun the importance stage (`dvc repro importance`)")
+    return Summary(
+        target=TargetSummary(**inputs.target.model_dump()),
+        decomposition=DecompositionSummary(
+            subcomponents=quality.subcomponents,
+            alive=quality.alive,
+            l0=quality.l0["0"],
+            kl=DecompositionKL(**{mode: quality.kl[mode] for mode in DecompositionKL.model_fields}),
+            seconds=inputs.cost["decompose"].seconds,
+        ),
+        edits={name: _edit(result, inputs.target.chance) for name, result in inputs.edits.items()},
+        frontier=frontier,
+        cost={stage: StageCost(**spent.model_dump()) for stage, spent in inputs.cost.items()},
+    )
+
+
+def flat_metrics(summary: Summary, headline: str) -> dict[str, float]:
+    """The headline edit's and the decomposition's figures, flat, for ``dvc metrics show``."""
+    edit, decomposition = summary.edits[headline], summary.decomposition
+    return {
+        "target_tokens": edit.target_tokens,
+        "target_ce_minus_chance": edit.target_ce_minus_chance.mean,
+        **{f"damage_{domain}": value.mean for domain, value in edit.damage.items()},
+        "subcomponents": decomposition.subcomponents,
+        "alive": decomposition.alive,
+        "l0": decomposition.l0,
+        **{f"kl_{mode}": value for mode, value in decomposition.kl.model_dump().items()},
+    }
+
+
+def _edit(result: EditResult, chance: float) -> EditSummary:
+    edit, point = result.edit, headline_point(result, chance)
+    return EditSummary(
+        method=edit.method,
+        subcomponents=list(edit.subcomponents),
+        prefactors=list(edit.prefactors),
+        target=edit.target,
+        target_tokens=edit.headline_budget,
+        target_ce_minus_chance=Interval(**point.target_ce_minus_chance),
+        damage={domain: Interval(**value) for domain, value in point.damage.items()},
+    )

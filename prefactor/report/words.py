@@ -1,0 +1,129 @@
+"""The page's words: numbers as a reader wants them, names of domains, and the headline sentence."""
+
+import math
+from dataclasses import dataclass
+
+from prefactor.config.edits import GuardByDomain, GuardedEdit, LoraEdit, ScalarEdit
+from prefactor.report.frontier import Interval, Point
+from prefactor.report.inputs import EditResult, Inputs
+
+SMALL_DAMAGE = 0.10  # nats: damage above this, to any domain but the target, is part of the title
+
+# Domains are free strings; those that are language codes are spelled out.
+_LANGUAGES = {"en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "pt": "Portuguese"}
+
+
+def domain_name(domain: str) -> str:
+    return _LANGUAGES.get(domain, domain)
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """``-0.031`` -> ``−0.03``, ``-0.001`` -> ``+0.00``: a true minus sign, and no negative zero."""
+    text = f"{value:+.{digits}f}"
+    if float(text) == 0:
+        text = f"+{0:.{digits}f}"
+    return text.replace("-", "−")
+
+
+def bounds(value: Interval, digits: int = 2) -> str:
+    """``+0.01 to +0.05``; empty where a single seed leaves no interval."""
+    same = value["low"] == value["high"]
+    return "" if same else f"{signed(value['low'], digits)} to {signed(value['high'], digits)}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """``0.001234`` -> ``0.00123``, ``1234.5`` -> ``1,234``: about ``digits`` digits; an exponent only below 1e-6."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else "–"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}".replace("-", "−")
+    if abs(value) < 1e-6:
+        return f"{value:.1e}".replace("-", "−")
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """``75.2`` -> ``1 min 15 s``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def magnitude(count: float) -> str:
+    """``1.2e13`` -> ``12.0 T``: three significant digits and an SI prefix; none counted is a dash."""
+    if count == 0:
+        return "–"
+    for power, prefix in ((15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if count >= 10**power:
+            return f"{significant(count / 10**power)} {prefix}"
+    return significant(count)
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def prefactors(values: tuple[float, ...]) -> str:
+    """``−9.84``, or the range of several; empty for edits that have none."""
+    shown = [f"{value:.2f}".replace("-", "−") for value in (values if len(values) < 2 else (min(values), max(values)))]
+    return " to ".join(shown)
+
+
+def describe(result: EditResult) -> str:
+    """What the edit trains, in one phrase."""
+    config, count = result.config, len(result.edit.subcomponents)
+    if isinstance(config, LoraEdit):
+        where = "all decomposed matrices" if config.choose.by == "nothing" else "the chosen subcomponent’s matrix"
+        return f"LoRA of rank {config.rank} on {where}"
+    how = {"label": "chosen by label", "contrast": "chosen by importance contrast", "random": "drawn at random"}
+    numbers = "one prefactor" if count == 1 else f"{count} prefactors"
+    phrase = f"{numbers}, {how.get(config.choose.by, 'named by hand')}"
+    if isinstance(config, GuardedEdit):
+        spared = (
+            "around " + ", ".join(map(domain_name, config.guard.spare))
+            if isinstance(config.guard, GuardByDomain)
+            else "around tokens that do not need it"
+        )
+        return f"{phrase}; the change reads {spared}"
+    return phrase
+
+
+@dataclass(frozen=True)
+class Headline:
+    title: str
+    subject: str  # "One prefactor on", followed by the subcomponent and its label where there is just one
+    subcomponent: str | None
+    label: str | None
+    rest: str
+
+
+def headline(inputs: Inputs, result: EditResult, point: Point) -> Headline:
+    """The result in two sentences, worded by the figures: what was reached, and what it cost."""
+    edit, chance = result.edit, inputs.target.chance
+    target, before = domain_name(edit.target), inputs.target.base_ce[edit.target]
+    after, spared = point.target_ce["mean"], (*edit.retain, *edit.protect)
+    worst = max(spared, key=lambda domain: point.damage[domain]["mean"], default=None)
+    price = point.damage[worst]["mean"] if worst else 0.0
+    single = isinstance(result.config, ScalarEdit | GuardedEdit) and len(edit.subcomponents) == 1
+    means = "one number" if single else describe(result)
+    if not point.reached:
+        gap = -point.target_ce_minus_chance["mean"]
+        title = f"{target} is not removed: {gap:.2f} nats short of chance"
+    elif worst and price > SMALL_DAMAGE:
+        title = f"{target} is removed with {means}; {domain_name(worst)} pays {price:.2f} nats"
+    else:
+        title = f"{target} is removed with {means}"
+    name = edit.subcomponents[0] if single else None
+    label = inputs.labels[name]["label"] if name else None
+    side = "; ".join(f"{domain_name(domain)} {signed(point.damage[domain]['mean'])}" for domain in spared)
+    rest = (
+        f"takes {target} from {before:.2f} to {after:.2f} nats a token (chance {chance:.2f}) "
+        f"with {plural(point.budget, f'{target} token')}. Damage: {side} nats."
+    )
+    subject = "One prefactor on" if single else describe(result)[0].upper() + describe(result)[1:]
+    return Headline(title, subject, name, label, rest)

@@ -1,0 +1,30 @@
+"""What machine a stage runs on. Kept apart from params: device and threads never name an artifact."""
+
+import os
+
+import torch
+
+
+def setup(threads: int | None = None) -> torch.device:
+    """Make torch deterministic and return the device: CUDA if there is one, else the CPU.
+
+    ``PREFACTOR_DEVICE`` overrides the choice. ``threads`` fixes the CPU threads, for stages that run beside others:
+    the number of threads can change the last bits of a sum, so a stage must always use the same one.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch.device(os.environ.get("PREFACTOR_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def generator(*seeds: int) -> torch.Generator:
+    """A CPU generator that depends on ``seeds`` alone, e.g. (run seed, step).
+
+    Drawing each step's randomness from its own generator leaves no random state to checkpoint.
+    """
+    state = 0x9E3779B97F4A7C15
+    for seed in seeds:
+        state = ((state ^ (seed & 0xFFFFFFFFFFFFFFFF)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 29
+    return torch.Generator().manual_seed(state & 0x7FFFFFFFFFFFFFFF)

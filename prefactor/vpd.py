@@ -1,0 +1,252 @@
+"""VPD: adversarial parameter decomposition (Bushnaq et al., "Interpreting Language Model Parameters", 2026).
+
+Learn subcomponents ``U``, ``V`` of a frozen target and a net that says which of them each token needs, such that the
+masked model stays close to the target whichever unneeded ones are ablated, at random or by an adversary, while as few as
+possible are needed. The same loop with the components frozen refits the net alone.
+
+Per step, on a batch of blocks of tokens:
+
+1. the target's logits and inputs; the net's logits; causal importance ``g``;
+2. the adversary's sources ascend the masked KL a few times;
+3. one forward pass over twice the batch: a stochastic half (masks ``g + (1-g) r``, r uniform, a random subset of the
+   matrices routed) and an adversarial half (r the adversary's), then the penalties and ``‖Δ‖²``;
+4. AdamW on components and net; the adversary ascends once more, along the gradient of that same pass.
+
+All randomness of a step comes from a generator seeded by (seed, step), so a resumed run ends bit for bit where the
+uninterrupted one does.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from prefactor.adversary import Adversary
+from prefactor.checkpoint import Checkpoint
+from prefactor.components import DecomposedModel
+from prefactor.config.training import Penalty, TrainingConfig
+from prefactor.errors import PrefactorError
+from prefactor.importance_net import ImportanceNet, lower_leaky, upper_leaky
+from prefactor.ledger import Cost
+from prefactor.losses import faithfulness, lp_penalty, minimality, reconstruction, smooth_l0_penalty
+from prefactor.progress import track
+from prefactor.runtime import generator
+
+CHECKPOINT_SECONDS = 60.0
+RECORD_EVERY = 10  # steps
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step needs of the target: tokens, its log-probabilities (no gradient), and its matrices' inputs."""
+
+    tokens: Tensor
+    logp: Tensor
+    inputs: list[Tensor]
+
+
+def penalise(g: Tensor, penalty: Penalty, progress: float) -> Tensor:
+    """The per-token penalty on importances ``g`` (any shape) at ``progress`` in [0, 1] of the steps."""
+    function = lp_penalty if penalty.kind == "lp" else smooth_l0_penalty
+    return function(g, penalty.sharpness(progress))
+
+
+def random_routing(batch: int, positions: int, matrices: int, rng: torch.Generator) -> Tensor:
+    """(batch, position, M) bool: at each position a random k of the M matrices, k uniform in 1..M."""
+    ranks = torch.rand(batch, positions, matrices, generator=rng).argsort(-1)
+    k = torch.randint(1, matrices + 1, (batch, positions, 1), generator=rng)
+    return ranks < k
+
+
+def train(
+    model: DecomposedModel,
+    net: ImportanceNet,
+    blocks: np.ndarray,
+    config: TrainingConfig,
+    cost: Cost,
+    checkpoint: Checkpoint | None = None,
+    clip: float | None = None,
+    what: str = "decompose",
+    after_step: Callable[[int], None] = lambda step: None,
+) -> list[dict[str, float]]:
+    """Train ``net``, and ``model.U`` and ``model.V`` unless ``clip`` is None (components frozen), in place.
+
+    Args:
+        blocks: (n, position) tokens to draw batches from.
+        clip: norm at which the gradients of U and V are clipped.
+        after_step: called with the number of steps done, once the state is consistent.
+
+    Returns:
+        The training curve: every ten steps the mean of each loss term (nats where they are KLs), and L0.
+
+    Raises:
+        PrefactorError: a loss is not finite; the message names step and term. The last checkpoint stays.
+    """
+    device = next(net.parameters()).device
+    components = [*model.U, *model.V] if clip is not None else []
+    for parameter in [*model.U, *model.V]:
+        parameter.requires_grad_(clip is not None)
+    parameters = [*components, *net.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0, fused=True)
+    positions, matrices = blocks.shape[1], len(model.sites)
+    adversary = Adversary(
+        (config.batch, positions), model.subcomponents, matrices, config.adversary.learning_rate,
+        config.adversary.betas, generator(config.seed, -1), device,
+    )  # fmt: skip
+
+    curve: list[dict[str, float]] = []
+    window: list[dict[str, Tensor]] = []
+    start = 0
+    if checkpoint is not None and (saved := checkpoint.load()) is not None:
+        start, curve = _restore(saved, parameters, optimiser, adversary)
+        print(f"  {what}: resuming at step {start}")
+
+    def note() -> str:
+        return "  ".join(f"{k} {v:.4g}" for k, v in curve[-1].items() if k != "step") if curve else ""
+
+    step_flops = _count_flops(model, net, adversary, blocks[: config.batch], config)
+    saved_at = time.monotonic()
+    for step in track(range(start, config.steps), config.steps, what, note, done=start):
+        rng = generator(config.seed, step)
+        progress = step / config.steps
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * (0.55 + 0.45 * math.cos(math.pi * progress))
+        rows = torch.randint(len(blocks), (config.batch,), generator=rng).numpy()
+        tokens = torch.from_numpy(blocks[rows]).long().to(device)
+
+        terms = _step(model, net, adversary, tokens, config, progress, rng)
+        if components:
+            torch.nn.utils.clip_grad_norm_(components, clip or 0.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        cost.add(tokens.numel(), step_flops)
+
+        window.append(terms)
+        if len(window) == RECORD_EVERY or step + 1 == config.steps:
+            curve.append({"step": step + 1, **_mean(window)})
+            window = []
+            _check_finite(curve[-1], checkpoint)
+            if checkpoint is not None and time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                checkpoint.save(_state(step + 1, curve, parameters, optimiser, adversary))
+                saved_at = time.monotonic()
+        after_step(step + 1)
+    return curve
+
+
+def _step(
+    model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor,
+    config: TrainingConfig, progress: float, rng: torch.Generator,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Gradients of one step, left on the parameters; returns the detached loss terms."""
+    c = config.coefficients
+    logits, inputs = model.observe(tokens)
+    logp = F.log_softmax(logits, dim=-1)
+    z = net(inputs)
+    g = lower_leaky(z)
+    if c.adversarial:
+        _ascend(model, adversary, tokens, logp, g.detach(), config.adversary.ascents)
+
+    batch, positions, C = g.shape
+    matrices = len(model.sites)
+    leaf, r_bad, rho_bad = adversary.leaves()
+    r = torch.rand(batch, positions, C, generator=rng).to(g.device)
+    rho = torch.rand(batch, positions, matrices, generator=rng).to(g.device)
+    route = random_routing(batch, positions, matrices, rng).to(g.device)
+    if c.adversarial:
+        # Both passes as one of twice the batch: half the kernels, the same sums.
+        g2 = torch.cat([g, g])
+        out = model.masked(
+            torch.cat([tokens, tokens]), g2 + (1 - g2) * torch.cat([r, r_bad]), torch.cat([rho, rho_bad]),
+            torch.cat([route, torch.ones_like(route)]),
+        )  # fmt: skip
+        stochastic, adversarial = reconstruction(logp, out[:batch]), reconstruction(logp, out[batch:])
+    else:
+        stochastic = reconstruction(logp, model.masked(tokens, g + (1 - g) * r, rho, route))
+        adversarial = torch.zeros((), device=g.device)
+    minimal, frequent = minimality(penalise(upper_leaky(z), config.penalty, progress))
+    loss = c.stochastic * stochastic + c.adversarial * adversarial + c.minimality * minimal + c.frequency * frequent
+    delta = faithfulness(model.deltas())
+    if delta.requires_grad:
+        loss = loss + c.faithfulness * delta
+    loss.backward()
+    if c.adversarial and leaf.grad is not None:
+        adversary.ascend(leaf.grad)
+    return {
+        "stochastic": stochastic.detach(), "adversarial": adversarial.detach(), "minimality": minimal.detach(),
+        "frequency": frequent.detach(), "faithfulness": delta.detach(),
+        "l0": (g.detach() > 0).sum() / (batch * positions),
+    }  # fmt: skip
+
+
+def _ascend(
+    model: DecomposedModel, adversary: Adversary, tokens: Tensor, logp: Tensor, g: Tensor, ascents: int
+) -> None:
+    """Let the sources climb the masked KL ``ascents`` times, everything else fixed."""
+    for _ in range(ascents):
+        leaf, r, rho = adversary.leaves()
+        loss = reconstruction(logp, model.masked(tokens, g + (1 - g) * r, rho))
+        (gradient,) = torch.autograd.grad(loss, leaf)
+        adversary.ascend(gradient)
+
+
+def _count_flops(
+    model: DecomposedModel, net: ImportanceNet, adversary: Adversary, blocks: np.ndarray, config: TrainingConfig
+) -> float:
+    """FLOPs of the matrix products of one step, counted on one that is thrown away: counting changes the last bits."""
+    before = copy.deepcopy(adversary.state())
+    with FlopCounterMode(display=False) as counter:
+        tokens = torch.from_numpy(blocks).long().to(adversary.sources.device)
+        _step(model, net, adversary, tokens, config, 0.0, generator(config.seed, -3))
+    adversary.load(before)
+    model.zero_grad(set_to_none=True)
+    net.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops())
+
+
+def _mean(window: list[dict[str, Tensor]]) -> dict[str, float]:
+    stacked = torch.stack([torch.stack([t.float() for t in terms.values()]) for terms in window])
+    return dict(zip(window[0], stacked.mean(0).tolist(), strict=True))
+
+
+def _check_finite(row: dict[str, float], checkpoint: Checkpoint | None) -> None:
+    for term, value in row.items():
+        if not math.isfinite(value):
+            kept = " (the last good checkpoint is kept and will be resumed)" if checkpoint is not None else ""
+            raise PrefactorError(
+                f"the {term} loss is {value} at step {row['step']:.0f}: lower training.learning_rate or the coefficient "
+                f"of {term}{kept}"
+            )
+
+
+def _state(
+    step: int, curve: list[dict[str, float]], parameters: list[Tensor], optimiser: torch.optim.Optimizer,
+    adversary: Adversary,
+) -> dict[str, Tensor]:  # fmt: skip
+    tensors = {"step": torch.tensor(step)}
+    tensors |= {f"curve.{k}": torch.tensor([row[k] for row in curve], dtype=torch.float64) for k in curve[0]}
+    for i, parameter in enumerate(parameters):
+        tensors[f"parameter.{i}"] = parameter
+        tensors |= {f"optimiser.{i}.{k}": v for k, v in optimiser.state[parameter].items()}
+    return tensors | {f"adversary.{k}": v for k, v in adversary.state().items()}
+
+
+@torch.no_grad()
+def _restore(
+    saved: dict[str, Tensor], parameters: list[Tensor], optimiser: torch.optim.Optimizer, adversary: Adversary
+) -> tuple[int, list[dict[str, float]]]:
+    for i, parameter in enumerate(parameters):
+        parameter.copy_(saved[f"parameter.{i}"])
+        prefix = f"optimiser.{i}."
+        state = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
+        optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in state.items()}
+    adversary.load({k.removeprefix("adversary."): v for k, v in saved.items() if k.startswith("adversary.")})
+    columns = {k.removeprefix("curve."): v.tolist() for k, v in saved.items() if k.startswith("curve.")}
+    names = ["step", *(n for n in columns if n != "step")]
+    return int(saved["step"]), [dict(zip(names, row, strict=True)) for row in zip(*(columns[n] for n in names), strict=True)]

@@ -1,0 +1,62 @@
+"""Which text do we decompose on, select, fit and evaluate with, and in which tokens?
+
+Reads  the generator's lexicon in ``data/corpus/lexicon``, local files, or a Hub data set. What lies outside the
+repository is not watched by DVC: after changing it, rerun with ``dvc repro --force --single-item corpus``.
+Writes ``tokenizer.json``; ``{train,harvest,select,fit,eval}.parquet``, blocks of tokens, no
+document in two splits; ``metrics.json``.
+"""
+
+import sys
+
+import tokenizers
+
+from prefactor.artifacts import atomic, write_json, write_manifest, write_table
+from prefactor.config.corpus import SPLITS, CorpusConfig
+from prefactor.corpus.blocks import as_table
+from prefactor.corpus.checks import check
+from prefactor.corpus.cut import cut
+from prefactor.corpus.gather import counts
+from prefactor.corpus.sources import gather
+from prefactor.corpus.tokenizer import obtain
+from prefactor.ledger import ledger
+from stages.common import DATA, run, section
+
+FOLDER = DATA / "corpus"
+
+
+def main() -> None:
+    config: CorpusConfig = section("corpus", CorpusConfig)
+    with ledger(FOLDER / "cost.json"):
+        corpus = gather(config, FOLDER / "lexicon")
+        left_out = sum(corpus.bad_rows.values())
+        if left_out:
+            print(f"corpus: left out {left_out} of {corpus.rows} rows: {counts(corpus.bad_rows)}", file=sys.stderr)
+        tokenizer = obtain(config.tokenizer, corpus.documents["train"], config.shares)
+        splits = {
+            split: cut(corpus.documents[split], tokenizer, config.block, (config.seed, index), split)
+            for index, split in enumerate(SPLITS)
+        }
+        check(splits, config.domains, tokenizer.vocabulary)
+
+        with atomic(FOLDER / "tokenizer.json") as temporary:
+            tokenizer.backend.save(str(temporary))
+        for split, blocks in splits.items():
+            write_table(FOLDER / f"{split}.parquet", as_table(blocks))
+        metrics = {
+            "tokens": {s: {d: blocks.of(d).tokens.size for d in config.domains} for s, blocks in splits.items()},
+            "documents": {s: {d: len(found) for d, found in by.items()} for s, by in corpus.documents.items()},
+            "rows": corpus.rows,
+            "bad_rows": dict(corpus.bad_rows),
+            "vocabulary": tokenizer.vocabulary,
+            "separator": tokenizer.separator,
+            "separator_token": tokenizer.backend.id_to_token(tokenizer.separator),
+            "block": config.block,
+            "domains": list(config.domains),
+        }
+        write_json(FOLDER / "metrics.json", metrics)
+        outputs = ["tokenizer.json", *(f"{split}.parquet" for split in SPLITS), "metrics.json"]
+        write_manifest(FOLDER, outputs, {"source": config.text.source, "tokenizers": tokenizers.__version__})
+
+
+if __name__ == "__main__":
+    run(main)

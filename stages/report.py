@@ -1,0 +1,41 @@
+"""What did each edit change, at what cost? One page for people, one JSON for machines.
+
+Reads tables and JSON of every stage, never a model. Writes ``data/report/``: ``index.html``,
+``summary.json``, ``metrics.json`` and ``frontier.csv``.
+"""
+
+from prefactor.artifacts import atomic, write_json, write_manifest
+from prefactor.config.edits import EditConfig
+from prefactor.config.report import ReportConfig
+from prefactor.ledger import ledger
+from prefactor.report.frontier import as_csv, frontier
+from prefactor.report.inputs import load
+from prefactor.report.page import render
+from prefactor.report.summary import flat_metrics, summarise
+from stages.common import DATA, run, section
+
+OUTPUTS = ["index.html", "summary.json", "metrics.json", "frontier.csv"]
+
+
+def main() -> None:
+    config: ReportConfig = section("report", ReportConfig)
+    edits: dict[str, EditConfig] = section("edits", dict[str, EditConfig])
+    config.check(edits)
+    folder = DATA / "report"
+    with ledger(folder / "cost.json"):
+        inputs = load(DATA, edits, config.headline)
+        summary = summarise(inputs, frontier=(folder / "frontier.csv").as_posix())
+        texts = {
+            "index.html": render(inputs, config),
+            "summary.json": summary.model_dump_json(indent=1) + "\n",  # edits and stages in their order, not sorted
+            "frontier.csv": as_csv(frontier(inputs)),
+        }
+        for name, text in texts.items():
+            with atomic(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        write_json(folder / "metrics.json", flat_metrics(summary, config.headline))
+    write_manifest(folder, OUTPUTS)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,40 @@
+"""Which subcomponents does this edit act on? ``python -m stages.selection EDIT``.
+
+Reads ``data/harvest/subcomponents.parquet`` and ``data/label/labels.parquet``; writes
+``data/selection/<edit>/selection.json``: the chosen ones and the runners-up, each with its score and reason.
+"""
+
+import pyarrow.parquet as pq
+
+from prefactor.artifacts import verify, write_manifest
+from prefactor.config.edits import Choose, Domains
+from prefactor.config.selection import SelectionConfig
+from prefactor.ledger import ledger
+from prefactor.selection import FILE, select, write_selection
+from stages.common import DATA, run, section
+
+TABLES = ("subcomponent", "module", "index", "alive")
+
+
+def main(name: str) -> None:
+    config = section("selection", SelectionConfig)
+    choose = section(f"edits.{name}.choose", Choose)  # no more of the edit: its other params choose nothing
+    domains = section(f"edits.{name}.domains", Domains)
+    out = DATA / "selection" / name
+    verify(DATA / "harvest", only=["subcomponents.parquet"])
+    verify(DATA / "label", only=["labels.parquet"])
+
+    with ledger(out / "cost.json"):
+        harvest = pq.ParquetFile(DATA / "harvest/subcomponents.parquet")
+        columns = [c for c in harvest.schema_arrow.names if c in TABLES or c.startswith("importance_")]
+        subcomponents = harvest.read(columns).to_pandas()
+        labels = pq.read_table(DATA / "label/labels.parquet", columns=["subcomponent", "label"]).to_pandas()
+        selection = select(choose, name, domains, subcomponents, labels, config)
+        write_selection(out, selection)
+        write_manifest(out, [FILE])
+    for choice in selection.chosen:
+        print(f"selection {name}: {choice.subcomponent} {choice.label!r}: {choice.reason}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,59 @@
+"""Which model is decomposed, and how well does it know each domain?
+
+Reads  corpus: tokenizer, train and eval blocks.
+Writes checkpoint/ (a standard Hugging Face checkpoint), metrics.json (parameters, vocabulary, chance, cross-entropies).
+"""
+
+import math
+
+from prefactor.artifacts import verify, write_json, write_manifest
+from prefactor.config.target import TargetConfig, TrainTarget
+from prefactor.corpus.blocks import read_blocks, take
+from prefactor.ledger import ledger
+from prefactor.runtime import setup
+from prefactor.target import (
+    check_better_than_unigram,
+    cross_entropy,
+    load_target,
+    save_target,
+    train_target,
+    unigram_ce,
+)
+from tokenizers import Tokenizer
+from stages.common import DATA, run, section
+
+
+def main() -> None:
+    config = section("target", TargetConfig)
+    corpus, out = DATA / "corpus", DATA / "target"
+    verify(corpus, only=["tokenizer.json"])
+    train, held_out = read_blocks(corpus, "train"), read_blocks(corpus, "eval")
+    measured = {
+        domain: take(held_out.of(domain), config.evaluate_tokens, "target.evaluate_tokens").tokens
+        for domain in held_out.domains
+    }
+    device = setup()
+    with ledger(out / "cost.json") as cost:
+        if isinstance(config.model, TrainTarget):
+            vocabulary = Tokenizer.from_file(str(corpus / "tokenizer.json")).get_vocab_size()
+            model = train_target(config.model, vocabulary, train, config.seed, cost, device)
+        else:
+            model = load_target(config.model).to(device)
+        vocabulary = model.get_input_embeddings().weight.shape[0]
+        base = {domain: cross_entropy(model, tokens) for domain, tokens in measured.items()}
+        unigram = {d: unigram_ce(train.of(d).tokens, tokens, vocabulary) for d, tokens in measured.items()}
+        save_target(model, corpus / "tokenizer.json", out / "checkpoint")
+    check_better_than_unigram(base, unigram)
+    metrics = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "vocabulary": vocabulary,
+        "chance": math.log(vocabulary),
+        "base_ce": base,
+        "unigram_ce": unigram,
+    }
+    write_json(out / "metrics.json", metrics)
+    write_manifest(out, ["checkpoint", "metrics.json"])
+
+
+if __name__ == "__main__":
+    run(main)

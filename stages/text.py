@@ -1,0 +1,19 @@
+"""Has the corpus as much text as every later stage asks for? Asked before the first of them runs.
+
+Reads  params.yaml; corpus: metrics (tokens by split and domain). Writes valid.txt, always the same.
+"""
+
+from prefactor.artifacts import atomic, read_json
+from prefactor.config.pipeline import check_text
+from stages.common import DATA, run
+from stages.params import read_pipeline
+
+
+def main() -> None:
+    check_text(read_pipeline(), read_json(DATA / "corpus" / "metrics.json")["tokens"])
+    with atomic(DATA / "text" / "valid.txt") as temporary:
+        temporary.write_text("the corpus has enough text\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

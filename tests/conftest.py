@@ -1,0 +1,21 @@
+"""What tests of several files share."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+import flows  # noqa: F401  (it quietens Prefect, which must not be imported before)
+
+
+@pytest.fixture(scope="session")
+def prefect_env() -> Iterator[dict[str, str]]:
+    """An environment for subprocesses in which flows find a Prefect server with an empty database.
+
+    One server a session: it takes longer to start than all the flows take to run.
+    """
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=180):
+        yield {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}

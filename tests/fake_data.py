@@ -1,0 +1,263 @@
+"""A ``data/`` tree with every table the report reads, made up but of the right shape (``docs/contracts.md``).
+
+The figures follow a simple rule, so that a test can work them out by hand: see :func:`damage`.
+"""
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from prefactor.artifacts import write_json, write_manifest, write_table
+
+VOCABULARY = 512
+CHANCE = math.log(VOCABULARY)
+BASE_CE = {"en": 1.31, "de": 1.25, "fr": 1.22, "es": 1.27, "it": 1.28}
+BUDGETS = (1, 2, 4, 8, 16, 32, 64, 128)
+HEADLINE_BUDGET = 4
+SEEDS = range(5)
+CHOSEN = "layers.0.self_attn.v_proj:5"
+_DOMAINS = {"target": "de", "retain": ["en"], "protect": ["fr", "es", "it"]}
+_BY_LABEL = {"by": "label", "query": "german", "top": 1}
+EDITS: dict[str, dict[str, Any]] = {
+    "scalar": {"method": "scalar", "choose": _BY_LABEL},
+    "guarded-domain": {
+        "method": "guarded", "choose": _BY_LABEL, "guard": {"weigh": "domain", "spare": ["en"]}, "ridge": 0.01,
+    },
+    "guarded-importance": {"method": "guarded", "choose": _BY_LABEL, "guard": {"weigh": "importance"}, "ridge": 0.01},
+    "lora-1": {"method": "lora", "choose": {"by": "nothing"}, "rank": 1},
+    "lora-4": {"method": "lora", "choose": {"by": "nothing"}, "rank": 4},
+    "lora-1-same": {"method": "lora", "choose": _BY_LABEL, "rank": 1},
+    "random": {"method": "scalar", "choose": {"by": "random", "top": 1, "seed": 0}},
+    "contrast-16": {"method": "scalar", "choose": {"by": "contrast", "top": 16}},
+}  # fmt: skip
+# Per edit: target damage as a share of what chance takes, the budget at which half of it is there, retained damage,
+# protected damage; both of the latter at full strength.
+_STRENGTH = {
+    "scalar": (1.01, 0.02, 0.03, 0.90),
+    "guarded-domain": (1.01, 0.04, 0.01, 0.24),
+    "guarded-importance": (1.01, 0.15, 0.02, 0.31),
+    "lora-1": (1.05, 6.0, 0.09, 1.30),
+    "lora-4": (1.06, 5.0, 0.12, 1.55),
+    "lora-1-same": (1.02, 3.0, 0.05, 1.02),
+    "random": (0.02, 1.0, 0.004, 0.01),
+    "contrast-16": (1.03, 0.1, 0.21, 2.40),
+}
+STAGE_SECONDS = {"corpus": 12.5, "target": 71.0, "decompose": 372.25, "importance": 95.5, "harvest": 24.0, "label": 1.5}
+EDIT_SECONDS = {"selection": 0.25, "edit": 9.5, "evaluate": 4.25}
+
+
+def damage(edit: str, budget: int, seed: int, domain: str) -> float:
+    """Nats: the edit's full damage, less at small budgets, and 0.02 more a seed (seeds centred on 2)."""
+    target, half, retained, protected = _STRENGTH[edit]
+    full = {"de": target * (CHANCE - BASE_CE["de"]), "en": retained}.get(domain, protected)
+    reach = budget / (budget + half)
+    wobble = {"fr": 1.0, "es": 0.9, "it": 0.95}.get(domain, 1.0)
+    return full * reach * wobble * (1 + 0.02 * (seed - 2))
+
+
+def build(root: Path) -> None:
+    """Write ``params.yaml`` (sections ``edits`` and ``report``) and ``data/`` under ``root``."""
+    data = root / "data"
+    edits = {name: edit | {"domains": _DOMAINS} for name, edit in EDITS.items()}
+    report = {"headline": "scalar", "controls": ["random", "contrast-16"]}
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "params.yaml").write_text(yaml.safe_dump({"edits": edits, "report": report}, sort_keys=False))
+    for stage, seconds in STAGE_SECONDS.items():
+        spent = {"seconds": seconds, "tokens": int(seconds * 4e3), "flops": seconds * 4e9}
+        write_json(data / stage / "cost.json", spent)
+    _target(data / "target")
+    _decompose(data / "decompose")
+    _importance(data / "importance")
+    _harvest(data / "harvest")
+    _label(data / "label")
+    for name in EDITS:
+        _selection(data / "selection" / name, name)
+        _edit(data / "edit" / name, name)
+        _evaluate(data / "evaluate" / name, name)
+        for stage, seconds in EDIT_SECONDS.items():
+            write_json(data / stage / name / "cost.json", {"seconds": seconds, "tokens": 20480, "flops": 2.5e10})
+
+
+def replace(folder: Path, file: str, rows: list[dict[str, Any]]) -> None:
+    """Write other rows to a table of a stage folder and bring its manifest up to date."""
+    write_table(folder / file, pa.Table.from_pylist(rows))
+    write_manifest(folder, sorted(path.name for path in folder.iterdir() if path.suffix in {".parquet"}))
+
+
+def chosen(edit: str) -> list[str]:
+    if edit in ("lora-1", "lora-4"):
+        return []
+    if edit == "random":
+        return ["layers.1.mlp.down_proj:97"]
+    others = [f"layers.{i % 2}.self_attn.{'qkvo'[i % 4]}_proj:{7 * i + 3}" for i in range(15)]
+    return [CHOSEN, *others] if edit == "contrast-16" else [CHOSEN]
+
+
+def subcomponent_row(name: str, importance: dict[str, float]) -> dict[str, Any]:
+    module, index = name.rsplit(":", 1)
+    entries = [(" und", 0.97), (" die", 0.95), (" nicht", 0.92), ("ß", 0.9), ("\n", 0.4), (" Bäcker", 0.31)]
+    tokens = [{"token": token, "value": value, "count": int(1000 * value)} for token, value in entries]
+    total = sum(importance.values())
+    return {
+        "subcomponent": name, "module": module, "index": int(index), "alive": True, "density": 0.131,
+        "mean_importance": sum(importance.values()) / len(importance), "mean_activation": 1.84, "norm": 0.62,
+        **{f"importance_{domain}": value for domain, value in importance.items()},
+        **{f"density_{domain}": value for domain, value in importance.items()},
+        **{f"share_{domain}": value / total for domain, value in importance.items()},
+        "input_recall": tokens, "input_pmi": tokens[::-1], "output_recall": tokens[1:], "output_pmi": tokens[:4],
+    }  # fmt: skip
+
+
+def example_row(name: str, rank: int, domain: str, text: str) -> dict[str, Any]:
+    draw = random.Random(f"{name} {rank}")
+    tokens = [piece for word in text.split() for piece in (f" {word[:5]}", word[5:]) if piece]
+    importance = [round(draw.random() ** (0.4 if domain == "de" else 3), 3) for _ in tokens]
+    position = max(range(len(tokens)), key=importance.__getitem__)
+    return {
+        "subcomponent": name, "rank": rank, "domain": domain, "position": position, "tokens": tokens,
+        "importance": importance, "activation": [round(2 * value - 0.3, 3) for value in importance],
+    }  # fmt: skip
+
+
+def label_row(name: str, label: str) -> dict[str, Any]:
+    reasoning = "96 % of its firings lie in German text, at equal weight of the domains; it fires on function words."
+    return {
+        "subcomponent": name, "label": label, "reasoning": reasoning, "evidence": "{}", "score": 0.94,
+        "labeller": "evidence",
+    }  # fmt: skip
+
+
+def table_rows(edit: str) -> list[dict[str, Any]]:
+    roles = {"de": "target", "en": "retained"}
+    rows = []
+    for budget in BUDGETS:
+        for seed in SEEDS:
+            for domain, base in BASE_CE.items():
+                change = damage(edit, budget, seed, domain)
+                rows.append({
+                    "edit": edit, "method": EDITS[edit]["method"], "budget": budget, "seed": seed, "domain": domain,
+                    "role": roles.get(domain, "protected"), "base_ce": base, "edited_ce": base + change,
+                    "damage": change, "kl": 1.1 * change, "tokens": 16384,
+                })  # fmt: skip
+    return rows
+
+
+def _target(folder: Path) -> None:
+    unigram = dict.fromkeys(BASE_CE, 4.6)
+    metrics = {"parameters": 197_440, "vocabulary": VOCABULARY, "chance": CHANCE, "base_ce": BASE_CE}
+    write_json(folder / "metrics.json", metrics | {"unigram_ce": unigram})
+    write_manifest(folder, ["metrics.json"])
+
+
+def _decompose(folder: Path) -> None:
+    draw = random.Random(0)
+    steps = list(range(0, 2501, 10))
+    noise = {step: math.exp(0.15 * draw.gauss(0, 1)) for step in steps}
+    columns = {
+        "step": steps,
+        "stochastic": [(0.02 + 0.6 * math.exp(-s / 250)) * noise[s] for s in steps],
+        "adversarial": [(0.1 + 0.9 * math.exp(-s / 400)) * noise[s] for s in steps],
+        "minimality": [0.2 * math.exp(-s / 900) + 0.02 for s in steps],
+        "frequency": [0.1 * math.exp(-s / 900) + 0.01 for s in steps],
+        "delta": [1e-8 * (1 + 50 * math.exp(-s / 300)) for s in steps],
+        "l0": [100 + 806 * math.exp(-s / 450) for s in steps],
+    }
+    write_table(folder / "curve.parquet", pa.table(columns))
+    write_json(folder / "metrics.json", {"subcomponents": 1792, "steps": 2500, "l0": 103.1, "faithfulness": 1e-8})
+    write_manifest(folder, ["curve.parquet", "metrics.json"])
+
+
+def _importance(folder: Path) -> None:
+    kl = {
+        "unmasked": 0.00012, "stochastic": 0.0213, "importance": 0.0702, "rounded_0": 0.0451, "rounded_0.1": 0.0588,
+        "rounded_0.5": 0.1633, "random": 0.4127, "zero": 4.872, "pgd20": 0.311, "pgd40": 0.342, "pgd80": 0.36,
+    }  # fmt: skip
+    metrics = {
+        "kl": kl, "ce": {"target": 1.27} | {mode: 1.27 + value for mode, value in kl.items()},
+        "alive": 411, "subcomponents": 1792,
+        "l0": {"0": 102.4, "0.01": 84.9, "0.1": 61.2}, "delta_norm": 0.02,
+    }  # fmt: skip
+    write_json(folder / "metrics.json", metrics)
+    write_manifest(folder, ["metrics.json"])
+
+
+def _harvest(folder: Path) -> None:
+    names = sorted({name for edit in EDITS for name in chosen(edit)})
+    german = {"en": 0.002, "de": 0.63, "fr": 0.08, "es": 0.09, "it": 0.08}
+    flat = dict.fromkeys(BASE_CE, 0.02)
+    rows = [subcomponent_row(name, german if name == CHOSEN else flat) for name in names]
+    texts = [
+        ("de", "Der alte Bäcker verkauft heute frisches Brot und die Kinder warten nicht gern vor der Tür."),
+        ("de", "Wenn es am Abend regnet, bleiben wir zu Hause und lesen ein langes Buch über Schiffe."),
+        ("it", "Il vecchio fornaio vende oggi pane fresco e i bambini aspettano davanti alla porta."),
+        ("de", "Am 3. Mai kaufte Maria zwei grüne Äpfel, weil sie keinen Kuchen mehr fand."),
+        ("en", "She said „das ist nicht mein Hund“ and closed the window before it began to rain."),
+    ]
+    windows = [example_row(CHOSEN, rank, *texts[rank % len(texts)]) for rank in range(30)]
+    write_table(folder / "subcomponents.parquet", pa.Table.from_pylist(rows))
+    write_table(folder / "examples.parquet", pa.Table.from_pylist(windows))
+    write_manifest(folder, ["subcomponents.parquet", "examples.parquet"])
+
+
+def _label(folder: Path) -> None:
+    names = sorted({name for edit in EDITS for name in chosen(edit)})
+    rows = [label_row(name, "German text" if name == CHOSEN else "foreign-language articles") for name in names]
+    write_table(folder / "labels.parquet", pa.Table.from_pylist(rows))
+    write_manifest(folder, ["labels.parquet"])
+
+
+def _selection(folder: Path, edit: str) -> None:
+    def entry(name: str, label: str, score: float) -> dict[str, Any]:
+        reason = f"its label “{label}” matches the query “german”; importance 0.63 on de, 0.06 elsewhere"
+        return {"subcomponent": name, "label": label, "score": score, "reason": reason}
+
+    picks = [entry(name, "German text", 0.94) for name in chosen(edit)]
+    others = [entry("layers.1.mlp.up_proj:31", "German nouns with capitals", 0.71)] if picks else []
+    by = EDITS[edit]["choose"]["by"]
+    write_json(folder / "selection.json", {"edit": edit, "by": by, "subcomponents": picks, "candidates": others})
+    write_manifest(folder, ["selection.json"])
+
+
+def _edit(folder: Path, edit: str) -> None:
+    names, method = chosen(edit), EDITS[edit]["method"]
+    trained = [] if method == "lora" else [-9.84 + 0.7 * index for index in range(len(names))]
+    fits = [
+        {
+            "budget": budget, "seed": seed, "learning_rate": 0.3, "steps": 60, "loss": 0.1,
+            "prefactors": [value + 0.5 * (seed - 2) for value in trained], "fit": f"{budget}-{seed}",
+        }
+        for budget in BUDGETS for seed in SEEDS
+    ]  # fmt: skip
+    kinds = {"prefactors": pa.list_(pa.float64())}
+    table = pa.Table.from_pylist(fits)
+    schema = pa.schema([pa.field(field.name, kinds.get(field.name, field.type)) for field in table.schema])
+    write_table(folder / "fits.parquet", pa.Table.from_pylist(fits, schema=schema))
+    about = {
+        "edit": edit, "method": method, "subcomponents": names, "prefactors": trained, "guard": None,
+        "headline_budget": HEADLINE_BUDGET, "learning_rate": 0.01 if method == "lora" else 0.3,
+        "learning_rates_tried": {"0.003": 2.1, "0.01": 1.9, "0.03": 4.4} if method == "lora" else {"0.3": 0.4},
+    }  # fmt: skip
+    write_json(folder / "edit.json", about | _DOMAINS)
+    write_manifest(folder, ["edit.json", "fits.parquet"])
+
+
+def _evaluate(folder: Path, edit: str) -> None:
+    write_table(folder / "table.parquet", pa.Table.from_pylist(table_rows(edit)))
+    prompts = {
+        "en": ("The old baker", " sells fresh bread and the children wait at the door."),
+        "de": ("Der alte Bäcker", " verkauft frisches Brot und die Kinder warten vor der Tür."),
+        "fr": ("Le vieux boulanger", " vend du pain frais et les enfants attendent devant la porte."),
+        "es": ("El viejo panadero", " vende pan fresco y los niños esperan delante de la puerta."),
+        "it": ("Il vecchio fornaio", " vende pane fresco e i bambini aspettano davanti alla porta."),
+    }
+    noise = " 7 qz ñe ü baker 3. le wo ,, of à"
+    rows = [
+        {"edit": edit, "domain": d, "prompt": p, "before": t, "after": noise if d == "de" else t}
+        for d, (p, t) in prompts.items()
+    ]
+    write_table(folder / "rollouts.parquet", pa.Table.from_pylist(rows))
+    write_manifest(folder, ["table.parquet", "rollouts.parquet"])

@@ -1,0 +1,77 @@
+"""Identities of the masked forward pass."""
+
+import pytest
+import torch
+
+from prefactor.components import DecomposedModel, linear_modules
+from prefactor.errors import PrefactorError
+from tests.tiny import tiny_blocks, tiny_decomposed, tiny_target
+
+
+def _masks(model: DecomposedModel, tokens: torch.Tensor, value: float) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.full((*tokens.shape, model.subcomponents), value), torch.full((*tokens.shape, len(model.sites)), value)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("count", [5, 30])  # fewer than the matrices' ranks, so Δ is large; and more
+def test_masks_of_one_with_delta_are_the_target(bias: bool, count: int) -> None:
+    model = tiny_decomposed(count, bias)
+    tokens = torch.from_numpy(tiny_blocks()).long()
+    logits, _ = model.observe(tokens)
+    assert torch.allclose(model.masked(tokens, *_masks(model, tokens, 1.0)), logits, atol=1e-5)
+
+
+def test_unrouted_is_the_target_bit_for_bit() -> None:
+    model = tiny_decomposed()
+    tokens = torch.from_numpy(tiny_blocks()).long()
+    mask, rho = _masks(model, tokens, 0.3)
+    assert torch.equal(model.masked(tokens, mask, rho, torch.zeros_like(rho, dtype=torch.bool)), model.observe(tokens)[0])
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_masked_pass_is_the_plain_formula(bias: bool) -> None:
+    """``U^T (m ⊙ V x) + ρ Δ x + bias`` with Δ formed, in float64, one matrix at a time."""
+    model = tiny_decomposed(7, bias).double()
+    tokens = torch.from_numpy(tiny_blocks(3)).long()
+    rng = torch.Generator().manual_seed(0)
+    mask = torch.rand(*tokens.shape, model.subcomponents, generator=rng, dtype=torch.float64)
+    rho = torch.rand(*tokens.shape, len(model.sites), generator=rng, dtype=torch.float64)
+    got = model.masked(tokens, mask, rho)
+    deltas = list(model.deltas())
+    handles = []
+    for i, site in enumerate(model.sites):
+
+        def plain(module, args, output, i=i, site=site):  # type: ignore[no-untyped-def]
+            x = args[0]
+            new = (mask[..., site.columns] * (x @ model.V[i].T)) @ model.U[i] + rho[..., i, None] * (x @ deltas[i].T)
+            return new + (module.bias if module.bias is not None else 0)
+
+        handles.append(site.module.register_forward_hook(plain))
+    expected = model.target(input_ids=tokens, use_cache=False).logits
+    for handle in handles:
+        handle.remove()
+    assert torch.allclose(got, expected, atol=1e-12)
+
+
+def test_nothing_is_left_on_the_modules() -> None:
+    model = tiny_decomposed()
+    tokens = torch.from_numpy(tiny_blocks()).long()
+    with pytest.raises(RuntimeError):
+        model.masked(tokens, torch.zeros(1, 1, 3), torch.zeros(1, 1, 1))  # wrong C
+    assert all(not site.module._forward_hooks for site in model.sites)
+
+
+def test_each_distinct_input_counts_once() -> None:
+    model = tiny_decomposed()
+    assert model.input_of == [0, 0, 0, 1, 2, 2, 3, 4, 4, 4, 5, 6, 6, 7]
+    assert model.input_widths == [16, 16, 16, 24] * 2
+
+
+def test_more_subcomponents_than_inputs_sum_to_the_matrix_from_the_start() -> None:
+    for delta, site in zip(tiny_decomposed(30).deltas(), tiny_decomposed(30).sites, strict=True):
+        assert delta.abs().max() < 1e-5 * site.module.weight.abs().max() + 1e-5
+
+
+def test_pattern_without_match_names_the_modules() -> None:
+    with pytest.raises(PrefactorError, match=r"'nope' matches no linear module.*layers\.0\.self_attn\.q_proj"):
+        linear_modules(tiny_target(), "nope")

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from prefactor.artifacts import write_manifest, write_table
+from prefactor.corpus.blocks import Blocks, as_table, read_blocks, take
+from prefactor.errors import PrefactorError
+
+
+def blocks(domains: str, size: int = 8) -> Blocks:
+    """A block a letter of ``domains``, its tokens counting on."""
+    count = len(domains)
+    tokens = np.arange(count * size, dtype=np.int32).reshape(count, size)
+    return Blocks(tokens, np.array(list(domains), dtype=str), [[f"{i}", f"{i + 1}"] for i in range(count)])
+
+
+@pytest.mark.parametrize("domains", ["abab", ""])
+def test_read_gives_back_what_was_written(tmp_path, domains):
+    before = blocks(domains)
+    write_table(tmp_path / "fit.parquet", as_table(before))
+    write_manifest(tmp_path, ["fit.parquet"])
+    after = read_blocks(tmp_path, "fit")
+    assert after.tokens.dtype == np.int32 and np.array_equal(after.tokens, before.tokens)
+    assert after.domain.tolist() == before.domain.tolist() and after.documents == before.documents
+
+
+def test_read_refuses_a_damaged_and_an_unlisted_file(tmp_path):
+    write_table(tmp_path / "fit.parquet", as_table(blocks("ab")))
+    write_manifest(tmp_path, [])
+    with pytest.raises(PrefactorError, match=r"fit\.parquet is not listed"):
+        read_blocks(tmp_path, "fit")
+    write_manifest(tmp_path, ["fit.parquet"])
+    content = bytearray((tmp_path / "fit.parquet").read_bytes())
+    content[20] ^= 1
+    (tmp_path / "fit.parquet").write_bytes(content)
+    with pytest.raises(PrefactorError, match="damaged"):
+        read_blocks(tmp_path, "fit")
+
+
+def test_of_keeps_the_order_of_the_file():
+    assert blocks("abab").of("b").tokens[:, 0].tolist() == [8, 24]
+    assert blocks("abab").domains == ["a", "b"]
+    assert len(blocks("abab").of("c")) == 0
+
+
+def test_take_rounds_up_to_whole_blocks_and_names_the_key_that_asks_too_much():
+    assert take(blocks("abab"), 9, "harvest.tokens").tokens[:, 0].tolist() == [0, 8]
+    assert len(take(blocks("abab"), 32, "harvest.tokens")) == 4
+    with pytest.raises(PrefactorError, match=r"harvest\.tokens = 33: the split has 32 tokens of a, b .*; lower"):
+        take(blocks("abab"), 33, "harvest.tokens")

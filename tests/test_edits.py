@@ -1,0 +1,196 @@
+"""Edits: exact no-op and revert, rank, guard, fit, and the PEFT adapter in stock ``peft``."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+
+from prefactor.config.edit import FitConfig, Optimiser
+from prefactor.edits.adapter import write_adapter
+from prefactor.edits.change import applied, attached, module_of
+from prefactor.edits.fit import choose_learning_rate, draw_target, fit, make_text, uniform_kl, validation_loss
+from prefactor.edits.guard import domain_moment, guarded_read, importance_moments
+from prefactor.edits.methods import Lora, Method, Prefactors, Term, term_of
+from prefactor.errors import PrefactorError
+from prefactor.evaluate import hold_out, measure, roll_out
+from tests.tiny import POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net, tiny_target
+
+NAMES = ("layers.0.self_attn.v_proj:3", "layers.0.self_attn.v_proj:5", "layers.1.mlp.down_proj:0")
+CPU = torch.device("cpu")
+
+
+def _config(**changes: object) -> FitConfig:
+    optimiser = Optimiser(steps=15, learning_rates=(0.3,))
+    return FitConfig(
+        budgets=(2, 8), seeds=2, headline=2, retain_weight=1.0, retain_tokens=60, retain_batch=2, prefactor=optimiser,
+        lora=optimiser, probe_budgets=(2,), probe_seeds=1, probe_tokens=60, guard_tokens=60, seed=0,
+    ).model_copy(update=changes)  # fmt: skip
+
+
+def _prefactors() -> tuple[torch.nn.Module, Prefactors]:
+    model = tiny_decomposed()
+    return model.target, Prefactors(tuple(term_of(model, name) for name in NAMES))
+
+
+def _lora(rank: int = 2) -> Lora:
+    return Lora({"layers.0.self_attn.v_proj": (16, 16), "layers.1.mlp.down_proj": (16, 24)}, rank, CPU)
+
+
+def _bits(target: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in target.state_dict().items()}
+
+
+def test_prefactor_one_is_a_bitwise_no_op() -> None:
+    target, method = _prefactors()
+    before = _bits(target)
+    with applied(target, method.change([torch.ones(3)])):
+        assert all(torch.equal(before[k], v) for k, v in target.state_dict().items())
+
+
+def test_revert_restores_every_bit_even_after_an_error() -> None:
+    target, method = _prefactors()
+    before = _bits(target)
+    with pytest.raises(ZeroDivisionError), applied(target, method.change([torch.tensor([-3.0, 0.1, 7.0])])):
+        assert not torch.equal(before[f"model.{NAMES[0].split(':')[0]}.weight"], module_of(target, NAMES[0].split(":")[0]).weight)
+        _ = 1 / 0
+    assert all(torch.equal(before[k], v) for k, v in target.state_dict().items())
+
+
+def test_prefactor_changes_its_matrix_by_exactly_its_term() -> None:
+    model = tiny_decomposed()
+    term = term_of(model, NAMES[0])
+    ((module, (A, B)),) = Prefactors((term,)).change([torch.tensor([-2.5])]).items()
+    number = [s.name for s in model.sites].index(module)
+    expected = -3.5 * torch.outer(model.U[number][3], model.V[number][3]).detach()
+    assert torch.allclose(B @ A, expected, rtol=1e-6, atol=0)
+
+
+def test_rank_is_at_most_the_number_of_subcomponents() -> None:
+    _, method = _prefactors()
+    for A, B in method.change([torch.tensor([2.0, -1.0, 0.5])]).values():
+        assert torch.linalg.matrix_rank(B @ A) == len(A)
+
+
+def test_attached_equals_applied() -> None:
+    target, method = _prefactors()
+    tokens = torch.from_numpy(tiny_blocks()).long()
+    change = method.change([torch.tensor([-2.0, 0.0, 3.0])])
+    with attached(target, change):
+        beside = target(input_ids=tokens).logits
+    with applied(target, change):
+        assert torch.allclose(target(input_ids=tokens).logits, beside, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [_prefactors()[1], _lora()])
+def test_every_method_starts_at_no_change(method: Method) -> None:
+    for A, B in method.change(method.start(torch.Generator().manual_seed(0))).values():
+        assert (B @ A).abs().max() == 0
+
+
+def test_no_op_edit_has_no_off_target_kl() -> None:
+    target, method = _prefactors()
+    held = {"en": hold_out(target, tiny_blocks(5))}
+    figures = measure(target, method.change([torch.ones(3)]), held)["en"]
+    assert figures["kl"] == pytest.approx(0, abs=1e-7) and figures["damage"] == 0
+    assert measure(target, method.change([torch.full((3,), -4.0)]), held)["en"]["kl"] > 1e-3
+
+
+@pytest.mark.parametrize(("method", "tolerance"), [(_prefactors()[1], 1e-5), (_lora(), 1e-5)])
+def test_adapter_in_stock_peft_is_our_edit_loose_and_merged(method: Method, tolerance: float, tmp_path: Path) -> None:
+    rng = torch.Generator().manual_seed(0)
+    parameters = [p.detach() + 0.3 * torch.randn(p.shape, generator=rng) for p in method.start(rng)]
+    target, tokens, change = tiny_target(), torch.from_numpy(tiny_blocks()).long(), method.change(parameters)
+    with applied(target, change), torch.no_grad():
+        ours = target(input_ids=tokens).logits
+    write_adapter(tmp_path, target, change, "base")
+    loaded = PeftModel.from_pretrained(tiny_target(), str(tmp_path))
+    with torch.no_grad():
+        assert torch.allclose(loaded(input_ids=tokens).logits, ours, atol=tolerance)
+        assert torch.allclose(loaded.merge_and_unload()(input_ids=tokens).logits, ours, atol=tolerance)  # type: ignore[operator]
+
+
+def test_adapter_bytes_are_equal_for_equal_edits(tmp_path: Path) -> None:
+    target, method = _prefactors()
+    for name in "ab":
+        write_adapter(tmp_path / name, target, method.change([torch.tensor([2.0, 3.0, 4.0])]), "base")
+    for file in ("adapter_config.json", "adapter_model.safetensors"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_target_draw_is_all_the_target_text_there_is() -> None:
+    blocks = tiny_blocks(30)
+    for n in (1, 5, POSITIONS, 3 * POSITIONS + 2):
+        snippets = draw_target(blocks, n, torch.Generator().manual_seed(n))
+        assert sum(len(s) for s in snippets) == n
+        for s in snippets:
+            assert any((np.lib.stride_tricks.sliding_window_view(row, len(s)) == s).all(1).any() for row in blocks)
+
+
+def test_fit_lowers_its_loss_and_repeats_itself() -> None:
+    model = tiny_decomposed()
+    text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
+    for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
+        optimiser = Optimiser(steps=30, learning_rates=(0.05,))
+        one, two = (fit(model.target, method, text, 8, 1, 0.05, optimiser, _config()) for _ in range(2))
+        assert one.loss < one.curve[0]["loss"]
+        assert one.curve == two.curve
+        assert all(torch.equal(a, b) for a, b in zip(one.parameters, two.parameters, strict=True))
+
+
+def test_learning_rate_is_the_one_with_the_least_validation_loss() -> None:
+    model = tiny_decomposed()
+    text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
+    optimiser = Optimiser(steps=15, learning_rates=(1e-6, 0.05, 1e30))
+    rate, tried = choose_learning_rate(model.target, _lora(), text, text, optimiser, _config())
+    assert rate == 0.05 == min(tried, key=lambda r: tried[r])
+    no_change = validation_loss(model.target, {}, text, 1.0)
+    assert tried[1e-6] == pytest.approx(no_change, abs=1e-3)
+
+
+def test_uniform_kl() -> None:
+    assert uniform_kl(torch.zeros(3, VOCABULARY)).abs().max() < 1e-6
+    logits = torch.randn(4, VOCABULARY)
+    uniform = torch.full((VOCABULARY,), 1 / VOCABULARY)
+    expected = [(uniform * (uniform.log() - row.log_softmax(-1))).sum().item() for row in logits]
+    assert uniform_kl(logits).tolist() == pytest.approx(expected, abs=1e-5)
+    assert math.isfinite(uniform_kl(100 * logits).sum().item())
+
+
+def test_guard_keeps_the_response_where_needed_and_loses_it_where_not() -> None:
+    rng = torch.Generator().manual_seed(0)
+    needed, spared = (torch.randn(500, 8, generator=rng) * s for s in (1.0, torch.tensor([3.0, *[0.3] * 7])))
+    v = torch.ones(8)
+    one, zero = needed.T @ needed / 500, spared.T @ spared / 500
+    guarded = guarded_read(v, one, zero, 1e-3)
+    assert torch.isclose(guarded @ one @ v, v @ one @ v, rtol=1e-4)
+    assert guarded @ zero @ guarded < 0.3 * (v @ zero @ v)
+    assert torch.allclose(guarded_read(v, zero, zero, 1e-12), v, atol=1e-4)  # nothing to tell apart: v itself
+
+
+def test_moments_add_up() -> None:
+    model = tiny_decomposed()
+    net, blocks = tiny_net(model), tiny_blocks(9)
+    moments = importance_moments(model, net, NAMES[:1], blocks, batch=4)
+    whole = domain_moment(model, NAMES[0].split(":")[0], blocks, batch=9)
+    needed, spared = moments[NAMES[0]]
+    assert torch.allclose(needed + spared, whole, atol=1e-6)
+    assert torch.linalg.eigvalsh(needed).min() > -1e-9 and torch.linalg.eigvalsh(spared).min() > -1e-9
+
+
+def test_edit_of_another_target_names_the_module() -> None:
+    term = Term("layers.7.mlp.up_proj", torch.ones(16), torch.ones(16))
+    with pytest.raises(PrefactorError, match=r"layers\.7\.mlp\.up_proj, which is no linear module"):
+        with applied(tiny_target(), Prefactors((term,)).change([torch.zeros(1)])):
+            pass
+
+
+def test_rollouts_share_their_noise() -> None:
+    target, method = _prefactors()
+    prompts = torch.from_numpy(tiny_blocks(3))[:, :4].long()
+    base = roll_out(target, prompts, 6, seed=0)
+    with applied(target, method.change([torch.ones(3)])):
+        assert torch.equal(roll_out(target, prompts, 6, seed=0), base)
+    assert not torch.equal(roll_out(target, prompts, 6, seed=1), base)

@@ -1,0 +1,122 @@
+"""The harvest does not depend on batching, and its figures are those of a direct count."""
+
+import numpy as np
+import pytest
+import torch
+
+from prefactor.components import DecomposedModel
+from prefactor.config.harvest import HarvestConfig
+from prefactor.corpus.blocks import Blocks
+from prefactor.harvest import Harvest, harvest, top_tokens
+from prefactor.harvest_tables import example_table, subcomponent_table
+from prefactor.importance_net import lower_leaky
+from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
+
+N = 21
+
+
+def _config(batch: int) -> HarvestConfig:
+    return HarvestConfig(
+        tokens=N * 12, batch=batch, threshold=0.1, examples=4, either_side=3, table=5, least_count=2, seed=0
+    )
+
+
+@pytest.fixture(scope="module")
+def model() -> DecomposedModel:
+    return tiny_decomposed(6)
+
+
+def _blocks() -> Blocks:
+    domains = np.array([("en", "de", "fr")[i % 3] for i in range(N)])
+    return Blocks(tiny_blocks(N), domains, [[str(i)] for i in range(N)])
+
+
+def _harvest(model: DecomposedModel, batch: int) -> Harvest:
+    return harvest(model, tiny_net(model), _blocks(), _config(batch))
+
+
+def test_invariant_to_batching(model: DecomposedModel) -> None:
+    whole = _harvest(model, N)
+    for batch in (1, 4):
+        parts = _harvest(model, batch)
+        for field, value in vars(whole).items():
+            if isinstance(value, torch.Tensor):
+                other = getattr(parts, field)
+                if value.is_floating_point():
+                    assert torch.allclose(value, other, atol=1e-5, equal_nan=True), field
+                else:
+                    assert torch.equal(value, other), field
+
+
+def test_figures_are_a_direct_count(model: DecomposedModel) -> None:
+    blocks, net, result = _blocks(), tiny_net(model), _harvest(model, 5)
+    tokens = torch.from_numpy(blocks.tokens).long()
+    logits, inputs = model.observe(tokens)
+    g = lower_leaky(net(inputs)).detach()
+    table = subcomponent_table(result, model, str, _config(5)).to_pandas()
+    german = torch.from_numpy(blocks.domain == "de")
+    assert np.allclose(table["importance_de"], g[german].mean((0, 1)), atol=1e-5)
+    fires = g > 0.1
+    assert np.allclose(table["density"], fires.float().mean((0, 1)))
+    c = int(fires.sum((0, 1)).argmax())
+    recall = {
+        t: (fires[..., c] & (tokens == t)).sum().item() / (tokens == t).sum().item() for t in tokens.unique().tolist()
+    }
+    best = table["input_recall"][c][0]
+    assert best["value"] == pytest.approx(max(recall.values())) and recall[int(best["token"])] == best["value"]
+    predicted = logits.argmax(-1)
+    t = int(table["output_pmi"][c][0]["token"])
+    count = (fires[..., c] & (predicted == t)).sum()
+    pmi = torch.log((count / fires[..., c].sum()) / ((predicted == t).float().mean()))
+    assert table["output_pmi"][c][0]["value"] == pytest.approx(pmi.item(), abs=1e-5)
+    assert table["output_pmi"][c][0]["count"] == count
+    shares = table[["share_en", "share_de", "share_fr"]].to_numpy()
+    assert np.allclose(shares.sum(1)[table["density"] > 0], 1)
+
+
+def test_windows_hold_the_firing_token_and_its_surroundings(model: DecomposedModel) -> None:
+    blocks, net = _blocks(), tiny_net(model)
+    _, inputs = model.observe(torch.from_numpy(blocks.tokens).long())
+    g = lower_leaky(net(inputs)).detach().numpy()
+    activations = model.inner_activations(inputs) * torch.cat([u.norm(dim=1) for u in model.U])
+    table = example_table(_harvest(model, 5), model.names, blocks, str).to_pandas()
+    fired = (g > 0.1).sum((0, 1))
+    kept = table.groupby("subcomponent").size().reindex(model.names, fill_value=0).to_numpy()
+    assert (kept == np.minimum(fired, 4)).all()
+    for row in table.itertuples():
+        c = model.names.index(row.subcomponent)
+        words = list(row.tokens)
+        assert row.importance[row.position] > 0.1
+        assert len(words) == len(row.importance) == len(row.activation) <= 7
+        hits = [
+            (b, s)
+            for b in range(N)
+            for s in range(13 - len(words))
+            if [str(t) for t in blocks.tokens[b, s : s + len(words)]] == words
+        ]
+        assert any(
+            np.allclose(g[b, s : s + len(words), c], row.importance, atol=1e-6)
+            and np.allclose(activations[b, s : s + len(words), c].detach(), row.activation, atol=1e-5)
+            for b, s in hits
+        )
+
+
+def test_reservoir_is_uniform() -> None:
+    """Over many seeds each of the firings of a subcomponent is kept equally often."""
+    model = tiny_decomposed(2)
+    net = tiny_net(model)
+    torch.nn.init.zeros_(net.head.weight)  # every subcomponent fires everywhere
+    blocks = _blocks()
+    kept = np.zeros(N * 12)
+    for seed in range(40):
+        result = harvest(model, net, blocks, _config(7).model_copy(update={"seed": seed}))
+        np.add.at(kept, result.place.numpy().ravel(), 1)
+    expected = 40 * 4 * model.subcomponents / (N * 12)
+    assert kept.sum() == 40 * 4 * model.subcomponents
+    assert ((kept - expected) ** 2 / expected).mean() < 1.5  # chi-square a degree of freedom; 1 if uniform
+
+
+def test_top_tokens_breaks_ties_by_id_and_honours_the_least_count() -> None:
+    counts = torch.tensor([[2.0, 2.0, 1.0, 0.0]])
+    ids, values = top_tokens(counts, torch.tensor([4, 4, 1, 9]), "recall", 3, least=2)
+    assert ids[0, :2].tolist() == [0, 1] and values[0].tolist() == [0.5, 0.5, -np.inf]

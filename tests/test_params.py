@@ -1,0 +1,169 @@
+"""Every mistake in ``params.yaml`` ends in one line that names the key, the value and the remedy, with exit code 2."""
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from prefactor.config.pipeline import check_text, needs
+from prefactor.errors import ParamsError
+from stages import common
+from stages.params import read_pipeline
+
+ROOT = Path(__file__).resolve().parent.parent
+# Through JSON, so that edits that share a part by a YAML anchor do not share it here.
+GOOD = json.loads(json.dumps(YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))))
+
+
+@pytest.fixture
+def complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], str]:
+    """What is said of params in which the values under some dotted keys are replaced (``...``: left out)."""
+    monkeypatch.setattr(common, "PARAMS", tmp_path / "params.yaml")
+
+    def complaint(changes: dict[str, Any]) -> str:
+        params = copy.deepcopy(GOOD)
+        for key, value in changes.items():
+            *path, last = key.split(".")
+            here = params
+            for part in path:
+                here = here[part]
+            if value is ...:
+                del here[last]
+            else:
+                here[last] = value
+        with (tmp_path / "params.yaml").open("w", encoding="utf-8") as file:
+            YAML(typ="safe").dump(params, file)
+        with pytest.raises(ParamsError) as caught:
+            read_pipeline()
+        return str(caught.value)
+
+    return complaint
+
+
+INT = "input should be a valid integer"
+LOAD = {"source": "load", "name": "somewhere"}
+OTHER_TOKENIZER = {"source": "target", "name": "elsewhere"}
+
+
+def scalar(**domains: Any) -> dict[str, Any]:
+    german = {"target": "de", "retain": ["en"], "protect": ["fr"]}
+    return {"method": "scalar", "domains": german | domains, "choose": {"by": "label", "query": "german"}}
+
+
+def guarded(*spare: str) -> dict[str, Any]:
+    return scalar() | {"method": "guarded", "ridge": 0.01, "guard": {"weigh": "domain", "spare": list(spare)}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        # unknown and missing keys
+        ({"harvset": {}}, "harvset = {}: unknown key; did you mean `harvest`?"),
+        ({"harvest": ...}, "harvest is missing; add it (a mapping with tokens, batch, threshold"),
+        ({"harvest.tokns": 5}, "harvest.tokns = 5: unknown key; did you mean `tokens`?"),
+        ({"harvest.tokns": 5, "harvest.tokens": ...}, "harvest.tokns = 5: unknown key; did you mean `tokens`?"),
+        ({"target.model.stesp": 5}, "target.model.stesp = 5: unknown key; did you mean `steps`?"),
+        ({"target.model.steps": ...}, "target.model.steps is missing; add it (a whole number >= 1)"),
+        ({"edits.scalar.rank": 1}, "edits.scalar.rank = 1: unknown key; use one of method, domains, choose"),
+        (
+            {"edits.scalar.domains.targte": "de"},
+            'edits.scalar.domains.targte = "de": unknown key; did you mean `target',
+        ),
+        # wrong types and values
+        ({"harvest.tokens": "many"}, f'harvest.tokens = "many": {INT}; write a whole number > 0'),
+        ({"harvest.tokens": "1500"}, f'harvest.tokens = "1500": {INT}; write a whole number > 0'),
+        ({"harvest.seed": True}, f"harvest.seed = true: {INT}; write a whole number"),
+        ({"harvest.tokens": 0}, "harvest.tokens = 0: input should be greater than 0; write a whole number > 0"),
+        ({"edit.lora": None}, "edit.lora = null: input should be an object; write a mapping with steps, "),
+        (
+            {"target.model.learning_rate": float("inf")},
+            "target.model.learning_rate = Infinity: input should be a finite",
+        ),
+        ({"decompose.training.penalty.kind": "lq"}, 'decompose.training.penalty.kind = "lq": unknown; use one of lp, '),
+        ({"corpus.shares": {"en": 0.5, "de": 0.4}}, "corpus.shares: the shares sum to 0.9; make them sum to 1"),
+        # methods and choices
+        ({"edits.scalar.method": "scaler"}, 'edits.scalar.method = "scaler": unknown; did you mean `scalar`?'),
+        ({"edits.scalar.method": ...}, "edits.scalar.method is missing; add it (one of scalar, guarded, lora)"),
+        ({"edits.scalar.choose.by": "magic"}, 'edits.scalar.choose.by = "magic": unknown; use one of label, contrast'),
+        ({"edits.x": scalar() | {"method": "lora"}}, "edits.x.rank is missing; add it (a whole number >= 1)"),
+        ({"edits.scalar.choose": {"by": "nothing"}}, "edits.scalar.choose.by = nothing: method scalar rescales chosen"),
+        # names and domains
+        ({"edits.No_Good": scalar()}, "edits.No_Good: an edit's name is a folder's name; write it with a-z, 0-9 and -"),
+        ({"edits": {}}, "edits is empty; add at least one edit"),
+        ({"edits.x": scalar(target="pt")}, 'edits.x.domains.target = "pt": no domain of corpus.shares; use one of'),
+        ({"edits.x": scalar(retain=["en", "de"])}, 'edits.x.domains.retain has "de", the target; take it out'),
+        ({"edits.x": scalar(retain=[])}, "edits.x.domains.retain = []: nothing would hold the model; name a domain"),
+        ({"edits.x": scalar(protect=["en"])}, 'edits.x.domains.protect has "en", which is retained; take it out'),
+        ({"edits.x": guarded("eng")}, 'edits.x.guard.spare = "eng": no domain of corpus.shares; did you mean `en`?'),
+        ({"edits.x": guarded("de")}, 'edits.x.guard.spare has "de", the target; take it out'),
+        ({"report.headline": "nobody"}, "report.headline = 'nobody': no such edit"),
+        # sections at odds
+        ({"edit.headline": 3}, "edit.headline = 3: not one of edit.budgets; use one of 1, 2, 4"),
+        ({"target.model.heads": 3}, "target.model.heads = 3: each head needs an even share"),
+        ({"target.model": LOAD}, "corpus.tokenizer.source = train: a loaded target reads its own tokens only; use"),
+        (
+            {"target.model": LOAD, "corpus.tokenizer": OTHER_TOKENIZER},
+            "corpus.tokenizer.name = elsewhere: target.model.name is somewhere; write the same",
+        ),
+        # more text than there can be
+        ({"harvest.tokens": 10**9}, "harvest.tokens = 1000000000: the harvest split comes from some"),
+        (
+            {"evaluate.tokens": 10**7},
+            "evaluate.tokens = 10000000: the eval split of de comes from some",
+        ),
+    ],
+)
+def test_one_line_names_key_value_and_remedy(complaint: Callable[[Any], str], changes: Any, said: str) -> None:
+    line = complaint(changes)
+    assert line.startswith(f"params.yaml: {said}")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("corpus: [1, 2\ntarget: 3\n", "params.yaml: line 2, column 7: "),
+        ("corpus: {}\ncorpus: {}\n", 'params.yaml: line 2, column 1: found duplicate key "corpus"'),
+        ("just text", "params.yaml holds no sections"),
+        ("", "params.yaml holds no sections"),
+    ],
+)
+def test_what_is_no_yaml_mapping_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    result = subprocess.run(
+        [sys.executable, "-m", "stages.params"],
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"prefactor: error: {said}")
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_params_of_the_repository_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    read_pipeline()
+
+
+def test_a_need_that_the_corpus_as_made_does_not_meet_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    config = read_pipeline()
+    plenty = {split: dict.fromkeys(config.corpus.domains, 10**7) for split in config.corpus.splits}
+    check_text(config, plenty)
+    short = {**plenty, "eval": {**plenty["eval"], "it": 100}}
+    with pytest.raises(
+        ParamsError, match=r"^params.yaml: target.evaluate_tokens = \d+: the eval split of it has only 100"
+    ):
+        check_text(config, short)
+    for need in needs(config):  # every one of them is looked at
+        split = (
+            dict.fromkeys(config.corpus.domains, 0) if need.domain is None else {**plenty[need.split], need.domain: 0}
+        )
+        with pytest.raises(ParamsError):
+            check_text(config, {**plenty, need.split: split})

@@ -1,0 +1,256 @@
+"""The report on a made-up ``data/`` tree: figures worked out by hand, a page that is closed, escaped, reproducible."""
+
+import csv
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import fake_data
+import pytest
+from plotly.offline import get_plotlyjs
+
+from prefactor.artifacts import verify, write_manifest
+from prefactor.config.report import ReportConfig
+from prefactor.errors import ParamsError, PrefactorError
+from prefactor.intervals import t_quantile
+from prefactor.report import words
+from prefactor.report.plots import symlog
+from prefactor.report.summary import Summary
+from stages import report
+
+OUT = Path("data/report")
+EVIL = "<script>alert('x')</script>"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("built")
+    fake_data.build(root)
+    return root
+
+
+@pytest.fixture
+def tree(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the fake tree of its own, as the working folder."""
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def page_without_plotly() -> str:
+    page = (OUT / "index.html").read_text(encoding="utf-8")
+    assert page.count(get_plotlyjs()) == 1
+    return page.replace(get_plotlyjs(), "")
+
+
+class Loads(HTMLParser):
+    """Collects the attributes of a page through which a browser would fetch something, and its visible text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.scripts = 0
+        self.text = ""
+        self._inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script"
+        self._inside = tag
+        loading = {"src", "srcset", "href", "data", "action", "poster"}
+        self.found += [value or "" for name, value in attrs if name in loading]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside not in ("script", "style"):
+            self.text += data
+
+
+def test_summary_against_figures_worked_out_by_hand(tree: Path) -> None:
+    report.main()
+    summary = Summary.model_validate_json((OUT / "summary.json").read_text(encoding="utf-8"))
+    assert list(summary.edits) == list(fake_data.EDITS)
+    assert summary.target.base_ce == fake_data.BASE_CE
+    assert summary.target.chance == fake_data.CHANCE
+    assert summary.decomposition.l0 == 102.4
+    assert summary.decomposition.kl.pgd20 == 0.311
+    assert summary.decomposition.seconds == 372.25
+    assert (OUT / "frontier.csv").samefile(summary.frontier)
+    # Eight edits of 9.5 s each.
+    assert summary.cost["edit"].model_dump() == {"seconds": 76.0, "tokens": 8 * 20480, "flops": 8 * 2.5e10}
+    assert summary.cost["label"].seconds == 1.5
+
+    scalar = summary.edits["scalar"]
+    assert (scalar.subcomponents, scalar.target, scalar.target_tokens) == ([fake_data.CHOSEN], "de", 4)
+    # The fake damage at 4 tokens is full * 4 / 4.02, times 1 + 0.02 (seed - 2): five values a step of 2 % apart,
+    # whose standard deviation is 0.02 * sqrt(2.5) of their mean.
+    english = 0.03 * 4 / 4.02
+    half = t_quantile(4) * 0.02 * 2.5**0.5 / 5**0.5 * english
+    expected = {"mean": english, "low": english - half, "high": english + half}
+    assert scalar.damage["en"].model_dump() == pytest.approx(expected)
+    german = 1.01 * (fake_data.CHANCE - 1.25) * 4 / 4.02
+    assert scalar.target_ce_minus_chance.mean == pytest.approx(1.25 + german - fake_data.CHANCE)
+    assert scalar.damage["de"].mean == pytest.approx(german)
+
+
+def test_frontier_has_a_row_an_edit_and_budget(tree: Path) -> None:
+    report.main()
+    rows = list(csv.DictReader((OUT / "frontier.csv").open(encoding="utf-8")))
+    assert len(rows) == len(fake_data.EDITS) * len(fake_data.BUDGETS)
+    row = next(row for row in rows if row["edit"] == "lora-1" and row["budget"] == "2")
+    # Half strength at 6 tokens: a quarter of it at 2. French is the worst protected domain by construction.
+    assert float(row["damage_fr"]) == pytest.approx(1.30 / 4, abs=1e-6)
+    assert row["worst_protected"] == row["damage_fr"]
+    assert row["worst_retained"] == row["damage_en"]
+    assert float(row["target_ce"]) == pytest.approx(1.25 + 1.05 * (fake_data.CHANCE - 1.25) / 4, abs=1e-6)
+
+
+def test_metrics_are_flat_and_about_the_headline_edit(tree: Path) -> None:
+    report.main()
+    metrics = json.loads((OUT / "metrics.json").read_text(encoding="utf-8"))
+    assert all(isinstance(value, int | float) for value in metrics.values())
+    assert metrics["damage_en"] == pytest.approx(0.03 * 4 / 4.02)
+    assert metrics["kl_stochastic"] == 0.0213
+
+
+def test_page_fetches_nothing_and_bundles_plotly_once(tree: Path) -> None:
+    report.main()
+    page = page_without_plotly()
+    parser = Loads()
+    parser.feed(page)
+    assert [value for value in parser.found if not value.startswith(("data:", "#"))] == []
+    assert not re.search(r"@import|url\(|https?://|fetch\(|XMLHttpRequest|import\(", page)
+    assert "One prefactor on layers.0.self_attn.v_proj:5, labelled “German text”" in " ".join(parser.text.split())
+
+
+def test_text_from_corpus_and_labels_is_escaped(tree: Path) -> None:
+    report.main()
+    clean = Loads()
+    clean.feed(page_without_plotly())
+    evil_row = fake_data.subcomponent_row(fake_data.CHOSEN, dict.fromkeys(fake_data.BASE_CE, 0.1))
+    evil_row["input_recall"] = [{"token": EVIL, "value": 1.0, "count": 3}]
+    window = fake_data.example_row(fake_data.CHOSEN, 0, "de", "ein zwei drei")
+    window["tokens"][1] = EVIL
+    fake_data.replace(Path("data/harvest"), "subcomponents.parquet", [evil_row])
+    fake_data.replace(Path("data/harvest"), "examples.parquet", [window])
+    fake_data.replace(Path("data/label"), "labels.parquet", [fake_data.label_row(fake_data.CHOSEN, EVIL)])
+    evil_rollout = {"edit": "scalar", "domain": "de", "prompt": EVIL, "before": EVIL, "after": EVIL}
+    fake_data.replace(Path("data/evaluate/scalar"), "rollouts.parquet", [evil_rollout])
+    report.main()
+    page = page_without_plotly()
+    parser = Loads()
+    parser.feed(page)
+    assert EVIL not in page
+    assert parser.scripts == clean.scripts
+    assert parser.text.count(EVIL) >= 6  # headline, card, token table, example, three in the rollout
+
+
+def test_equal_inputs_give_equal_bytes(tree: Path) -> None:
+    report.main()
+    first = {name: (OUT / name).read_bytes() for name in (*report.OUTPUTS, "manifest.json")}
+    report.main()
+    assert {name: (OUT / name).read_bytes() for name in first} == first
+    verify(OUT)
+
+
+def test_a_missing_table_is_named(tree: Path) -> None:
+    Path("data/evaluate/lora-4/table.parquet").unlink()
+    with pytest.raises(PrefactorError, match=r"data/evaluate/lora-4/table\.parquet is missing"):
+        report.main()
+
+
+def test_a_damaged_table_is_named(tree: Path) -> None:
+    path = Path("data/evaluate/scalar/table.parquet")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(PrefactorError, match=r"scalar/table\.parquet is damaged"):
+        report.main()
+
+
+def test_a_table_without_the_headline_budget_is_an_error(tree: Path) -> None:
+    folder = Path("data/evaluate/guarded-domain")
+    rows = [row for row in fake_data.table_rows("guarded-domain") if row["budget"] != fake_data.HEADLINE_BUDGET]
+    fake_data.replace(folder, "table.parquet", rows)
+    with pytest.raises(PrefactorError, match=r"guarded-domain.* headline budget 4"):
+        report.main()
+
+
+def test_a_missing_cost_and_a_missing_figure_are_named(tree: Path) -> None:
+    path = Path("data/edit/random/cost.json")
+    kept = path.read_text()
+    path.unlink()
+    with pytest.raises(PrefactorError, match=r"data/edit/random/cost\.json is missing"):
+        report.main()
+    path.write_text('{"seconds": 1.0}')
+    with pytest.raises(PrefactorError, match=r"cost\.json: tokens"):
+        report.main()
+    path.write_text(kept)
+    report.main()
+
+
+def test_headline_admits_what_was_not_reached(tree: Path) -> None:
+    rows = [
+        row | {"edited_ce": row["base_ce"] + 2.0, "damage": 2.0} if row["domain"] == "de" else row
+        for row in fake_data.table_rows("scalar")
+    ]
+    fake_data.replace(Path("data/evaluate/scalar"), "table.parquet", rows)
+    report.main()
+    gap = fake_data.CHANCE - 3.25
+    assert f"<h1>German is not removed: {gap:.2f} nats short of chance</h1>" in page_without_plotly()
+
+
+def test_headline_names_the_price(tree: Path) -> None:
+    report.main()
+    assert "<h1>German is removed with one number; French pays 0.90 nats</h1>" in page_without_plotly()
+
+
+@pytest.mark.parametrize(
+    "bad", [{"headline": "skalar"}, {"controls": ["rnd"]}, {"headline": "scalar", "controls": ["scalar"]}]
+)
+def test_names_of_edits_are_checked(bad: dict) -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml: report\."):
+        ReportConfig(**bad).check(fake_data.EDITS)
+
+
+@pytest.mark.parametrize("name", ["lora-4", "lora-1-same", "contrast-16"])
+def test_any_edit_can_be_the_headline(tree: Path, name: str) -> None:
+    """Whether it has no subcomponent, one without prefactors, or many of them."""
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("headline: scalar", f"headline: {name}").replace("- contrast-16", ""))
+    report.main()
+    page = page_without_plotly()
+    assert page.count('<article class="card">') == len(fake_data.chosen(name))
+    assert ("Prefactor found" in page) == (name == "contrast-16")
+
+
+def test_an_edit_with_another_target_is_listed_but_not_drawn(tree: Path) -> None:
+    path = Path("data/edit/lora-1/edit.json")
+    path.write_text(path.read_text().replace('"target": "de"', '"target": "fr"').replace('"fr",', '"de",'))
+    write_manifest(path.parent, ["edit.json", "fits.parquet"])
+    report.main()
+    assert "Edits with another target are not drawn: lora-1." in " ".join(page_without_plotly().split())
+    summary = Summary.model_validate_json((OUT / "summary.json").read_text(encoding="utf-8"))
+    assert summary.edits["lora-1"].target == "fr"
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.001234, "0.00123"), (-9.84, "−9.84"), (1234.5, "1,234"), (0.0, "0")])
+def test_significant(value: float, text: str) -> None:
+    assert words.significant(value) == text
+
+
+def test_signed_has_no_negative_zero() -> None:
+    assert [words.signed(x) for x in (-0.001, 0.034, -0.5)] == ["+0.00", "+0.03", "−0.50"]
+
+
+def test_durations_and_magnitudes() -> None:
+    assert [words.duration(x) for x in (1.25, 59.7, 75.2, 3725)] == ["1.2 s", "1 min 0 s", "1 min 15 s", "1 h 2 min"]
+    assert [words.magnitude(x) for x in (0, 512, 20480, 1.2e13)] == ["–", "512", "20.5 k", "12.0 T"]
+
+
+def test_symlog_is_odd_and_keeps_order() -> None:
+    places = [symlog(x) for x in (-1, -0.01, 0, 0.001, 0.01, 0.1, 5)]
+    assert places == sorted(places)
+    assert symlog(0) == 0
+    assert symlog(-0.3) == -symlog(0.3)

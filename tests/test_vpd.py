@@ -1,0 +1,117 @@
+"""Training: it learns, its adversary climbs, and a killed run ends where an uninterrupted one does."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import prefactor.vpd as vpd
+from prefactor.adversary import Adversary
+from prefactor.checkpoint import Checkpoint, run_key
+from prefactor.errors import PrefactorError
+from prefactor.importance_net import lower_leaky
+from prefactor.ledger import Cost
+from prefactor.losses import reconstruction
+from prefactor.runtime import generator
+from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, training
+
+
+class _Killed(Exception):
+    pass
+
+
+def _run(checkpoint: Checkpoint | None = None, kill_at: int | None = None, **changes: object):  # type: ignore[no-untyped-def]
+    model = tiny_decomposed()
+    net = tiny_net(model)
+
+    def after(step: int) -> None:
+        if step == kill_at:
+            raise _Killed
+
+    curve = vpd.train(
+        model, net, tiny_blocks(), training(**changes), Cost(), checkpoint, clip=0.01, after_step=after
+    )  # fmt: skip
+    return model, net, curve
+
+
+def test_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vpd, "CHECKPOINT_SECONDS", 0.0)
+    whole_model, whole_net, whole_curve = _run(steps=35)
+    checkpoint = Checkpoint(tmp_path / "runs", "key")
+    with pytest.raises(_Killed):
+        _run(checkpoint, kill_at=27, steps=35)  # the checkpoint is from step 20
+    model, net, curve = _run(checkpoint, steps=35)
+    for name, tensor in whole_model.state().items():
+        assert torch.equal(model.state()[name], tensor), name
+    for name, tensor in whole_net.state_dict().items():
+        assert torch.equal(net.state_dict()[name], tensor), name
+    assert curve == whole_curve
+
+
+def test_key_depends_on_params_and_inputs() -> None:
+    assert run_key({"steps": 1}, {"a": "b"}) == run_key({"steps": 1}, {"a": "b"})
+    assert len({run_key({"steps": 1}, 1), run_key({"steps": 2}, 1), run_key({"steps": 1}, 2)}) == 3
+
+
+def test_checkpoint_of_another_run_is_ignored_and_cleared(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "runs", "old").save({"step": torch.tensor(3)})
+    fresh = Checkpoint(tmp_path / "runs", "new")
+    assert fresh.load() is None
+    fresh.done()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_training_lowers_the_loss_and_leaves_the_target_alone() -> None:
+    before = copy.deepcopy(tiny_decomposed().target.state_dict())
+    model, _, curve = _run(steps=80, learning_rate=1e-2)
+    assert curve[-1]["stochastic"] < 0.7 * curve[0]["stochastic"]
+    for name, tensor in model.target.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_frozen_components_stay_frozen() -> None:
+    model = tiny_decomposed()
+    before = {k: v.clone() for k, v in model.state().items()}
+    vpd.train(model, tiny_net(model), tiny_blocks(), training(), Cost(), clip=None)
+    assert all(torch.equal(before[k], v) for k, v in model.state().items())
+
+
+def test_adversary_climbs_and_stays_in_bounds() -> None:
+    model = tiny_decomposed()
+    net = tiny_net(model)
+    tokens = torch.from_numpy(tiny_blocks(3)).long()
+    logits, inputs = model.observe(tokens)
+    logp, g = F.log_softmax(logits, dim=-1), lower_leaky(net(inputs)).detach()
+    adversary = Adversary((3, 12), model.subcomponents, len(model.sites), 0.05, (0.5, 0.99), generator(0), g.device)
+
+    def kl() -> float:
+        _, r, rho = adversary.leaves()
+        return reconstruction(logp, model.masked(tokens, g + (1 - g) * r, rho)).item()
+
+    start = kl()
+    vpd._ascend(model, adversary, tokens, logp, g, 30)
+    assert kl() > 1.2 * start
+    assert adversary.sources.min() >= 0 and adversary.sources.max() <= 1
+
+
+def test_adam_ascent_is_torchs_adam() -> None:
+    adversary = Adversary((2, 3), 4, 1, 0.01, (0.5, 0.99), generator(0), torch.device("cpu"))
+    adversary.sources.fill_(0.5)
+    reference = torch.full((2, 3, 5), 0.5, requires_grad=True)
+    adam = torch.optim.Adam([reference], lr=0.01, betas=(0.5, 0.99), eps=1e-12, maximize=True)
+    for step in range(5):
+        gradient = torch.randn(2, 3, 5, generator=generator(step))
+        reference.grad = gradient.clone()
+        adam.step()
+        adversary.ascend(gradient)
+    assert torch.allclose(adversary.sources, reference.detach(), atol=1e-6)
+
+
+def test_non_finite_loss_names_step_and_term() -> None:
+    model = tiny_decomposed()
+    with torch.no_grad():
+        model.U[0].fill_(float("nan"))
+    with pytest.raises(PrefactorError, match=r"the stochastic loss is nan at step 10"):
+        vpd.train(model, tiny_net(model), tiny_blocks(), training(), Cost(), clip=0.01)
