@@ -1,4 +1,7 @@
-"""How long stages take: what they took here last, else what they typically take."""
+"""How long stages take: what they took here last, else what they typically take.
+
+``python -m flows.durations`` makes the last run's durations the typical ones (for the default params, on two cores).
+"""
 
 import json
 from collections.abc import Collection, Mapping
@@ -61,3 +64,15 @@ def _read(path: Path) -> dict[str, float]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def typical(seconds: Mapping[str, float]) -> dict[str, float]:
+    """By kind of stage: the median of its like."""
+    kinds: dict[str, list[float]] = {}
+    for stage, value in seconds.items():
+        kinds.setdefault(stage.split("@")[0], []).append(value)
+    return {kind: sorted(values)[len(values) // 2] for kind, values in sorted(kinds.items())}
+
+
+if __name__ == "__main__":
+    TYPICAL.write_text(json.dumps(typical(_read(KEPT)), indent=1) + "\n", encoding="utf-8")

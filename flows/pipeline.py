@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
+from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dag import Dag, read_dag
@@ -89,6 +90,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         read_pipeline()  # before anything starts, Prefect included
         if words.serve:
+            if not PREFECT_API_URL.value():
+                raise FlowError(
+                    "--serve: a schedule needs a Prefect server that stays: run `prefect server start`, "
+                    "and `prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api`"
+                )
             pipeline.serve(name="prefactor", cron=words.serve, parameters={"stages": words.stage})
             return 0
         dag = read_dag(words.stage)

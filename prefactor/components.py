@@ -1,8 +1,8 @@
 """A target model whose weight matrices are split into rank-1 subcomponents, and its masked forward pass.
 
 For a matrix ``W`` (d_out, d_in) with C subcomponents, ``U`` is (C, d_out) and ``V`` is (C, d_in); the sum of the
-subcomponents is ``U^T V`` and ``Δ = W - U^T V`` is the rest. With masks ``m`` (batch, position, C) and delta masks ``ρ``
-(batch, position) the matrix's output is
+subcomponents is ``U^T V`` and ``Δ = W - U^T V`` is the rest. With masks ``m`` (batch, position, C) and delta masks
+``ρ`` (batch, position) the matrix's output is
 
     U^T (m ⊙ V x) + ρ Δ x + bias  =  ρ W x + U^T ((m - ρ) ⊙ V x) + bias,
 
@@ -62,9 +62,13 @@ class DecomposedModel(nn.Module):
         modules = linear_modules(target)
         self.sites: list[Site] = []
         start = 0
-        for name in U:
-            if name not in modules:
-                raise PrefactorError(f"the components name {name}, which the target does not have: decompose it again")
+        if unknown := sorted(set(U) - set(modules)):
+            raise PrefactorError(
+                f"the components name {unknown[0]}, which the target does not have: decompose it again"
+            )
+        for name in (
+            n for n in modules if n in U
+        ):  # the target's order, whatever the file's: the net's columns follow it
             shape = (U[name].shape[1], V[name].shape[1])
             if shape != tuple(modules[name].weight.shape):
                 raise PrefactorError(
@@ -99,7 +103,7 @@ class DecomposedModel(nn.Module):
 
     @torch.no_grad()
     def observe(self, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The unedited target on ``tokens`` (batch, position): logits, and each distinct input (batch, position, d_in)."""
+        """The target on ``tokens`` (batch, position): logits, and each distinct input (batch, position, d_in)."""
         inputs: list[Tensor] = [torch.empty(0)] * len(set(self.input_of))
 
         def keep(i: int) -> Callable[..., None]:

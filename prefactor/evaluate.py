@@ -34,7 +34,7 @@ def hold_out(target: Any, tokens: np.ndarray) -> HeldOut:
 
 @torch.no_grad()
 def measure(target: Any, change: Change, domains: Mapping[str, HeldOut]) -> dict[str, dict[str, float]]:
-    """For each domain ``base_ce``, ``edited_ce``, ``damage`` (their difference) and ``kl(base ‖ edited)``, nats a token."""
+    """For each domain ``base_ce``, ``edited_ce``, ``damage`` (the difference), ``kl`` (base ‖ edited), nats a token."""
     rows = {}
     with applied(target, change):
         for domain, held in domains.items():
@@ -47,7 +47,7 @@ def measure(target: Any, change: Change, domains: Mapping[str, HeldOut]) -> dict
 
 @torch.no_grad()
 def roll_out(target: Any, prompts: Tensor, tokens: int, seed: int) -> Tensor:
-    """Continue ``prompts`` (n, position) by sampling ``tokens`` tokens at temperature 1; returns the new ones (n, tokens).
+    """Sample ``tokens`` tokens at temperature 1 after ``prompts`` (n, position); returns the new ones (n, tokens).
 
     The noise depends on ``seed`` alone (Gumbel-max), so a model that predicts the same continues the same.
     """
@@ -62,7 +62,12 @@ def roll_out(target: Any, prompts: Tensor, tokens: int, seed: int) -> Tensor:
 
 
 def rollouts(
-    target: Any, change: Change, prompts: Mapping[str, Tensor], tokens: int, seed: int, decode: Callable[[list[int]], str]
+    target: Any,
+    change: Change,
+    prompts: Mapping[str, Tensor],
+    tokens: int,
+    seed: int,
+    decode: Callable[[list[int]], str],
 ) -> Iterable[dict[str, str]]:
     """A row a prompt: ``domain``, ``prompt``, and how the base and the edited model continue it on the same noise."""
     for domain, ids in prompts.items():

@@ -1,8 +1,8 @@
 """One pass over text that gathers, for every subcomponent, when it is needed and on what.
 
-Nothing grows with the number of tokens: sums, a count a (subcomponent, token), and a fixed number of example windows drawn
-by reservoir. Each firing's place in the reservoir is decided by a random priority that depends on (seed, block) alone, so
-the result is the same under any batching, up to the rounding of the sums.
+Nothing grows with the number of tokens: sums, a count a (subcomponent, token), and a fixed number of example windows
+drawn by reservoir. Each firing's place in the reservoir is decided by a random priority that depends on (seed, block)
+alone, so the result is the same under any batching, up to the rounding of the sums.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,9 @@ from torch import Tensor
 from prefactor.components import DecomposedModel
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import Blocks
+from prefactor.flops import flops_of
 from prefactor.importance_net import ImportanceNet, lower_leaky
+from prefactor.ledger import Cost
 from prefactor.progress import track
 from prefactor.runtime import generator
 
@@ -39,7 +41,7 @@ class Harvest:
 
 
 @torch.no_grad()
-def harvest(model: DecomposedModel, net: ImportanceNet, blocks: Blocks, config: HarvestConfig) -> Harvest:
+def harvest(model: DecomposedModel, net: ImportanceNet, blocks: Blocks, config: HarvestConfig, cost: Cost) -> Harvest:
     """Read ``blocks`` once through target and importance net."""
     device = next(net.parameters()).device
     vocabulary = model.target.get_input_embeddings().weight.shape[0]
@@ -60,11 +62,12 @@ def harvest(model: DecomposedModel, net: ImportanceNet, blocks: Blocks, config: 
         if isinstance(value, Tensor):
             setattr(result, field, value.to(device))
     starts = range(0, len(blocks), config.batch)
+    sample = torch.from_numpy(blocks.tokens[:1]).long().to(device)
+    flops = flops_of(lambda: _read(model, net, norms, sample))
+    cost.add(blocks.tokens.size, flops * len(blocks))
     for start in track(starts, len(starts), "harvest"):
         tokens = torch.from_numpy(blocks.tokens[start : start + config.batch]).long().to(device)
-        logits, inputs = model.observe(tokens)
-        g = lower_leaky(net(inputs))
-        activation = model.inner_activations(inputs) * norms
+        logits, g, activation = _read(model, net, norms, tokens)
         fires = g > config.threshold
         where = domain_of[start : start + config.batch].to(device)
         _add_sums(result, tokens, logits.argmax(-1), g, activation, fires, where)
@@ -73,6 +76,12 @@ def harvest(model: DecomposedModel, net: ImportanceNet, blocks: Blocks, config: 
         if isinstance(value, Tensor):
             setattr(result, field, value.cpu())
     return result
+
+
+def _read(model: DecomposedModel, net: ImportanceNet, norms: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (batch, position, vocabulary), importances and subcomponent activations (batch, position, C)."""
+    logits, inputs = model.observe(tokens)
+    return logits, lower_leaky(net(inputs)), model.inner_activations(inputs) * norms
 
 
 def _add_sums(
@@ -125,7 +134,8 @@ def _keep_examples(
 def top_tokens(counts: Tensor, total: Tensor, kind: str, k: int, least: int) -> tuple[np.ndarray, np.ndarray]:
     """The k best tokens of each subcomponent and their values, (C, k) each; value -inf where there are fewer.
 
-    ``recall``: share of the token's occurrences at which the subcomponent fires. ``pmi``: ``ln P(token | fires) / P(token)``.
+    ``recall``: share of the token's occurrences at which the subcomponent fires.
+    ``pmi``: ``ln P(token | fires) / P(token)``.
     """
     frequency = total.double().clamp(min=1)
     if kind == "recall":

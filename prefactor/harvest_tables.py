@@ -23,7 +23,9 @@ def subcomponent_table(
     density = (result.firings / result.tokens).numpy()
     firings = result.firings.sum(1).numpy()
     mean_importance = (result.importance.sum(1) / result.tokens.sum()).numpy()
-    norm = np.concatenate([(u.norm(dim=1) * v.norm(dim=1)).detach().cpu().numpy() for u, v in zip(model.U, model.V, strict=True)])
+    norm = np.concatenate(
+        [(u.norm(dim=1) * v.norm(dim=1)).detach().cpu().numpy() for u, v in zip(model.U, model.V, strict=True)]
+    )
     columns: dict[str, pa.Array] = {
         "subcomponent": pa.array(model.names),
         "module": pa.array([site.name for site in model.sites for _ in range(site.count)]),

@@ -1,4 +1,4 @@
-"""The losses of VPD as pure functions on tensors (design of Bushnaq et al., "Interpreting Language Model Parameters", 2026)."""
+"""The losses of VPD as pure functions on tensors (Bushnaq et al., "Interpreting Language Model Parameters", 2026)."""
 
 from collections.abc import Iterable
 

@@ -87,7 +87,9 @@ def pgd_kl(
         r, rho = leaf[: model.subcomponents], leaf[model.subcomponents :]
         total = 0.0
         for part, logits, g in parts:
-            loss = token_kl(F.log_softmax(logits, dim=-1), model.masked(part, g + (1 - g) * r, rho.view(1, 1, -1))).sum()
+            loss = token_kl(
+                F.log_softmax(logits, dim=-1), model.masked(part, g + (1 - g) * r, rho.view(1, 1, -1))
+            ).sum()
             loss.backward(inputs=[leaf])
             total += loss.item()
         best = max(best, total / tokens.size)

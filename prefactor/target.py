@@ -8,18 +8,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from prefactor.config.target import LoadTarget, TrainTarget
 from prefactor.corpus.blocks import Blocks
 from prefactor.errors import PrefactorError
+from prefactor.flops import flops_of
 from prefactor.ledger import Cost
 from prefactor.progress import track
 from prefactor.runtime import generator
 
 
-def train_target(config: TrainTarget, vocabulary: int, blocks: Blocks, seed: int, cost: Cost, device: torch.device) -> Any:
+def train_target(
+    config: TrainTarget, vocabulary: int, blocks: Blocks, seed: int, cost: Cost, device: torch.device
+) -> Any:
     """Train a Llama-architecture model on ``blocks``; AdamW, cosine to a tenth, 5 % warm-up.
 
     Every weight and batch depends on ``seed`` alone. Returns a ``LlamaForCausalLM`` in float32.
@@ -39,11 +41,11 @@ def train_target(config: TrainTarget, vocabulary: int, blocks: Blocks, seed: int
     groups = [{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=True)
     warmup = max(1, config.steps // 20)
-    latest = math.nan
-    with FlopCounterMode(display=False) as counter:  # on a step that is thrown away: counting changes the last bits
-        _next_token_ce(model, torch.from_numpy(blocks.tokens[: config.batch]).long().to(device)).mean().backward()
+    latest = [math.nan]
+    sample = torch.from_numpy(blocks.tokens[: config.batch]).long().to(device)
+    flops = flops_of(lambda: _next_token_ce(model, sample).mean().backward())
     model.zero_grad(set_to_none=True)
-    for step in track(range(config.steps), config.steps, "train target", lambda: f"ce {latest:.3f}"):
+    for step in track(range(config.steps), config.steps, "train target", lambda: f"ce {latest[0]:.3f}"):
         scale = min((step + 1) / warmup, 0.55 + 0.45 * math.cos(math.pi * step / config.steps))
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * scale
@@ -54,11 +56,13 @@ def train_target(config: TrainTarget, vocabulary: int, blocks: Blocks, seed: int
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        cost.add(tokens.numel(), counter.get_total_flops())
+        cost.add(tokens.numel(), flops)
         if step % 25 == 0:
-            latest = loss.item()
-            if not math.isfinite(latest):
-                raise PrefactorError(f"target: the loss is {latest} at step {step}: lower target.model.learning_rate")
+            latest[0] = loss.item()
+            if not math.isfinite(latest[0]):
+                raise PrefactorError(
+                    f"target: the loss is {latest[0]} at step {step}: lower target.model.learning_rate"
+                )
     return model.eval()
 
 
@@ -112,7 +116,9 @@ def save_target(model: Any, tokenizer_file: Path, folder: Path) -> None:
 
 def read_target(folder: Path, device: torch.device | str = "cpu") -> Any:
     """The checkpoint of the target stage, frozen, in evaluation mode."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True, use_safetensors=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+    )
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -148,6 +154,7 @@ def check_better_than_unigram(base_ce: dict[str, float], unigram: dict[str, floa
     for domain, ce in base_ce.items():
         if not ce < unigram[domain]:
             raise PrefactorError(
-                f"the target is no better than unigram on domain {domain!r} ({ce:.3f} against {unigram[domain]:.3f} nats), so "
-                "nothing could be removed there: train it longer (target.model.steps) or leave the domain out of corpus.shares"
+                f"the target is no better than unigram on domain {domain!r} ({ce:.3f} against {unigram[domain]:.3f} "
+                "nats), so nothing could be removed there: train it longer (target.model.steps) or leave the domain out "
+                "of corpus.shares"
             )

@@ -1,8 +1,8 @@
 """VPD: adversarial parameter decomposition (Bushnaq et al., "Interpreting Language Model Parameters", 2026).
 
 Learn subcomponents ``U``, ``V`` of a frozen target and a net that says which of them each token needs, such that the
-masked model stays close to the target whichever unneeded ones are ablated, at random or by an adversary, while as few as
-possible are needed. The same loop with the components frozen refits the net alone.
+masked model stays close to the target whichever unneeded ones are ablated, at random or by an adversary, while as few
+as possible are needed. The same loop with the components frozen refits the net alone.
 
 Per step, on a batch of blocks of tokens:
 
@@ -26,13 +26,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from prefactor.adversary import Adversary
 from prefactor.checkpoint import Checkpoint
 from prefactor.components import DecomposedModel
 from prefactor.config.training import Penalty, TrainingConfig
 from prefactor.errors import PrefactorError
+from prefactor.flops import flops_of
 from prefactor.importance_net import ImportanceNet, lower_leaky, upper_leaky
 from prefactor.ledger import Cost
 from prefactor.losses import faithfulness, lp_penalty, minimality, reconstruction, smooth_l0_penalty
@@ -199,15 +199,14 @@ def _ascend(
 def _count_flops(
     model: DecomposedModel, net: ImportanceNet, adversary: Adversary, blocks: np.ndarray, config: TrainingConfig
 ) -> float:
-    """FLOPs of the matrix products of one step, counted on one that is thrown away: counting changes the last bits."""
+    """FLOPs of one step, counted on one that is thrown away."""
     before = copy.deepcopy(adversary.state())
-    with FlopCounterMode(display=False) as counter:
-        tokens = torch.from_numpy(blocks).long().to(adversary.sources.device)
-        _step(model, net, adversary, tokens, config, 0.0, generator(config.seed, -3))
+    tokens = torch.from_numpy(blocks).long().to(adversary.sources.device)
+    flops = flops_of(lambda: _step(model, net, adversary, tokens, config, 0.0, generator(config.seed, -3)))
     adversary.load(before)
     model.zero_grad(set_to_none=True)
     net.zero_grad(set_to_none=True)
-    return float(counter.get_total_flops())
+    return flops
 
 
 def _mean(window: list[dict[str, Tensor]]) -> dict[str, float]:
@@ -220,8 +219,8 @@ def _check_finite(row: dict[str, float], checkpoint: Checkpoint | None) -> None:
         if not math.isfinite(value):
             kept = " (the last good checkpoint is kept and will be resumed)" if checkpoint is not None else ""
             raise PrefactorError(
-                f"the {term} loss is {value} at step {row['step']:.0f}: lower training.learning_rate or the coefficient "
-                f"of {term}{kept}"
+                f"the {term} loss is {value} at step {row['step']:.0f}: lower training.learning_rate or the "
+                f"coefficient of {term}{kept}"
             )
 
 
@@ -249,4 +248,6 @@ def _restore(
     adversary.load({k.removeprefix("adversary."): v for k, v in saved.items() if k.startswith("adversary.")})
     columns = {k.removeprefix("curve."): v.tolist() for k, v in saved.items() if k.startswith("curve.")}
     names = ["step", *(n for n in columns if n != "step")]
-    return int(saved["step"]), [dict(zip(names, row, strict=True)) for row in zip(*(columns[n] for n in names), strict=True)]
+    return int(saved["step"]), [
+        dict(zip(names, row, strict=True)) for row in zip(*(columns[n] for n in names), strict=True)
+    ]

@@ -12,6 +12,7 @@ from prefactor.config.evaluate import EvaluateConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.edits.tables import read_changes
 from prefactor.evaluate import hold_out, measure, rollouts
+from prefactor.flops import flops_of
 from prefactor.intervals import interval
 from prefactor.ledger import ledger
 from prefactor.progress import track
@@ -27,7 +28,11 @@ def main(name: str) -> None:
     verify(DATA / "target")
     verify(folder)
     edit = read_json(folder / "edit.json")
-    roles = {edit["target"]: "target"} | dict.fromkeys(edit["retain"], "retained") | dict.fromkeys(edit["protect"], "protected")
+    roles = (
+        {edit["target"]: "target"}
+        | dict.fromkeys(edit["retain"], "retained")
+        | dict.fromkeys(edit["protect"], "protected")
+    )
     held_out = read_blocks(corpus, "eval")
     blocks = {d: take(held_out.of(d), config.tokens, "evaluate.tokens").tokens for d in roles}
     device = setup(threads=1)  # evaluations run beside each other
@@ -37,12 +42,14 @@ def main(name: str) -> None:
 
     rows = []
     with ledger(out / "cost.json") as cost:
-        domains = {d: hold_out(target, tokens) for d, tokens in blocks.items()}
+        domains = {d: hold_out(target, held) for d, held in blocks.items()}
+        tokens = sum(h.tokens.numel() for h in domains.values())
+        flops = flops_of(lambda: measure(target, changes[0][2], domains))
         for budget, seed, change in track(changes, len(changes), f"evaluate {name}"):
             for domain, figures in measure(target, change, domains).items():
                 about = {"edit": name, "method": edit["method"], "budget": budget, "seed": seed, "domain": domain}
                 rows.append(about | {"role": roles[domain]} | figures | {"tokens": domains[domain].tokens.numel()})
-            cost.add(sum(h.tokens.numel() for h in domains.values()), 0.0)
+            cost.add(tokens, flops)
         headline = next(c for budget, _, c in changes if budget == edit["headline_budget"])
         prompts = {d: h.tokens[: config.prompts, : config.prompt_tokens] for d, h in domains.items()}
         texts = list(rollouts(target, headline, prompts, config.rollout_tokens, config.seed, tokenizer.decode))

@@ -33,8 +33,7 @@ def main() -> None:
     model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
     net = read_net(refit / "importance.safetensors", model)
     with ledger(out / "cost.json") as cost:
-        gathered = harvest(model, net, blocks, config)
-        cost.add(blocks.tokens.size, 0.0)
+        gathered = harvest(model, net, blocks, config, cost)
 
     def decode(token: int) -> str:
         return tokenizer.decode([token], skip_special_tokens=False)

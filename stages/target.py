@@ -6,6 +6,8 @@ Writes checkpoint/ (a standard Hugging Face checkpoint), metrics.json (parameter
 
 import math
 
+from tokenizers import Tokenizer
+
 from prefactor.artifacts import verify, write_json, write_manifest
 from prefactor.config.target import TargetConfig, TrainTarget
 from prefactor.corpus.blocks import read_blocks, take
@@ -19,7 +21,6 @@ from prefactor.target import (
     train_target,
     unigram_ce,
 )
-from tokenizers import Tokenizer
 from stages.common import DATA, run, section
 
 

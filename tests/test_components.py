@@ -1,11 +1,15 @@
 """Identities of the masked forward pass."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from prefactor.components import DecomposedModel, linear_modules
+from prefactor.decompose import read_components, read_net, write_components, write_net
 from prefactor.errors import PrefactorError
-from tests.tiny import tiny_blocks, tiny_decomposed, tiny_target
+from prefactor.importance_net import lower_leaky
+from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, tiny_target
 
 
 def _masks(model: DecomposedModel, tokens: torch.Tensor, value: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -25,7 +29,9 @@ def test_unrouted_is_the_target_bit_for_bit() -> None:
     model = tiny_decomposed()
     tokens = torch.from_numpy(tiny_blocks()).long()
     mask, rho = _masks(model, tokens, 0.3)
-    assert torch.equal(model.masked(tokens, mask, rho, torch.zeros_like(rho, dtype=torch.bool)), model.observe(tokens)[0])
+    assert torch.equal(
+        model.masked(tokens, mask, rho, torch.zeros_like(rho, dtype=torch.bool)), model.observe(tokens)[0]
+    )
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -75,3 +81,21 @@ def test_more_subcomponents_than_inputs_sum_to_the_matrix_from_the_start() -> No
 def test_pattern_without_match_names_the_modules() -> None:
     with pytest.raises(PrefactorError, match=r"'nope' matches no linear module.*layers\.0\.self_attn\.q_proj"):
         linear_modules(tiny_target(), "nope")
+
+
+def test_files_give_back_model_and_net(tmp_path: Path) -> None:
+    """A components file is sorted by name, the target is not: the net's columns must still meet their subcomponents."""
+    model = tiny_decomposed(5)
+    net = tiny_net(model)
+    write_components(tmp_path / "c.safetensors", model)
+    write_net(tmp_path / "n.safetensors", net)
+    loaded = read_components(tmp_path / "c.safetensors", tiny_target())
+    assert loaded.names == model.names
+    tokens = torch.from_numpy(tiny_blocks()).long()
+    g, again = (
+        lower_leaky(n(m.observe(tokens)[1]))
+        for m, n in ((model, net), (loaded, read_net(tmp_path / "n.safetensors", loaded)))
+    )
+    assert torch.equal(g, again)
+    rho = torch.zeros(1, 1, len(model.sites))
+    assert torch.equal(model.masked(tokens, g, rho), loaded.masked(tokens, again, rho))

@@ -54,7 +54,9 @@ def test_revert_restores_every_bit_even_after_an_error() -> None:
     target, method = _prefactors()
     before = _bits(target)
     with pytest.raises(ZeroDivisionError), applied(target, method.change([torch.tensor([-3.0, 0.1, 7.0])])):
-        assert not torch.equal(before[f"model.{NAMES[0].split(':')[0]}.weight"], module_of(target, NAMES[0].split(":")[0]).weight)
+        assert not torch.equal(
+            before[f"model.{NAMES[0].split(':')[0]}.weight"], module_of(target, NAMES[0].split(":")[0]).weight
+        )
         _ = 1 / 0
     assert all(torch.equal(before[k], v) for k, v in target.state_dict().items())
 
@@ -182,9 +184,12 @@ def test_moments_add_up() -> None:
 
 def test_edit_of_another_target_names_the_module() -> None:
     term = Term("layers.7.mlp.up_proj", torch.ones(16), torch.ones(16))
-    with pytest.raises(PrefactorError, match=r"layers\.7\.mlp\.up_proj, which is no linear module"):
-        with applied(tiny_target(), Prefactors((term,)).change([torch.zeros(1)])):
-            pass
+    change = Prefactors((term,)).change([torch.zeros(1)])
+    with (
+        pytest.raises(PrefactorError, match=r"layers\.7\.mlp\.up_proj, which is no linear module"),
+        applied(tiny_target(), change),
+    ):
+        pass
 
 
 def test_rollouts_share_their_noise() -> None:

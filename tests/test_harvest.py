@@ -10,6 +10,7 @@ from prefactor.corpus.blocks import Blocks
 from prefactor.harvest import Harvest, harvest, top_tokens
 from prefactor.harvest_tables import example_table, subcomponent_table
 from prefactor.importance_net import lower_leaky
+from prefactor.ledger import Cost
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
 
 N = 21
@@ -32,7 +33,7 @@ def _blocks() -> Blocks:
 
 
 def _harvest(model: DecomposedModel, batch: int) -> Harvest:
-    return harvest(model, tiny_net(model), _blocks(), _config(batch))
+    return harvest(model, tiny_net(model), _blocks(), _config(batch), Cost())
 
 
 def test_invariant_to_batching(model: DecomposedModel) -> None:
@@ -109,7 +110,7 @@ def test_reservoir_is_uniform() -> None:
     blocks = _blocks()
     kept = np.zeros(N * 12)
     for seed in range(40):
-        result = harvest(model, net, blocks, _config(7).model_copy(update={"seed": seed}))
+        result = harvest(model, net, blocks, _config(7).model_copy(update={"seed": seed}), Cost())
         np.add.at(kept, result.place.numpy().ravel(), 1)
     expected = 40 * 4 * model.subcomponents / (N * 12)
     assert kept.sum() == 40 * 4 * model.subcomponents

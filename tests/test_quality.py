@@ -19,9 +19,13 @@ def test_battery_is_the_masks_applied_by_hand_in_any_batching() -> None:
     logp, none = F.log_softmax(logits, -1), torch.zeros(1, 1, len(model.sites))
     found = battery(model, net, blocks, seed=0, batch=7)
     for name, mask in {"unmasked": torch.ones_like(g), "importance": g, "rounded_0.5": (g > 0.5).float()}.items():
-        assert found["kl"][name] == pytest.approx(token_kl(logp, model.masked(tokens, mask, none)).mean().item(), abs=1e-5)
+        assert found["kl"][name] == pytest.approx(
+            token_kl(logp, model.masked(tokens, mask, none)).mean().item(), abs=1e-5
+        )
     assert found["l0"]["0.1"] == pytest.approx((g > 0.1).sum().item() / tokens.numel())
-    assert found["ce"]["target"] == pytest.approx(F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten()).item(), abs=1e-5)
+    assert found["ce"]["target"] == pytest.approx(
+        F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten()).item(), abs=1e-5
+    )
     parts = battery(model, net, blocks, seed=0, batch=2)
     assert parts["kl"]["importance"] == pytest.approx(found["kl"]["importance"], abs=1e-6)
     assert parts["alive"] == found["alive"]

@@ -1,8 +1,8 @@
 """Fitting an edit: one loss for every method.
 
-On n target tokens the edited model is driven to the uniform distribution, ``KL(uniform ‖ edited)``; the retained domains are
-held by ``λ KL(base ‖ edited)``. The n target tokens are all the target text that a fit sees, context included: a snippet of n
-consecutive tokens (several of a block's length for larger n).
+On n target tokens the edited model is driven to the uniform distribution, ``KL(uniform ‖ edited)``; the retained
+domains are held by ``λ KL(base ‖ edited)``. The n target tokens are all the target text that a fit sees, context
+included: a snippet of n consecutive tokens (several of a block's length for larger n).
 """
 
 import math
@@ -101,7 +101,7 @@ def validation_loss(target: Any, change: Change, text: Text, retain_weight: floa
 def choose_learning_rate(
     target: Any, method: Method, text: Text, held_out: Text, optimiser: Optimiser, config: FitConfig
 ) -> tuple[float, dict[float, float]]:
-    """The learning rate of the grid with the least validation loss, averaged over probe budgets and seeds, and all of them."""
+    """The learning rate of the grid with the least validation loss, a mean over probe budgets and seeds; and all of them."""
     if len(optimiser.learning_rates) == 1:
         return optimiser.learning_rates[0], {}
     tried = {}

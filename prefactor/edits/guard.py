@@ -1,7 +1,7 @@
 """The guarded scalar: keep what a subcomponent writes, and have its *change* read a direction that spares other text.
 
-``v' ∝ (Σ_0 + εI)^{-1} Σ_1 v`` with Σ_1, Σ_0 second moments of the matrix's input where the subcomponent is needed and where
-it is not: of all rank-1 changes with this write direction and this response where needed, the one that acts least
+``v' ∝ (Σ_0 + εI)^{-1} Σ_1 v`` with Σ_1, Σ_0 second moments of the matrix's input where the subcomponent is needed and
+where it is not: of all rank-1 changes with this write direction and this response where needed, the one that acts least
 elsewhere (the generalised least-squares direction; design.md section 4). Closed form, no training.
 """
 

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch.utils.flop_counter import FlopCounterMode
-
 from prefactor.components import DecomposedModel
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import Domains
 from prefactor.corpus.blocks import Blocks, take
 from prefactor.edits.fit import Fit, Text, choose_learning_rate, fit, make_text
 from prefactor.edits.methods import Method
+from prefactor.flops import flops_of
 from prefactor.ledger import Cost
 from prefactor.progress import track
 
@@ -53,10 +52,9 @@ def sweep(
     rate, tried = choose_learning_rate(target, method, fitting, held_out, optimiser, config)
     plan = [(budget, seed) for budget in config.budgets for seed in range(config.seeds)]
     per_step = config.retain_batch * fitting.retained.shape[1]
-    with FlopCounterMode(display=False) as counter:  # on a step that is thrown away: counting changes the last bits
-        one = optimiser.model_copy(update={"steps": 1})
-        fit(target, method, fitting, config.budgets[0], 0, rate, one, config)
-    per_token = counter.get_total_flops() / (per_step + config.budgets[0])
+    one = optimiser.model_copy(update={"steps": 1})
+    flops = flops_of(lambda: fit(target, method, fitting, config.budgets[0], 0, rate, one, config))
+    per_token = flops / (per_step + config.budgets[0])
     fits = []
     for budget, seed in track(plan, len(plan), what):
         fits.append(fit(target, method, fitting, budget, seed, rate, optimiser, config))
