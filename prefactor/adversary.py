@@ -23,7 +23,8 @@ class Adversary:
     def leaves(self) -> tuple[Tensor, Tensor, Tensor]:
         """The sources as a leaf that collects a gradient, and its two parts ``r`` and ``rho``."""
         leaf = self.sources.detach().requires_grad_(True)
-        return leaf, leaf[..., : self.columns], leaf[..., self.columns :]
+        r, rho = leaf.split([self.columns, leaf.shape[-1] - self.columns], dim=-1)
+        return leaf, r, rho
 
     @torch.no_grad()
     def ascend(self, gradient: Tensor) -> None:

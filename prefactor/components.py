@@ -66,9 +66,8 @@ class DecomposedModel(nn.Module):
             raise PrefactorError(
                 f"the components name {unknown[0]}, which the target does not have: decompose it again"
             )
-        for name in (
-            n for n in modules if n in U
-        ):  # the target's order, whatever the file's: the net's columns follow it
+        # In the target's order, whatever the file's: the columns of the importance net follow it.
+        for name in (n for n in modules if n in U):
             shape = (U[name].shape[1], V[name].shape[1])
             if shape != tuple(modules[name].weight.shape):
                 raise PrefactorError(
@@ -125,14 +124,15 @@ class DecomposedModel(nn.Module):
             rho: (batch, position, M), or broadcasting: the mask of each matrix's Δ.
             route: (batch, position, M) bool; where false the matrix acts as the original. None routes everywhere.
         """
+        # Split and not sliced: the backward pass is then one concatenation, not a full-size sum a matrix.
+        masks = mask.split([site.count for site in self.sites], dim=-1)
+        rhos = rho.split(1, dim=-1)
 
         def replace(i: int) -> Callable[..., Tensor]:
-            site, U, V = self.sites[i], self.U[i], self.V[i]
+            site, m, r, U, V = self.sites[i], masks[i], rhos[i], self.U[i], self.V[i]
 
             def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-                r = rho[..., i : i + 1]
-                change = (mask[..., site.columns] - r) * (args[0] @ V.T)
-                new = r * output + change @ U
+                new = r * output + ((m - r) * (args[0] @ V.T)) @ U
                 if site.module.bias is not None:
                     new = new + (1 - r) * site.module.bias
                 return new if route is None else torch.where(route[..., i : i + 1], new, output)

@@ -57,15 +57,15 @@ def read_components(path: Path, target: Any) -> DecomposedModel:
 
 def write_net(path: Path, net: ImportanceNet) -> None:
     """The net's weights; its shape is in the file's metadata, so that reading needs no params."""
-    shape = {"width": str(net.project.out_features), "blocks": str(len(net.blocks)), "heads": str(net.heads)}
-    write_tensors(path, net.state_dict(), shape)
+    shape = NetConfig(width=net.project.out_features, blocks=len(net.blocks), heads=net.heads)
+    # One key: safetensors writes several in random order, and equal nets must give equal bytes.
+    write_tensors(path, net.state_dict(), {"shape": shape.model_dump_json()})
 
 
 def read_net(path: Path, model: DecomposedModel) -> ImportanceNet:
     """The importance net of ``model``, on its device, in evaluation mode."""
     with safe_open(path, "pt") as file:
-        shape = file.metadata()
-    config = NetConfig(width=int(shape["width"]), blocks=int(shape["blocks"]), heads=int(shape["heads"]))
+        config = NetConfig.model_validate_json(file.metadata()["shape"])
     net = build_net(model, config)
     net.load_state_dict(read_tensors(path))
     return net.to(model.U[0].device).eval().requires_grad_(False)

@@ -155,6 +155,6 @@ def check_better_than_unigram(base_ce: dict[str, float], unigram: dict[str, floa
         if not ce < unigram[domain]:
             raise PrefactorError(
                 f"the target is no better than unigram on domain {domain!r} ({ce:.3f} against {unigram[domain]:.3f} "
-                "nats), so nothing could be removed there: train it longer (target.model.steps) or leave the domain out "
-                "of corpus.shares"
+                "nats), so nothing could be removed there: train it longer (target.model.steps) or leave the domain "
+                "out of corpus.shares"
             )

@@ -7,7 +7,7 @@ Writes components.safetensors (U, V), importance.safetensors (the jointly traine
 import pandas as pd
 import pyarrow as pa
 
-from prefactor.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.artifacts import MANIFEST, read_json, sha256, verify, write_json, write_manifest, write_table
 from prefactor.checkpoint import Checkpoint, run_key
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.corpus.blocks import read_blocks
@@ -22,12 +22,12 @@ from stages.common import DATA, RUNS, run, section
 def main() -> None:
     config = section("decompose", DecomposeConfig)
     corpus, target, out = DATA / "corpus", DATA / "target", DATA / "decompose"
-    verify(target)
+    verify(target, only=["checkpoint"])
     blocks = read_blocks(corpus, "train")
     device = setup()
     model, net = start_decomposition(read_target(target / "checkpoint", device), config, device)
-    inputs = [read_json(folder / "manifest.json")["files"] for folder in (corpus, target)]
-    checkpoint = Checkpoint(RUNS / "decompose", run_key(config.model_dump(mode="json"), inputs))
+    key = run_key(config.model_dump(mode="json"), sha256(corpus / "train.parquet"), read_json(target / MANIFEST))
+    checkpoint = Checkpoint(RUNS / "decompose", key)
     with ledger(out / "cost.json") as cost:
         curve = train(model, net, blocks.tokens, config.training, cost, checkpoint, clip=config.clip)
     write_components(out / "components.safetensors", model)
@@ -36,7 +36,7 @@ def main() -> None:
     last = pd.DataFrame(curve).tail(max(1, len(curve) // 10)).mean().to_dict()  # the last tenth: a window, not a point
     metrics = {"subcomponents": model.subcomponents, "matrices": len(model.sites), "steps": config.training.steps}
     write_json(out / "metrics.json", metrics | {k: v for k, v in last.items() if k != "step"})
-    write_manifest(out, ["components.safetensors", "importance.safetensors", "curve.parquet", "metrics.json"])
+    write_manifest(out, ["components.safetensors", "importance.safetensors", "curve.parquet"])
     checkpoint.done()
 
 

@@ -26,7 +26,7 @@ from stages.common import DATA, run, section
 def main(name: str) -> None:
     edit, config = section(f"edits.{name}", EditConfig), section("edit", FitConfig)
     corpus, checkpoint, out = DATA / "corpus", DATA / "target" / "checkpoint", DATA / "edit" / name
-    verify(DATA / "target")
+    verify(DATA / "target", only=["checkpoint"])
     verify(DATA / "decompose", only=["components.safetensors"])
     verify(DATA / "importance", only=["importance.safetensors"])
     chosen = list(read_selection(DATA / "selection" / name).subcomponents)

@@ -25,8 +25,8 @@ def main(name: str) -> None:
     config = section("evaluate", EvaluateConfig)
     corpus, folder, out = DATA / "corpus", DATA / "edit" / name, DATA / "evaluate" / name
     verify(corpus, only=["tokenizer.json"])
-    verify(DATA / "target")
-    verify(folder)
+    verify(DATA / "target", only=["checkpoint"])
+    verify(folder, only=["edit.json", "fits.parquet", "fits.safetensors"])
     edit = read_json(folder / "edit.json")
     roles = (
         {edit["target"]: "target"}

@@ -24,7 +24,7 @@ def main() -> None:
         DATA / name for name in ("corpus", "target", "decompose", "importance", "harvest")
     )
     verify(corpus, only=["tokenizer.json"])
-    verify(target)
+    verify(target, only=["checkpoint"])
     verify(parts, only=["components.safetensors"])
     verify(refit, only=["importance.safetensors"])
     blocks = take(read_blocks(corpus, "harvest"), config.tokens, "harvest.tokens")

@@ -8,7 +8,7 @@ sharpness; every later stage uses this one), curve.parquet, metrics.json (the qu
 import pandas as pd
 import pyarrow as pa
 
-from prefactor.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.artifacts import MANIFEST, read_json, sha256, verify, write_json, write_manifest, write_table
 from prefactor.checkpoint import Checkpoint, run_key
 from prefactor.config.importance import ImportanceConfig
 from prefactor.corpus.blocks import read_blocks, take
@@ -24,14 +24,14 @@ from stages.common import DATA, RUNS, run, section
 def main() -> None:
     config = section("importance", ImportanceConfig)
     corpus, target, parts, out = (DATA / name for name in ("corpus", "target", "decompose", "importance"))
-    verify(target)
-    verify(parts)
+    verify(target, only=["checkpoint"])
+    verify(parts, only=["components.safetensors", "importance.safetensors"])
     blocks = read_blocks(corpus, "train")
     held_out = take(read_blocks(corpus, "eval"), config.battery.tokens, "importance.battery.tokens").tokens
     device = setup()
     model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
     net = read_net(parts / "importance.safetensors", model).train().requires_grad_(True)
-    inputs = [read_json(folder / "manifest.json")["files"] for folder in (corpus, target, parts)]
+    inputs = [sha256(corpus / "train.parquet"), *(read_json(folder / MANIFEST) for folder in (target, parts))]
     checkpoint = Checkpoint(RUNS / "importance", run_key(config.model_dump(mode="json"), inputs))
     with ledger(out / "cost.json") as cost:
         curve = train(model, net, blocks.tokens, config.training, cost, checkpoint, what="importance")
@@ -41,7 +41,7 @@ def main() -> None:
     write_net(out / "importance.safetensors", net)
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))
     write_json(out / "metrics.json", metrics)
-    write_manifest(out, ["importance.safetensors", "curve.parquet", "metrics.json"])
+    write_manifest(out, ["importance.safetensors"])  # not what is measured: measuring more must not rerun the rest
     checkpoint.done()
 
 

@@ -150,7 +150,6 @@ def _target(folder: Path) -> None:
     unigram = dict.fromkeys(BASE_CE, 4.6)
     metrics = {"parameters": 197_440, "vocabulary": VOCABULARY, "chance": CHANCE, "base_ce": BASE_CE}
     write_json(folder / "metrics.json", metrics | {"unigram_ce": unigram})
-    write_manifest(folder, ["metrics.json"])
 
 
 def _decompose(folder: Path) -> None:
@@ -168,7 +167,7 @@ def _decompose(folder: Path) -> None:
     }
     write_table(folder / "curve.parquet", pa.table(columns))
     write_json(folder / "metrics.json", {"subcomponents": 1792, "steps": 2500, "l0": 103.1, "faithfulness": 1e-8})
-    write_manifest(folder, ["curve.parquet", "metrics.json"])
+    write_manifest(folder, ["curve.parquet"])
 
 
 def _importance(folder: Path) -> None:
@@ -182,7 +181,6 @@ def _importance(folder: Path) -> None:
         "l0": {"0": 102.4, "0.01": 84.9, "0.1": 61.2}, "delta_norm": 0.02,
     }  # fmt: skip
     write_json(folder / "metrics.json", metrics)
-    write_manifest(folder, ["metrics.json"])
 
 
 def _harvest(folder: Path) -> None:

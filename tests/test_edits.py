@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from peft import PeftModel
@@ -11,7 +10,7 @@ from peft import PeftModel
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.edits.adapter import write_adapter
 from prefactor.edits.change import applied, attached, module_of
-from prefactor.edits.fit import choose_learning_rate, draw_target, fit, make_text, uniform_kl, validation_loss
+from prefactor.edits.fit import below_chance, choose_learning_rate, draw_target, fit, make_text, validation_loss
 from prefactor.edits.guard import domain_moment, guarded_read, importance_moments
 from prefactor.edits.methods import Lora, Method, Prefactors, Term, term_of
 from prefactor.errors import PrefactorError
@@ -88,7 +87,7 @@ def test_attached_equals_applied() -> None:
 
 @pytest.mark.parametrize("method", [_prefactors()[1], _lora()])
 def test_every_method_starts_at_no_change(method: Method) -> None:
-    for A, B in method.change(method.start(torch.Generator().manual_seed(0))).values():
+    for A, B in method.change(method.starts(torch.Generator().manual_seed(0))[0]).values():
         assert (B @ A).abs().max() == 0
 
 
@@ -103,7 +102,7 @@ def test_no_op_edit_has_no_off_target_kl() -> None:
 @pytest.mark.parametrize(("method", "tolerance"), [(_prefactors()[1], 1e-5), (_lora(), 1e-5)])
 def test_adapter_in_stock_peft_is_our_edit_loose_and_merged(method: Method, tolerance: float, tmp_path: Path) -> None:
     rng = torch.Generator().manual_seed(0)
-    parameters = [p.detach() + 0.3 * torch.randn(p.shape, generator=rng) for p in method.start(rng)]
+    parameters = [p.detach() + 0.3 * torch.randn(p.shape, generator=rng) for p in method.starts(rng)[0]]
     target, tokens, change = tiny_target(), torch.from_numpy(tiny_blocks()).long(), method.change(parameters)
     with applied(target, change), torch.no_grad():
         ours = target(input_ids=tokens).logits
@@ -122,13 +121,13 @@ def test_adapter_bytes_are_equal_for_equal_edits(tmp_path: Path) -> None:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_target_draw_is_all_the_target_text_there_is() -> None:
+def test_target_draw_trains_on_exactly_n_tokens_of_few_blocks() -> None:
     blocks = tiny_blocks(30)
-    for n in (1, 5, POSITIONS, 3 * POSITIONS + 2):
-        snippets = draw_target(blocks, n, torch.Generator().manual_seed(n))
-        assert sum(len(s) for s in snippets) == n
-        for s in snippets:
-            assert any((np.lib.stride_tricks.sliding_window_view(row, len(s)) == s).all(1).any() for row in blocks)
+    for n in (1, 3, 4, POSITIONS, 3 * POSITIONS + 2):
+        rows, chosen = draw_target(blocks, n, torch.Generator().manual_seed(n))
+        assert chosen.sum() == n and chosen.shape == (len(rows), POSITIONS - 1)
+        assert len(rows) == math.ceil(n / (POSITIONS // 4))
+        assert all((blocks == row.numpy()).all(1).any() for row in rows)
 
 
 def test_fit_lowers_its_loss_and_repeats_itself() -> None:
@@ -152,13 +151,15 @@ def test_learning_rate_is_the_one_with_the_least_validation_loss() -> None:
     assert tried[1e-6] == pytest.approx(no_change, abs=1e-3)
 
 
-def test_uniform_kl() -> None:
-    assert uniform_kl(torch.zeros(3, VOCABULARY)).abs().max() < 1e-6
-    logits = torch.randn(4, VOCABULARY)
-    uniform = torch.full((VOCABULARY,), 1 / VOCABULARY)
-    expected = [(uniform * (uniform.log() - row.log_softmax(-1))).sum().item() for row in logits]
-    assert uniform_kl(logits).tolist() == pytest.approx(expected, abs=1e-5)
-    assert math.isfinite(uniform_kl(100 * logits).sum().item())
+def test_below_chance_is_what_a_token_still_gains_over_a_uniform_guess() -> None:
+    tokens = torch.tensor([[3, 5, 7]])
+    logits = torch.zeros(1, 3, VOCABULARY)
+    assert below_chance(logits, tokens).abs().max() < 1e-6
+    logits[0, 0, 5] = 2.0  # better than chance on token 5
+    logits[0, 1, 9] = 2.0  # worse on token 7: nothing left to remove
+    gain, none = below_chance(logits, tokens)[0].tolist()
+    assert gain == pytest.approx(math.log(VOCABULARY) - torch.logsumexp(logits[0, 0], 0).item() + 2.0, abs=1e-5)
+    assert none == 0
 
 
 def test_guard_keeps_the_response_where_needed_and_loses_it_where_not() -> None:

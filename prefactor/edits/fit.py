@@ -1,8 +1,11 @@
 """Fitting an edit: one loss for every method.
 
-On n target tokens the edited model is driven to the uniform distribution, ``KL(uniform ‖ edited)``; the retained
-domains are held by ``λ KL(base ‖ edited)``. The n target tokens are all the target text that a fit sees, context
-included: a snippet of n consecutive tokens (several of a block's length for larger n).
+Each of n target tokens is driven to chance, ``max(0, ln |vocabulary| - CE)``; the retained domains are held by
+``λ KL(base ‖ edited)``. The n tokens lie in as few blocks as give each a quarter of its tokens; the other tokens of
+those blocks are read as their context and not trained on.
+
+Why not ``KL(uniform ‖ edited)``: one prefactor cannot make a distribution uniform, and its least KL lies nats short of
+chance; a token that is no better than chance has nothing left to remove.
 """
 
 import math
@@ -20,6 +23,7 @@ from prefactor.edits.change import Change, attached
 from prefactor.edits.methods import Method
 from prefactor.losses import token_kl
 from prefactor.runtime import generator
+from prefactor.target import next_token_ce
 
 
 @dataclass(frozen=True)
@@ -42,22 +46,34 @@ class Fit:
     curve: list[dict[str, float]]
 
 
-def draw_target(blocks: np.ndarray, n: int, rng: torch.Generator) -> list[np.ndarray]:
-    """n target tokens as snippets of consecutive tokens, one a block: the full blocks first, then the rest."""
-    length = blocks.shape[1]
-    rows = torch.randperm(len(blocks), generator=rng)[: math.ceil(n / length)].tolist()
-    snippets, left = [], n
-    for row in rows:
-        take = min(left, length)
-        start = int(torch.randint(length - take + 1, (), generator=rng))
-        snippets.append(blocks[row, start : start + take])
-        left -= take
-    return snippets
+def draw_target(blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """n target tokens at random places of a few random blocks.
+
+    Returns the blocks (k, position) and where the n tokens are (k, position - 1), bool: true at p means that the
+    prediction of token p + 1 is trained on.
+    """
+    places = blocks.shape[1] - 1
+    rows = torch.randperm(len(blocks), generator=rng)[: blocks_for(n, blocks.shape[1])]
+    chosen = torch.zeros(len(rows), places, dtype=torch.bool)
+    for i in range(len(rows)):
+        share = n * (i + 1) // len(rows) - n * i // len(rows)
+        chosen[i, torch.randperm(places, generator=rng)[:share]] = True
+    return torch.from_numpy(blocks[rows.numpy()]).long(), chosen
 
 
-def uniform_kl(logits: Tensor) -> Tensor:
-    """``KL(uniform ‖ softmax(logits))`` in nats at each position; logits (..., vocabulary)."""
-    return -F.log_softmax(logits, dim=-1).mean(-1) - math.log(logits.shape[-1])
+def blocks_for(n: int, length: int) -> int:
+    """How many blocks of ``length`` tokens n target tokens are drawn from: a quarter of each."""
+    return math.ceil(n / (length // 4))
+
+
+def below_chance(logits: Tensor, tokens: Tensor) -> Tensor:
+    """``max(0, ln |vocabulary| - CE)`` in nats of each next token (batch, position - 1).
+
+    Args:
+        logits: (batch, position, vocabulary).
+        tokens: (batch, position).
+    """
+    return (math.log(logits.shape[-1]) - next_token_ce(logits[:, :-1], tokens)).clamp(min=0)
 
 
 def fit(
@@ -67,18 +83,30 @@ def fit(
     """Fit ``method`` on ``budget`` target tokens. Everything random depends on (config.seed, seed, budget)."""
     rng = generator(config.seed, seed, budget)
     device = text.retained.device
-    snippets = [torch.from_numpy(s).long().to(device)[None] for s in draw_target(text.target, budget, rng)]
-    parameters = method.start(rng)
+    blocks, chosen = (x.to(device) for x in draw_target(text.target, budget, rng))
+
+    def loss_at(parameters: Sequence[Tensor], rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        with attached(target, method.change(parameters)):
+            away = below_chance(_logits(target, blocks), blocks)[chosen].mean()
+            held = token_kl(text.retained_logp[rows], _logits(target, text.retained[rows])).mean()
+        return away + config.retain_weight * held, away, held
+
+    def draw_rows() -> Tensor:
+        return torch.randint(len(text.retained), (config.retain_batch,), generator=rng).to(device)
+
+    rows = draw_rows()
+    starts = method.starts(rng)
+    parameters = starts[0]
+    if len(starts) > 1:
+        with torch.no_grad():
+            parameters = min(starts, key=lambda start: loss_at(start, rows)[0].item())
+    parameters = [p.requires_grad_(True) for p in parameters]
     adam = torch.optim.Adam(parameters, lr=learning_rate)
     curve: list[dict[str, float]] = []
     for step in range(optimiser.steps):
         for group in adam.param_groups:
             group["lr"] = learning_rate * (0.55 + 0.45 * math.cos(math.pi * step / optimiser.steps))
-        rows = torch.randint(len(text.retained), (config.retain_batch,), generator=rng).to(device)
-        with attached(target, method.change(parameters)):
-            away = torch.cat([uniform_kl(_logits(target, s))[0] for s in snippets]).mean()
-            held = token_kl(text.retained_logp[rows], _logits(target, text.retained[rows])).mean()
-        loss = away + config.retain_weight * held
+        loss, away, held = loss_at(parameters, draw_rows())
         adam.zero_grad(set_to_none=True)
         loss.backward()
         adam.step()
@@ -93,7 +121,8 @@ def fit(
 def validation_loss(target: Any, change: Change, text: Text, retain_weight: float) -> float:
     """The loss of :func:`fit` on other text: all of ``text.target`` and all of ``text.retained``."""
     with attached(target, change):
-        away = uniform_kl(_logits(target, torch.from_numpy(text.target).long().to(text.retained.device))).mean()
+        blocks = torch.from_numpy(text.target).long().to(text.retained.device)
+        away = below_chance(_logits(target, blocks), blocks).mean()
         held = token_kl(text.retained_logp, _logits(target, text.retained)).mean()
     return float(away + retain_weight * held)
 
@@ -101,7 +130,7 @@ def validation_loss(target: Any, change: Change, text: Text, retain_weight: floa
 def choose_learning_rate(
     target: Any, method: Method, text: Text, held_out: Text, optimiser: Optimiser, config: FitConfig
 ) -> tuple[float, dict[float, float]]:
-    """The learning rate of the grid with the least validation loss, a mean over probe budgets and seeds; and all of them."""
+    """The learning rate with the least validation loss, a mean over probe budgets and seeds; and the loss of each."""
     if len(optimiser.learning_rates) == 1:
         return optimiser.learning_rates[0], {}
     tried = {}

@@ -14,8 +14,8 @@ from prefactor.edits.change import Change
 class Method(Protocol):
     """Parameters to fit, and the change they make."""
 
-    def start(self, rng: torch.Generator) -> list[Tensor]:
-        """Fresh leaf parameters at which the change is zero."""
+    def starts(self, rng: torch.Generator) -> list[list[Tensor]]:
+        """Parameters to start from, of which a fit takes the best; at the first the change is zero."""
         ...
 
     def change(self, parameters: Sequence[Tensor]) -> Change:
@@ -32,14 +32,19 @@ class Term:
     read: Tensor  # (d_in,)
 
 
+# One prefactor's loss has more than one valley (inverting and amplifying both hurt), and a gradient sees only its own.
+PREFACTOR_STARTS = (1.0, 0.0, -1.0, -2.0, -4.0, -8.0, -16.0, 3.0, 6.0)
+
+
 @dataclass(frozen=True)
 class Prefactors:
-    """A prefactor α a term; all start at 1."""
+    """A prefactor α a term; all start at one common value."""
 
     terms: tuple[Term, ...]
 
-    def start(self, rng: torch.Generator) -> list[Tensor]:
-        return [torch.ones(len(self.terms), device=self.terms[0].read.device, requires_grad=True)]
+    def starts(self, rng: torch.Generator) -> list[list[Tensor]]:
+        device = self.terms[0].read.device
+        return [[torch.full((len(self.terms),), alpha, device=device)] for alpha in PREFACTOR_STARTS]
 
     def change(self, parameters: Sequence[Tensor]) -> Change:
         (alpha,) = parameters
@@ -63,13 +68,13 @@ class Lora:
     rank: int
     device: torch.device
 
-    def start(self, rng: torch.Generator) -> list[Tensor]:
-        leaves = []
+    def starts(self, rng: torch.Generator) -> list[list[Tensor]]:
+        leaves: list[Tensor] = []
         for d_out, d_in in self.shapes.values():
             bound = d_in**-0.5
             A = (torch.rand(self.rank, d_in, generator=rng) * 2 - 1) * bound
             leaves += [A.to(self.device), torch.zeros(d_out, self.rank, device=self.device)]
-        return [leaf.requires_grad_(True) for leaf in leaves]
+        return [leaves]
 
     def change(self, parameters: Sequence[Tensor]) -> Change:
         return {name: (parameters[2 * i], parameters[2 * i + 1]) for i, name in enumerate(self.shapes)}

@@ -7,7 +7,7 @@ from prefactor.components import DecomposedModel
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import Domains
 from prefactor.corpus.blocks import Blocks, take
-from prefactor.edits.fit import Fit, Text, choose_learning_rate, fit, make_text
+from prefactor.edits.fit import Fit, Text, blocks_for, choose_learning_rate, fit, make_text
 from prefactor.edits.methods import Method
 from prefactor.flops import flops_of
 from prefactor.ledger import Cost
@@ -28,7 +28,8 @@ class Sweep:
 def fit_text(model: DecomposedModel, blocks: Blocks, domains: Domains, config: FitConfig) -> Text:
     """Of the fit split: all the target text there is to draw from, and ``config.retain_tokens`` of retained text."""
     wanted = blocks.of(domains.target)
-    take(wanted, max(config.budgets), "edit.budgets")  # there must be enough
+    length = wanted.tokens.shape[1]
+    take(wanted, blocks_for(max(config.budgets), length) * length, "edit.budgets")  # there must be enough
     return make_text(model.target, wanted.tokens, _share(blocks, domains, config.retain_tokens, "edit.retain_tokens"))
 
 
@@ -51,16 +52,20 @@ def sweep(
     target = model.target
     rate, tried = choose_learning_rate(target, method, fitting, held_out, optimiser, config)
     plan = [(budget, seed) for budget in config.budgets for seed in range(config.seeds)]
-    per_step = config.retain_batch * fitting.retained.shape[1]
+    length = fitting.retained.shape[1]
+
+    def step_tokens(budget: int) -> int:
+        return (config.retain_batch + blocks_for(budget, length)) * length
+
     one = optimiser.model_copy(update={"steps": 1})
     flops = flops_of(lambda: fit(target, method, fitting, config.budgets[0], 0, rate, one, config))
-    per_token = flops / (per_step + config.budgets[0])
+    per_token = flops / step_tokens(config.budgets[0])
     fits = []
     for budget, seed in track(plan, len(plan), what):
         fits.append(fit(target, method, fitting, budget, seed, rate, optimiser, config))
-        tokens = optimiser.steps * (per_step + budget)
+        tokens = optimiser.steps * step_tokens(budget)
         cost.add(tokens, per_token * tokens)
     for budget in config.probe_budgets if tried else ():
-        tokens = optimiser.steps * (per_step + budget) * config.probe_seeds * len(tried)
+        tokens = optimiser.steps * step_tokens(budget) * config.probe_seeds * len(tried)
         cost.add(tokens, per_token * tokens)
     return Sweep(fits, rate, tried)

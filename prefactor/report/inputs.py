@@ -110,8 +110,6 @@ def load(data: Path, edits: Mapping[str, EditConfig], headline: str) -> Inputs:
     results = {name: _edit(data, name, config) for name, config in edits.items()}
     chosen = list(results[headline].edit.subcomponents)
     for stage, files in {
-        "target": ["metrics.json"],
-        "importance": ["metrics.json"],
         "decompose": ["curve.parquet"],
         "harvest": ["subcomponents.parquet", "examples.parquet"],
         "label": ["labels.parquet"],
