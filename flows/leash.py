@@ -18,7 +18,7 @@ import threading
 from typing import Any
 
 from dvc.exceptions import DvcException, ReproductionError
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
 from dvc.stage import Stage
 from dvc.stage.exceptions import StageCmdFailedError
 
@@ -50,7 +50,8 @@ def reproduce(stage: str) -> tuple[int, bool, str]:
     Returns the exit code of the stage's command (0: fine), whether an output changed, and DVC's own message if any.
     """
     with Repo(".", _wait_for_lock=True) as repo:
-        (before,) = [_outs(found) for found in repo.stage.collect(stage)]
+        with lock_repo(repo):  # a neighbour may be half-way through writing dvc.lock
+            (before,) = [_outs(found) for found in repo.stage.collect(stage)]
         try:
             made = Repo.reproduce(repo, targets=[stage], single_item=True)
         except ReproductionError as error:

@@ -161,7 +161,7 @@ def _log_ticks(low: float, high: float) -> dict[str, list]:
         ]
         if len(ticks) <= 6:
             break
-    ticks = ticks[:: math.ceil(len(ticks) / 6)] or [low]
+    ticks = ticks[:: max(1, math.ceil(len(ticks) / 6))] or [low]
     return {"tickvals": ticks, "ticktext": [f"{tick:g}".replace("-", "−") for tick in ticks]}
 
 

@@ -1,0 +1,144 @@
+"""The real pipeline at its smallest, end to end: through Prefect, through plain DVC, and again for one changed edit."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from prefactor.artifacts import sha256
+from prefactor.edits.change import applied
+from prefactor.edits.tables import read_changes
+from prefactor.target import read_target
+
+ROOT = Path(__file__).resolve().parent.parent
+GERMAN = {"target": "de", "retain": ["en"], "protect": ["fr"]}
+
+
+def _params() -> dict[str, Any]:
+    """The default's params, shrunk: three languages, one layer, a handful of steps, three edits."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["corpus"] |= {
+        "characters": 150_000, "shares": {"en": 0.4, "de": 0.3, "fr": 0.3}, "block": 32,
+        "tokenizer": {"source": "train", "vocabulary": 300},
+        "splits": {"train": 0.6, "harvest": 0.1, "select": 0.1, "fit": 0.1, "eval": 0.1},
+    }  # fmt: skip
+    params["target"] |= {"evaluate_tokens": 512}
+    params["target"]["model"] |= {"layers": 1, "width": 32, "heads": 2, "mlp_width": 48, "steps": 80, "batch": 16}
+    params["decompose"] |= {"subcomponents": 12, "net": {"width": 16, "blocks": 1, "heads": 2}}
+    params["decompose"]["training"] |= {"steps": 12, "batch": 2}
+    params["importance"]["training"] |= {"steps": 6, "batch": 2}
+    params["importance"]["battery"] |= {"tokens": 256, "pgd_steps": [2, 20]}
+    params["harvest"] |= {"tokens": 2048, "batch": 8}
+    params["edit"] |= {
+        "budgets": [2, 4], "seeds": 2, "headline": 4, "retain_tokens": 256, "retain_batch": 2, "probe_budgets": [2],
+        "probe_seeds": 1, "probe_tokens": 256, "guard_tokens": 512,
+        "prefactor": {"steps": 4, "learning_rates": [0.3]}, "lora": {"steps": 4, "learning_rates": [0.01, 0.03]},
+    }  # fmt: skip
+    params["evaluate"] |= {"tokens": 512, "prompts": 1, "prompt_tokens": 4, "rollout_tokens": 4}
+    choose = {"by": "contrast", "top": 2}
+    params["edits"] = {
+        "scalar": {"method": "scalar", "domains": GERMAN, "choose": choose},
+        "guarded": {
+            "method": "guarded", "domains": GERMAN, "choose": choose, "guard": {"weigh": "importance"}, "ridge": 0.01,
+        },
+        "lora": {"method": "lora", "domains": GERMAN, "choose": {"by": "nothing"}, "rank": 2},
+    }  # fmt: skip
+    params["report"] |= {"headline": "scalar", "controls": []}
+    return params
+
+
+def _project(folder: Path) -> Path:
+    for name in ("prefactor", "stages", "flows", ".dvc", "dvc.yaml", "data/corpus/lexicon"):
+        source, goal = ROOT / name, folder / name
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, goal, ignore=shutil.ignore_patterns("__pycache__", "tmp", "cache"))
+        else:
+            shutil.copy(source, goal)
+    shutil.copy(ROOT / ".gitignore", folder / ".gitignore")
+    (folder / "params.yaml").write_text(yaml.safe_dump(_params()), encoding="utf-8")
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    return folder
+
+
+def _call(project: Path, env: dict[str, str], *words: str) -> str:
+    path = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=project, text=True, capture_output=True,
+        env={**env, "PATH": path, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def _files(project: Path) -> dict[str, str]:
+    """sha256 of every output that must not differ between equal runs; costs are seconds, and the report shows them."""
+    data = project / "data"
+    return {
+        path.relative_to(data).as_posix(): sha256(path)
+        for path in sorted(data.rglob("*"))
+        if path.is_file() and path.name != "cost.json" and "report" not in path.parts and "lexicon" not in path.parts
+    }
+
+
+@pytest.fixture(scope="module")
+def through_prefect(tmp_path_factory: pytest.TempPathFactory, prefect_env: dict[str, str]) -> Path:
+    project = _project(tmp_path_factory.mktemp("prefect"))
+    assert "data/report/index.html" in _call(project, prefect_env, "flows.pipeline")
+    return project
+
+
+@pytest.mark.timeout(600)
+def test_plain_dvc_leaves_the_same_files(
+    through_prefect: Path, tmp_path_factory: pytest.TempPathFactory, prefect_env: dict[str, str]
+) -> None:
+    project = _project(tmp_path_factory.mktemp("dvc"))
+    _call(project, prefect_env, "dvc", "repro")
+    assert _files(project) == _files(through_prefect)
+
+
+@pytest.mark.timeout(600)
+def test_a_changed_edit_reruns_only_what_follows_from_it(through_prefect: Path, prefect_env: dict[str, str]) -> None:
+    params = yaml.safe_load((through_prefect / "params.yaml").read_text())
+    params["edits"]["scalar"]["choose"]["top"] = 1
+    (through_prefect / "params.yaml").write_text(yaml.safe_dump(params))
+    out = _call(through_prefect, prefect_env, "dvc", "repro")
+    ran = {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
+    assert ran == {"params", "selection@scalar", "edit@scalar", "evaluate@scalar", "report"}
+    assert "Running stage" not in _call(through_prefect, prefect_env, "dvc", "repro")
+
+
+def test_summary_is_what_the_tables_say(through_prefect: Path) -> None:
+    summary = json.loads((through_prefect / "data/report/summary.json").read_text())
+    assert set(summary) == {"target", "decomposition", "edits", "frontier", "cost"}
+    assert set(summary["edits"]) == {"scalar", "guarded", "lora"}
+    for name, edit in summary["edits"].items():
+        metrics = json.loads((through_prefect / "data/evaluate" / name / "metrics.json").read_text())
+        assert edit["target_ce_minus_chance"]["mean"] == pytest.approx(metrics["target_ce_minus_chance"]["mean"])
+        assert edit["damage"]["fr"]["mean"] == pytest.approx(metrics["damage"]["fr"]["mean"])
+    assert summary["decomposition"]["kl"]["unmasked"] >= 0
+    assert summary["cost"]["decompose"]["flops"] > 0
+
+
+@pytest.mark.parametrize("name", ["scalar", "guarded", "lora"])
+def test_every_adapter_in_stock_peft_is_our_edit(through_prefect: Path, name: str) -> None:
+    checkpoint, folder = through_prefect / "data/target/checkpoint", through_prefect / "data/edit" / name
+    tokens = torch.arange(3, 43)[None]
+    target = read_target(checkpoint)
+    headline = json.loads((folder / "edit.json").read_text())["headline_budget"]
+    change = next(c for budget, _, c in read_changes(folder, "cpu") if budget == headline)
+    with applied(target, change), torch.no_grad():
+        ours = target(input_ids=tokens).logits
+    stock = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(checkpoint), str(folder / "adapter"))
+    with torch.no_grad():
+        assert torch.allclose(stock(input_ids=tokens).logits, ours, atol=1e-5)
+    assert not torch.allclose(read_target(checkpoint)(input_ids=tokens).logits, ours, atol=1e-4)
