@@ -109,11 +109,11 @@ def test_plain_dvc_leaves_the_same_files(
 @pytest.mark.timeout(600)
 def test_a_changed_edit_reruns_only_what_follows_from_it(through_prefect: Path, prefect_env: dict[str, str]) -> None:
     params = yaml.safe_load((through_prefect / "params.yaml").read_text())
-    params["edits"]["scalar"]["choose"]["top"] = 1
+    params["edits"]["scalar"]["choose"] = {"by": "contrast", "top": 1}
     (through_prefect / "params.yaml").write_text(yaml.safe_dump(params))
     out = _call(through_prefect, prefect_env, "dvc", "repro")
     ran = {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
-    assert ran == {"params", "selection@scalar", "edit@scalar", "evaluate@scalar", "report"}
+    assert ran == {"params", "text", "selection@scalar", "edit@scalar", "evaluate@scalar", "report"}
     assert "Running stage" not in _call(through_prefect, prefect_env, "dvc", "repro")
 
 
