@@ -5,16 +5,15 @@ import os
 import torch
 
 
-def setup(threads: int | None = None) -> torch.device:
+def setup() -> torch.device:
     """Make torch deterministic and return the device: CUDA if there is one, else the CPU.
 
-    ``PREFACTOR_DEVICE`` overrides the choice. ``threads`` fixes the CPU threads, for stages that run beside others:
-    the number of threads can change the last bits of a sum, so a stage must always use the same one.
+    ``PREFACTOR_DEVICE`` overrides the choice. Torch gets one CPU thread, or ``PREFACTOR_THREADS``: the number of
+    threads can change the last bits of a sum, and the default's small model gains little from more.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(int(os.environ.get("PREFACTOR_THREADS", "1")))
     return torch.device(os.environ.get("PREFACTOR_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 

@@ -30,7 +30,7 @@ def main(name: str) -> None:
     verify(DATA / "decompose", only=["components.safetensors"])
     verify(DATA / "importance", only=["importance.safetensors"])
     chosen = list(read_selection(DATA / "selection" / name).subcomponents)
-    device = setup(threads=1)  # edits run beside each other
+    device = setup()
     model = read_components(DATA / "decompose" / "components.safetensors", read_target(checkpoint, device))
     net = read_net(DATA / "importance" / "importance.safetensors", model)
     fit_blocks, select_blocks = read_blocks(corpus, "fit"), read_blocks(corpus, "select")

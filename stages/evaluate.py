@@ -35,7 +35,7 @@ def main(name: str) -> None:
     )
     held_out = read_blocks(corpus, "eval")
     blocks = {d: take(held_out.of(d), config.tokens, "evaluate.tokens").tokens for d in roles}
-    device = setup(threads=1)  # evaluations run beside each other
+    device = setup()
     target = read_target(DATA / "target" / "checkpoint", device)
     tokenizer = Tokenizer.from_file(str(corpus / "tokenizer.json"))
     changes = read_changes(folder, device)
