@@ -43,7 +43,7 @@ class ImportanceNet(nn.Module):
 
     def __init__(self, input_widths: list[int], subcomponents: int, width: int, blocks: int, heads: int):
         super().__init__()
-        self.heads = heads
+        self.heads, self.head_width = heads, width // heads
         self.project = nn.Linear(sum(input_widths), width)
         self.blocks = nn.ModuleList([_Block(width, heads) for _ in range(blocks)])
         self.norm = nn.RMSNorm(width)
@@ -52,7 +52,7 @@ class ImportanceNet(nn.Module):
     def forward(self, inputs: list[Tensor]) -> Tensor:
         """Logits (batch, position, C) from the distinct inputs, each (batch, position, d_in)."""
         x = self.project(torch.cat([F.rms_norm(x, x.shape[-1:]) for x in inputs], dim=-1))
-        rotation = _rotation(x.shape[1], self.blocks[0].head_width, x.device) if len(self.blocks) else None
+        rotation = _rotation(x.shape[1], self.head_width, x.device)
         for block in self.blocks:
             x = block(x, rotation)
         return self.head(self.norm(x))

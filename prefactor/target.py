@@ -27,7 +27,7 @@ def train_target(
     Every weight and batch depends on ``seed`` alone. Returns a ``LlamaForCausalLM`` in float32.
     """
     length = blocks.tokens.shape[1]
-    model = LlamaForCausalLM(
+    model: Any = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocabulary, hidden_size=config.width, intermediate_size=config.mlp_width,
             num_hidden_layers=config.layers, num_attention_heads=config.heads, max_position_embeddings=max(512, length),
@@ -116,7 +116,7 @@ def save_target(model: Any, tokenizer_file: Path, folder: Path) -> None:
 
 def read_target(folder: Path, device: torch.device | str = "cpu") -> Any:
     """The checkpoint of the target stage, frozen, in evaluation mode."""
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
     )
     return model.to(device).eval().requires_grad_(False)

@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ class _Killed(Exception):
     pass
 
 
-def _run(checkpoint: Checkpoint | None = None, kill_at: int | None = None, **changes: object):  # type: ignore[no-untyped-def]
+def _run(checkpoint: Checkpoint | None = None, kill_at: int | None = None, **changes: Any):  # type: ignore[no-untyped-def]
     model = tiny_decomposed()
     net = tiny_net(model)
 
