@@ -6,7 +6,8 @@ looked at them. (A label may still say that a subcomponent is about German alone
 
 import difflib
 import random
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +25,7 @@ NEAREST = 5  # candidates shown where nothing matches
 class Choice:
     subcomponent: str  # module:index
     label: str
-    score: float | None  # what it was ranked by; None where nothing was ranked
+    score: float | None  # what it was ranked by (an effect: less its loss); None where nothing was ranked
     reason: str
 
 
@@ -40,6 +41,14 @@ class Selection:
     @property
     def subcomponents(self) -> tuple[str, ...]:
         return tuple(choice.subcomponent for choice in self.chosen)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What the best of a few prefactors of one subcomponent does to held-out text."""
+
+    loss: float  # the edit's loss, nats: short of chance on the target + weight · KL on the retained domains
+    prefactor: float
 
 
 @dataclass(frozen=True)
@@ -70,11 +79,14 @@ def select(
     subcomponents: pd.DataFrame,
     labels: pd.DataFrame,
     config: SelectionConfig,
+    effects: Callable[[Sequence[str]], Sequence[Effect]] | None = None,
 ) -> Selection:
     """Choose as ``choose`` says from the rows of the harvest and label tables.
 
     By label, the matches are ranked by *margin*: mean importance on the target domain less the largest on a
     retained one, since a subcomponent that one retained domain needs damages it however little the others do.
+    With ``rank: effect`` the first ``config.tried`` of these are ranked again by the least loss that ``effects``
+    finds: how much of the target hangs on a subcomponent, and what else its matrix carries, importance does not say.
     By contrast, all alive ones are ranked by mean importance on the target less the mean over the retained.
 
     Raises:
@@ -90,10 +102,14 @@ def select(
     if len(ranked) < choose.top:
         remedy = "lower it or widen the query" if isinstance(choose, ByLabel) else "lower it"
         raise PrefactorError(f"edits.{edit}.choose.top = {choose.top}: only {len(ranked)} qualify: {remedy}")
-    choices = [
-        _choice(one, choose, domains, f"{_way(choose)}, {place} of {len(ranked)}")
-        for place, one in enumerate(ranked[: choose.top + config.runners_up], start=1)
-    ]
+    shown = choose.top + config.runners_up
+    if isinstance(choose, ByLabel) and choose.rank == "effect":
+        choices = _by_effect(choose, domains, ranked, max(config.tried, choose.top), effects)[:shown]
+    else:
+        choices = [
+            _choice(one, choose, domains, f"{_way(choose)}, {place} of {len(ranked)}")
+            for place, one in enumerate(ranked[:shown], start=1)
+        ]
     return Selection(edit, choose.by, tuple(choices[: choose.top]), tuple(choices[choose.top :]))
 
 
@@ -169,6 +185,25 @@ def _ranked(choose: ByLabel | ByContrast | ByRandom, edit: str, alive: list[_Can
             f"edits.{edit}.choose.query = {choose.query!r}: no label matches; the nearest: {near}: change the query"
         )
     return sorted(matches, key=lambda one: -one.margin)
+
+
+def _by_effect(
+    choose: ByLabel, domains: Domains, ranked: Sequence[_Candidate], tried: int,
+    effects: Callable[[Sequence[str]], Sequence[Effect]] | None,
+) -> list[Choice]:  # fmt: skip
+    """The first ``tried`` matches, least loss first."""
+    if effects is None:
+        raise ValueError("rank: effect needs a way to measure effects")
+    matches = ranked[:tried]
+    measured = zip(matches, effects([one.subcomponent for one in matches]), strict=True)
+    choices = []
+    for place, (one, effect) in enumerate(sorted(measured, key=lambda pair: pair[1].loss), start=1):
+        why = (
+            f"{_way(choose)} ({len(ranked)}), loss {effect.loss:.3f} at prefactor {effect.prefactor:g}, "
+            f"{place} of {len(matches)} tried"
+        )
+        choices.append(replace(_choice(one, choose, domains, why), score=round(-effect.loss, 6)))
+    return choices
 
 
 def _nearest(query: str, alive: list[_Candidate]) -> list[_Candidate]:

@@ -1,16 +1,25 @@
 """Which subcomponents does this edit act on? ``python -m stages.selection EDIT``.
 
-Reads ``data/harvest/subcomponents.parquet`` and ``data/label/labels.parquet``; writes
+Reads ``data/harvest/subcomponents.parquet`` and ``data/label/labels.parquet``; where the edit ranks by effect also the
+target's checkpoint, the components, and the select blocks of the target and the retained domains. Writes
 ``data/selection/<edit>/selection.json``: the chosen ones and the runners-up, each with its score and reason.
 """
+
+from collections.abc import Sequence
 
 import pyarrow.parquet as pq
 
 from prefactor.artifacts import verify, write_manifest
 from prefactor.config.edits import Choose, Domains
 from prefactor.config.selection import SelectionConfig
+from prefactor.corpus.blocks import read_blocks
+from prefactor.decompose import read_components
+from prefactor.edits.effect import effects
+from prefactor.edits.sweep import probe_text
 from prefactor.ledger import ledger
-from prefactor.selection import FILE, select, write_selection
+from prefactor.runtime import setup
+from prefactor.selection import FILE, Effect, select, write_selection
+from prefactor.target import read_target
 from stages.common import DATA, run, section
 
 TABLES = ("subcomponent", "module", "index", "alive")
@@ -20,16 +29,26 @@ def main(name: str) -> None:
     config = section("selection", SelectionConfig)
     choose = section(f"edits.{name}.choose", Choose)  # no more of the edit: its other params choose nothing
     domains = section(f"edits.{name}.domains", Domains)
+    retain_weight = section("edit.retain_weight", float)
     out = DATA / "selection" / name
     verify(DATA / "harvest", only=["subcomponents.parquet"])
     verify(DATA / "label", only=["labels.parquet"])
 
-    with ledger(out / "cost.json"):
+    with ledger(out / "cost.json") as cost:
+
+        def measured(names: Sequence[str]) -> list[Effect]:
+            verify(DATA / "target", only=["checkpoint"])
+            verify(DATA / "decompose", only=["components.safetensors"])
+            target = read_target(DATA / "target" / "checkpoint", setup())
+            model = read_components(DATA / "decompose" / "components.safetensors", target)
+            text = probe_text(model, read_blocks(DATA / "corpus", "select"), domains, config.tokens, "selection.tokens")
+            return effects(model, names, text, retain_weight, cost)
+
         harvest = pq.ParquetFile(DATA / "harvest/subcomponents.parquet")
         columns = [c for c in harvest.schema_arrow.names if c in TABLES or c.startswith("importance_")]
         subcomponents = harvest.read(columns).to_pandas()
         labels = pq.read_table(DATA / "label/labels.parquet", columns=["subcomponent", "label"]).to_pandas()
-        selection = select(choose, name, domains, subcomponents, labels, config)
+        selection = select(choose, name, domains, subcomponents, labels, config, measured)
         write_selection(out, selection)
         write_manifest(out, [FILE])
     for choice in selection.chosen:

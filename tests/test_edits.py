@@ -10,11 +10,13 @@ from peft import PeftModel
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.edits.adapter import write_adapter
 from prefactor.edits.change import applied, attached, module_of
+from prefactor.edits.effect import effects
 from prefactor.edits.fit import below_chance, choose_learning_rate, draw_target, fit, make_text, validation_loss
 from prefactor.edits.guard import domain_moment, guarded_read, importance_moments
 from prefactor.edits.methods import Lora, Method, Prefactors, Term, term_of
 from prefactor.errors import PrefactorError
 from prefactor.evaluate import hold_out, measure, roll_out
+from prefactor.ledger import Cost
 from tests.tiny import POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net, tiny_target
 
 NAMES = ("layers.0.self_attn.v_proj:3", "layers.0.self_attn.v_proj:5", "layers.1.mlp.down_proj:0")
@@ -152,6 +154,19 @@ def test_learning_rate_is_the_one_with_the_least_validation_loss() -> None:
     assert rate == 0.05 == min(tried, key=lambda r: tried[r])
     no_change = validation_loss(model.target, {}, text, 1.0)
     assert tried[1e-6] == pytest.approx(no_change, abs=1e-3)
+
+
+def test_the_effect_of_a_subcomponent_is_the_least_loss_over_its_prefactors() -> None:
+    model = tiny_decomposed()
+    text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
+    cost = Cost()
+    found = effects(model, NAMES, text, 2.0, cost)
+    no_change = validation_loss(model.target, {}, text, 2.0)
+    for name, effect in zip(NAMES, found, strict=True):
+        change = Prefactors((term_of(model, name),)).change([torch.tensor([effect.prefactor])])
+        assert effect.loss == validation_loss(model.target, change, text, 2.0) <= no_change + 1e-6
+    assert effects(model, NAMES[::-1], text, 2.0, Cost()) == found[::-1]
+    assert cost.tokens % (3 * 13 * POSITIONS) == 0 < cost.flops  # 13 blocks, three subcomponents
 
 
 def test_below_chance_is_what_a_token_still_gains_over_a_uniform_guess() -> None:

@@ -1,5 +1,6 @@
 """Selection by label, contrast, chance and name: what is ranked first, what is left out, what is said."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from prefactor.artifacts import read_json, write_manifest, write_table
 from prefactor.config.edits import ByContrast, ByLabel, ByName, ByRandom, Choose, Domains, Nothing
 from prefactor.config.selection import SelectionConfig
 from prefactor.errors import PrefactorError
-from prefactor.selection import Selection, matches_query, read_selection, select, write_selection
+from prefactor.selection import Effect, Selection, matches_query, read_selection, select, write_selection
 
 # subcomponent: label, alive, mean importance on en, de, fr, it
 ROWS = {
@@ -25,7 +26,7 @@ ROWS = {
     "layers.1.up_proj:5": ("dead", False, 0.00, 0.00, 0.00, 0.00),
 }
 DOMAINS = Domains(target="de", retain=("en",), protect=("fr", "it"))
-CONFIG = SelectionConfig(runners_up=2)
+CONFIG = SelectionConfig(runners_up=2, tried=3, tokens=64)
 
 
 def harvest(rows: dict[str, tuple] = ROWS) -> pd.DataFrame:
@@ -99,6 +100,24 @@ def test_by_contrast_looks_at_no_label() -> None:
     found = chosen(ByContrast(by="contrast", top=2))
     assert found.subcomponents == ("layers.1.up_proj:2", "layers.0.v_proj:2")
     assert [one.score for one in found.chosen] == pytest.approx([0.8, 0.6])
+
+
+def test_by_effect_the_widest_margins_are_tried_and_the_least_loss_wins() -> None:
+    asked: list[str] = []
+
+    def effects(names: Sequence[str]) -> list[Effect]:
+        asked.extend(names)
+        return [Effect(loss, -4.0) for loss in (3.0, 1.5, 2.0)]
+
+    choose = by_label("german").model_copy(update={"rank": "effect"})
+    found = select(choose, "scalar", DOMAINS, harvest(), labels(), CONFIG, effects)
+    assert asked == ["layers.0.v_proj:2", "layers.0.v_proj:10", "layers.1.up_proj:0"]
+    assert [one.subcomponent for one in (*found.chosen, *found.candidates)] == [asked[1], asked[2], asked[0]]
+    assert found.chosen[0].score == -1.5
+    assert found.chosen[0].reason == (
+        "label matches 'german' (4), loss 1.500 at prefactor -4, 1 of 3 tried: "
+        "mean importance 0.600 on de against 0.000 on en."
+    )
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
@@ -186,7 +205,8 @@ def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_manifest(data / "harvest", ["subcomponents.parquet"])
     write_manifest(data / "label", ["labels.parquet"])
     Path("params.yaml").write_text(
-        "selection: {runners_up: 5}\n"
+        "selection: {runners_up: 5, tried: 3, tokens: 64}\n"
+        "edit: {retain_weight: 1.0}\n"
         "edits:\n"
         "  one:\n"
         "    method: scalar\n"

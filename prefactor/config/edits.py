@@ -14,10 +14,15 @@ class Domains(Config):
 
 
 class ByLabel(Config):
-    """Subcomponents whose label matches: words in any order, case ignored, ``-word`` excludes."""
+    """Subcomponents whose label matches: words in any order, case ignored, ``-word`` excludes.
+
+    The matches are ranked by importance alone, or, of the first ``selection.tried`` by importance, by the effect that
+    one prefactor has on text of the select split.
+    """
 
     by: Literal["label"]
     query: str
+    rank: Literal["importance", "effect"] = "importance"
     top: int = Field(default=1, ge=1)
 
 

@@ -8,7 +8,7 @@ from prefactor.config.base import Config
 from prefactor.config.corpus import CorpusConfig
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.edit import FitConfig
-from prefactor.config.edits import EditConfig, GuardByDomain, GuardedEdit, LoraEdit, Nothing
+from prefactor.config.edits import ByLabel, EditConfig, GuardByDomain, GuardedEdit, LoraEdit, Nothing
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.explain import nearest
 from prefactor.config.harvest import HarvestConfig
@@ -105,6 +105,10 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
     yield Need("harvest.tokens", config.harvest.tokens, "harvest")
     for edit in config.edits.values():
         domains, fit = edit.domains, config.edit
+        if isinstance(edit.choose, ByLabel) and edit.choose.rank == "effect":
+            yield Need("selection.tokens", config.selection.tokens, "select", domains.target)
+            for domain in domains.retain:
+                yield Need("selection.tokens", config.selection.tokens, "select", domain, len(domains.retain))
         yield Need("edit.budgets", max(fit.budgets), "fit", domains.target)
         yield Need("edit.probe_tokens", fit.probe_tokens, "select", domains.target)
         for domain in domains.retain:
