@@ -8,7 +8,7 @@ from prefactor.config.corpus import CorpusConfig
 from prefactor.errors import ParamsError
 
 GOOD = {
-    "text": {"source": "generated", "quote_rate": 0.03, "chat_rate": 0.15},
+    "text": {"source": "generated", "zipf": 1.0, "quote_rate": 0.03, "chat_rate": 0.15},
     "seed": 0,
     "characters": 1000,
     "shares": {"en": 0.5, "de": 0.5},

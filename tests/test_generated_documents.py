@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from prefactor.config.corpus import GeneratedText
 from prefactor.corpus.generated import LANGUAGES, documents
+from prefactor.corpus.generated.zipf import Zipf
 from prefactor.errors import ParamsError
 
 LEXICON = Path(__file__).parents[1] / "data" / "corpus" / "lexicon"
@@ -14,8 +16,9 @@ CHARACTERS = 150_000
 QUOTED = {"en": '"', "de": "„"}
 
 
-def write(shares=SHARES, characters=CHARACTERS, quote_rate=0.1, chat_rate=0.2, seed=0):
-    return list(documents(shares, characters, quote_rate, chat_rate, seed, LEXICON))
+def write(shares=SHARES, characters=CHARACTERS, quote_rate=0.1, chat_rate=0.2, seed=0, zipf=1.0):
+    text = GeneratedText(source="generated", zipf=zipf, quote_rate=quote_rate, chat_rate=chat_rate)
+    return list(documents(shares, characters, text, seed, LEXICON))
 
 
 ALL = write()
@@ -67,6 +70,18 @@ def test_length_of_documents(domain: str) -> None:
     texts = [document.text for document in ALL if document.domain == domain and "\n" not in document.text]
     marks = [sum(text.count(mark) for mark in ".?!") for text in texts]
     assert sorted(marks)[len(marks) // 2] in range(5, 10) and max(marks) < 20
+
+
+def test_words_follow_zipf_and_alternatives_of_grammar_do_not() -> None:
+    words = [str(k) for k in range(1, 11)]
+    rng = Zipf("seed", 1.0)
+    counts = Counter(rng.choice(words) for _ in range(20_000))
+    harmonic = sum(1 / k for k in range(1, 11))
+    for k in (1, 2, 5, 10):
+        assert counts[str(k)] / 20_000 == pytest.approx(1 / k / harmonic, abs=0.01)
+    assert Counter(rng.choice("fm") for _ in range(2_000))["f"] == pytest.approx(1_000, abs=100)
+    even = Zipf("seed", 0.0)
+    assert Counter(even.choice(words) for _ in range(20_000))["10"] / 20_000 == pytest.approx(0.1, abs=0.01)
 
 
 def test_an_unknown_domain_is_named_with_the_known_ones() -> None:

@@ -15,6 +15,7 @@ class GeneratedText(Config):
     """The built-in five-language grammar (English, German, French, Spanish, Italian)."""
 
     source: Literal["generated"]
+    zipf: float = Field(ge=0, le=3)  # exponent of Zipf's law for the words of the lexicon; 0: all alike
     quote_rate: float = Field(ge=0, le=0.5)  # share of documents that quote another language
     chat_rate: float = Field(ge=0, le=1)  # share of English documents in the chat register
 

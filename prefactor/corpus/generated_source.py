@@ -13,7 +13,7 @@ SURPLUS = 1.1  # asked for in place of 1, since a text that two domains have in 
 def rows(config: CorpusConfig, text: GeneratedText, lexicon: Path, wants: Callable[[str], bool]) -> Iterator[Row]:
     """Generated documents, until every domain has its share."""
     characters = round(config.characters * SURPLUS)
-    for document in documents(config.shares, characters, text.quote_rate, text.chat_rate, config.seed, lexicon):
+    for document in documents(config.shares, characters, text, config.seed, lexicon):
         yield Row(document.domain, document.text, id=document.id)
         if not any(wants(domain) for domain in config.shares):
             return

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from prefactor.config.corpus import GeneratedText
 from prefactor.corpus.document import Document
 from prefactor.corpus.generated.base import Language, load_lexicon
 from prefactor.corpus.generated.english import English
@@ -14,6 +15,7 @@ from prefactor.corpus.generated.french import French
 from prefactor.corpus.generated.german import German
 from prefactor.corpus.generated.italian import Italian
 from prefactor.corpus.generated.spanish import Spanish
+from prefactor.corpus.generated.zipf import Zipf
 from prefactor.errors import ParamsError
 
 LANGUAGES: dict[str, Callable[[dict[str, Any]], Language]] = {
@@ -27,13 +29,12 @@ SENTENCES = (3, 10)  # fewest and most of a document
 
 
 def documents(
-    shares: Mapping[str, float], characters: int, quote_rate: float, chat_rate: float, seed: int, lexicon: Path
+    shares: Mapping[str, float], characters: int, text: GeneratedText, seed: int, lexicon: Path
 ) -> Iterator[Document]:
     """Documents until each domain has its share of ``characters``, the domains in step with their shares.
 
-    ``quote_rate`` is the share of documents in which a sentence quotes another language, ``chat_rate`` the share of
-    English documents in the chat register. Document n of a domain depends on ``seed``, the rates, the domain and n
-    only, so more characters append documents and change none. A text that came before is skipped.
+    Document n of a domain depends on ``seed``, ``text``, the domain and n only, so more characters append documents
+    and change none. A text that came before is skipped.
 
     Raises:
         ParamsError: a domain of ``shares`` is none of the languages.
@@ -43,20 +44,20 @@ def documents(
             raise ParamsError(
                 f"corpus.shares: no grammar for domain {domain!r}; the generated text has {', '.join(LANGUAGES)}"
             )
-    writer = Writer(lexicon, quote_rate, chat_rate)
+    writer = Writer(lexicon, text.quote_rate, text.chat_rate)
     wanted = {domain: share * characters for domain, share in shares.items() if share > 0}
     written = dict.fromkeys(wanted, 0)
     drawn = dict.fromkeys(wanted, 0)
     seen: set[str] = set()
     while behind := [domain for domain in wanted if written[domain] < wanted[domain]]:
         domain = min(behind, key=lambda name: written[name] / wanted[name])
-        text = writer.text(random.Random(f"{seed}/{domain}/{drawn[domain]}"), domain)
+        written_text = writer.text(Zipf(f"{seed}/{domain}/{drawn[domain]}", text.zipf), domain)
         drawn[domain] += 1
-        identity = hashlib.sha256((domain + text).encode()).hexdigest()[:16]
+        identity = hashlib.sha256((domain + written_text).encode()).hexdigest()[:16]
         if identity not in seen:
             seen.add(identity)
-            written[domain] += len(text)
-            yield Document(identity, domain, text)
+            written[domain] += len(written_text)
+            yield Document(identity, domain, written_text)
 
 
 class Writer:
