@@ -11,7 +11,7 @@ from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.edits.adapter import write_adapter
 from prefactor.edits.change import applied, attached, module_of
 from prefactor.edits.effect import effects
-from prefactor.edits.fit import below_chance, choose_learning_rate, draw_target, fit, make_text, validation_loss
+from prefactor.edits.fit import Draw, below_chance, choose_learning_rate, draw_target, fit, make_text, validation_loss
 from prefactor.edits.guard import domain_moment, guarded_read, importance_moments
 from prefactor.edits.methods import Lora, Method, Prefactors, Term, term_of
 from prefactor.errors import PrefactorError
@@ -126,21 +126,48 @@ def test_adapter_bytes_are_equal_for_equal_edits(tmp_path: Path) -> None:
 def test_target_draw_trains_on_exactly_n_tokens_of_few_blocks() -> None:
     blocks = tiny_blocks(30)
     for n in (1, 3, 4, POSITIONS, 3 * POSITIONS + 2):
-        rows, chosen = draw_target(blocks, n, torch.Generator().manual_seed(n))
+        rows, chosen = draw_target(tiny_target(), blocks, n, torch.Generator().manual_seed(n))
         assert chosen.sum() == n and chosen.shape == (len(rows), POSITIONS - 1)
         assert len(rows) == math.ceil(n / (POSITIONS // 4))
         assert all((blocks == row.numpy()).all(1).any() for row in rows)
 
 
+def test_only_tokens_that_the_target_knows_are_drawn() -> None:
+    blocks, target = tiny_blocks(1), tiny_target()
+    tokens = torch.from_numpy(blocks).long()
+    known = below_chance(target(input_ids=tokens).logits, tokens)[0]
+    assert (known == 0).any()
+    counts = torch.zeros(POSITIONS - 1)
+    for seed in range(300):
+        counts += draw_target(target, blocks, 1, torch.Generator().manual_seed(seed))[1][0]
+    assert counts[known == 0].sum() <= 1
+    assert torch.allclose(counts / 300, known / known.sum(), atol=0.12)
+
+
 def test_fit_lowers_its_loss_and_repeats_itself() -> None:
     model = tiny_decomposed()
-    text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
+    retained = tiny_blocks(1, seed=2)  # one block: every step's loss is of the same text
+    text = make_text(model.target, tiny_blocks(8, seed=1), [retained])
     for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
         optimiser = Optimiser(steps=30, learning_rates=(0.05,))
-        one, two = (fit(model.target, method, text, 8, 1, 0.05, optimiser, _config()) for _ in range(2))
+        (one,), (two,) = (fit(model.target, method, text, 8, [Draw(1, 0.05)], optimiser, _config()) for _ in range(2))
         assert one.loss < one.curve[0]["loss"]
         assert one.curve == two.curve
         assert all(torch.equal(a, b) for a, b in zip(one.parameters, two.parameters, strict=True))
+
+
+def test_fits_of_one_batch_do_not_meet() -> None:
+    model = tiny_decomposed()
+    text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
+    draws = [Draw(0, 0.05), Draw(1, 0.05), Draw(1, 0.01)]
+    for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
+        optimiser = Optimiser(steps=6, learning_rates=(0.05,))
+        together = fit(model.target, method, text, 8, draws, optimiser, _config())
+        for draw, found in zip(draws, together, strict=True):
+            (alone,) = fit(model.target, method, text, 8, [draw], optimiser, _config())
+            assert (found.seed, found.learning_rate) == (draw.seed, draw.learning_rate)
+            for a, b in zip(found.parameters, alone.parameters, strict=True):
+                assert torch.allclose(a, b, atol=1e-3)
 
 
 def test_learning_rate_is_the_one_with_the_least_validation_loss() -> None:

@@ -1,6 +1,6 @@
 """A change of some weight matrices, ``W' = W + B A``, and putting it on a model and off again."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,13 +47,27 @@ def applied(target: Any, change: Change) -> Iterator[None]:
                 module.weight.copy_(weight)
 
 
+def stacked(changes: Sequence[Change]) -> Change:
+    """Changes of the same matrices and ranks as one, for :func:`attached`: A (n, r, d_in), B (n, d_out, r)."""
+    return {
+        name: (torch.stack([c[name][0] for c in changes]), torch.stack([c[name][1] for c in changes]))
+        for name in changes[0]
+    }
+
+
 @contextmanager
 def attached(target: Any, change: Change) -> Iterator[None]:
-    """As :func:`applied`, but beside the weights and differentiable in A and B, for fitting."""
+    """As :func:`applied`, but beside the weights and differentiable in A and B, for fitting.
+
+    Of n stacked changes the first acts on the first n-th of the batch, and so on.
+    """
 
     def make(A: Tensor, B: Tensor) -> Callable[..., Tensor]:
         def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            return output + (args[0] @ A.T) @ B.T
+            x = args[0]  # (batch, position, d_in)
+            if A.ndim == 3:
+                x = x.view(len(A), -1, x.shape[-1])  # matrices of one change as one long sequence
+            return output + (x @ A.mT @ B.mT).view_as(output)
 
         return hook
 

@@ -20,11 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prefactor.config.edit import FitConfig, Optimiser
-from prefactor.edits.change import Change, attached
+from prefactor.edits.change import Change, attached, stacked
 from prefactor.edits.methods import Method
 from prefactor.losses import token_kl
 from prefactor.runtime import generator
 from prefactor.target import next_token_ce
+
+START_BLOCKS = 16  # retained blocks by which the start is chosen: damage is rare and large, and few would miss it
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class Text:
     target: np.ndarray
     retained: Tensor  # (n, position)
     retained_logp: Tensor  # (n, position, vocabulary)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One fit: the seed of its target tokens, of its retained text and of its start, and its learning rate."""
+
+    seed: int
+    learning_rate: float
 
 
 @dataclass(frozen=True)
@@ -47,19 +57,23 @@ class Fit:
     curve: list[dict[str, float]]
 
 
-def draw_target(blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """n target tokens at random places of a few random blocks.
+@torch.no_grad()
+def draw_target(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """n target tokens of a few random blocks, each with a chance in proportion to what the base model knows of it.
+
+    A token that is no better predicted than by a uniform guess has nothing to remove and would teach nothing.
 
     Returns the blocks (k, position) and where the n tokens are (k, position - 1), bool: true at p means that the
     prediction of token p + 1 is trained on.
     """
-    places = blocks.shape[1] - 1
     rows = torch.randperm(len(blocks), generator=rng)[: blocks_for(n, blocks.shape[1])]
-    chosen = torch.zeros(len(rows), places, dtype=torch.bool)
+    tokens = torch.from_numpy(blocks[rows.numpy()]).long().to(next(target.parameters()).device)
+    known = below_chance(_logits(target, tokens), tokens).cpu() + 1e-6
+    chosen = torch.zeros(known.shape, dtype=torch.bool)
     for i in range(len(rows)):
         share = n * (i + 1) // len(rows) - n * i // len(rows)
-        chosen[i, torch.randperm(places, generator=rng)[:share]] = True
-    return torch.from_numpy(blocks[rows.numpy()]).long(), chosen
+        chosen[i, torch.multinomial(known[i], share, generator=rng)] = True
+    return tokens, chosen.to(tokens.device)
 
 
 def blocks_for(n: int, length: int) -> int:
@@ -78,45 +92,63 @@ def below_chance(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 def fit(
-    target: Any, method: Method, text: Text, budget: int, seed: int, learning_rate: float, optimiser: Optimiser,
-    config: FitConfig,
-) -> Fit:  # fmt: skip
-    """Fit ``method`` on ``budget`` target tokens. Everything random depends on (config.seed, seed, budget)."""
-    rng = generator(config.seed, seed, budget)
-    device = text.retained.device
-    blocks, chosen = (x.to(device) for x in draw_target(text.target, budget, rng))
+    target: Any, method: Method, text: Text, budget: int, draws: Sequence[Draw], optimiser: Optimiser, config: FitConfig
+) -> list[Fit]:
+    """Fit ``method`` on ``budget`` target tokens once for every draw.
 
-    def loss_at(parameters: Sequence[Tensor], rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        with attached(target, method.change(parameters)):
-            both = _logits(target, torch.cat([blocks, text.retained[rows]]))  # one pass costs little more than either
-        away = below_chance(both[: len(blocks)], blocks)[chosen].mean()
-        held = token_kl(text.retained_logp[rows], both[len(blocks) :]).mean()
+    All draws go through the model as one batch, each with its own change, since one alone is too small to keep a
+    processor busy; neither their losses nor their steps of Adam meet. What is random of one depends on (config.seed,
+    its seed, budget).
+    """
+    device = text.retained.device
+    rngs = [generator(config.seed, draw.seed, budget) for draw in draws]
+    drawn = [draw_target(target, text.target, budget, rng) for rng in rngs]
+    blocks, chosen = (torch.stack(parts) for parts in zip(*drawn, strict=True))  # (draw, k, position[ - 1])
+    k = blocks.shape[1]
+
+    def draw_rows(count: int) -> Tensor:
+        return torch.stack([torch.randint(len(text.retained), (count,), generator=rng) for rng in rngs]).to(device)
+
+    def loss_at(parameters: Sequence[Sequence[Tensor]], rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss of each draw (draw,) with retained blocks ``rows`` (draw, n), and its two parts."""
+        tokens = torch.cat([blocks, text.retained[rows]], dim=1)
+        with attached(target, stacked([method.change(p) for p in parameters])):
+            logits = _logits(target, tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
+        short = below_chance(logits[:, :k].flatten(0, 1), blocks.flatten(0, 1)).view_as(chosen)
+        away = (short * chosen).sum((1, 2)) / budget
+        held = token_kl(text.retained_logp[rows], logits[:, k:]).mean((1, 2))
         return away + config.retain_weight * held, away, held
 
-    def draw_rows() -> Tensor:
-        return torch.randint(len(text.retained), (config.retain_batch,), generator=rng).to(device)
-
-    rows = draw_rows()
-    starts = method.starts(rng)
-    parameters = starts[0]
-    if len(starts) > 1:
+    starts = [method.starts(rng) for rng in rngs]
+    parameters = [own[0] for own in starts]
+    if len(starts[0]) > 1:
+        rows = draw_rows(START_BLOCKS)
         with torch.no_grad():
-            parameters = min(starts, key=lambda start: loss_at(start, rows)[0].item())
-    parameters = [p.requires_grad_(True) for p in parameters]
-    adam = torch.optim.Adam(parameters, lr=learning_rate)
-    curve: list[dict[str, float]] = []
+            losses = torch.stack([loss_at(together, rows)[0] for together in zip(*starts, strict=True)])
+        parameters = [own[i] for own, i in zip(starts, losses.argmin(0).tolist(), strict=True)]
+    parameters = [[p.clone().requires_grad_(True) for p in own] for own in parameters]
+    adam = torch.optim.Adam(
+        [{"params": p, "lr": draw.learning_rate} for p, draw in zip(parameters, draws, strict=True)]
+    )
+    curves: list[list[dict[str, float]]] = [[] for _ in draws]
     for step in range(optimiser.steps):
-        for group in adam.param_groups:
-            group["lr"] = learning_rate * (0.55 + 0.45 * math.cos(math.pi * step / optimiser.steps))
-        loss, away, held = loss_at(parameters, draw_rows())
+        for group, draw in zip(adam.param_groups, draws, strict=True):
+            group["lr"] = draw.learning_rate * (0.55 + 0.45 * math.cos(math.pi * step / optimiser.steps))
+        loss, away, held = loss_at(parameters, draw_rows(config.retain_batch))
         adam.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.sum().backward()
         adam.step()
         if step % 5 == 0 or step + 1 == optimiser.steps:
-            curve.append({"step": step, "loss": loss.item(), "target": away.item(), "retained": held.item()})
+            for i, curve in enumerate(curves):
+                parts = {"loss": loss[i].item(), "target": away[i].item(), "retained": held[i].item()}
+                curve.append({"step": step, **parts})
+    return [_fit(method, budget, *of_one) for of_one in zip(draws, parameters, curves, strict=True)]
+
+
+def _fit(method: Method, budget: int, draw: Draw, parameters: list[Tensor], curve: list[dict[str, float]]) -> Fit:
     done = [p.detach() for p in parameters]
     change = {name: (A.detach(), B.detach()) for name, (A, B) in method.change(done).items()}
-    return Fit(budget, seed, learning_rate, curve[-1]["loss"], done, change, curve)
+    return Fit(budget, draw.seed, draw.learning_rate, curve[-1]["loss"], done, change, curve)
 
 
 @torch.no_grad()
@@ -135,18 +167,13 @@ def choose_learning_rate(
     """The learning rate with the least validation loss, a mean over probe budgets and seeds; and the loss of each."""
     if len(optimiser.learning_rates) == 1:
         return optimiser.learning_rates[0], {}
-    tried = {}
-    for rate in optimiser.learning_rates:
-        losses = [
-            validation_loss(
-                target, fit(target, method, text, budget, seed, rate, optimiser, config).change, held_out,
-                config.retain_weight,
-            )
-            for budget in config.probe_budgets
-            for seed in range(config.probe_seeds)
-        ]  # fmt: skip
-        mean = sum(losses) / len(losses)
-        tried[rate] = mean if math.isfinite(mean) else math.inf
+    draws = [Draw(seed, rate) for rate in optimiser.learning_rates for seed in range(config.probe_seeds)]
+    losses: dict[float, list[float]] = {rate: [] for rate in optimiser.learning_rates}
+    for budget in config.probe_budgets:
+        for one in fit(target, method, text, budget, draws, optimiser, config):
+            losses[one.learning_rate].append(validation_loss(target, one.change, held_out, config.retain_weight))
+    means = {rate: sum(found) / len(found) for rate, found in losses.items()}
+    tried = {rate: mean if math.isfinite(mean) else math.inf for rate, mean in means.items()}
     return min(tried, key=lambda rate: tried[rate]), tried
 
 

@@ -33,7 +33,7 @@ class Term:
 
 
 # One prefactor's loss has more than one valley (inverting and amplifying both hurt), and a gradient sees only its own.
-PREFACTOR_STARTS = (1.0, 0.0, -1.0, -2.0, -4.0, -8.0, -16.0, 3.0, 6.0)
+PREFACTOR_STARTS = (1.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0, -16.0, 3.0, 6.0)
 
 
 @dataclass(frozen=True)

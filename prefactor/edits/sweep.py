@@ -1,13 +1,16 @@
 """One edit through all budgets and seeds: choose its learning rate once, then fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from prefactor.components import DecomposedModel
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import Domains
 from prefactor.corpus.blocks import Blocks, take
-from prefactor.edits.fit import Fit, Text, blocks_for, choose_learning_rate, fit, make_text
+from prefactor.edits.fit import START_BLOCKS, Draw, Fit, Text, blocks_for, choose_learning_rate, fit, make_text
 from prefactor.edits.methods import Method
 from prefactor.flops import flops_of
 from prefactor.ledger import Cost
@@ -51,21 +54,38 @@ def sweep(
     """Fit ``method`` at every budget and seed with the learning rate that the select split prefers."""
     target = model.target
     rate, tried = choose_learning_rate(target, method, fitting, held_out, optimiser, config)
-    plan = [(budget, seed) for budget in config.budgets for seed in range(config.seeds)]
-    length = fitting.retained.shape[1]
-
-    def step_tokens(budget: int) -> int:
-        return (config.retain_batch + blocks_for(budget, length)) * length
-
-    one = optimiser.model_copy(update={"steps": 1})
-    flops = flops_of(lambda: fit(target, method, fitting, config.budgets[0], 0, rate, one, config))
-    per_token = flops / step_tokens(config.budgets[0])
-    fits = []
-    for budget, seed in track(plan, len(plan), what):
-        fits.append(fit(target, method, fitting, budget, seed, rate, optimiser, config))
-        tokens = optimiser.steps * step_tokens(budget)
-        cost.add(tokens, per_token * tokens)
+    charge = _meter(target, method, fitting, optimiser, config, cost)
     for budget in config.probe_budgets if tried else ():
-        tokens = optimiser.steps * step_tokens(budget) * config.probe_seeds * len(tried)
-        cost.add(tokens, per_token * tokens)
+        charge(budget, config.probe_seeds * len(tried))
+    draws = [Draw(seed, rate) for seed in range(config.seeds)]
+    fits = []
+    for budget in track(config.budgets, len(config.budgets), what):
+        fits += fit(target, method, fitting, budget, draws, optimiser, config)
+        charge(budget, len(draws))
     return Sweep(fits, rate, tried)
+
+
+def _meter(
+    target: Any, method: Method, text: Text, optimiser: Optimiser, config: FitConfig, cost: Cost
+) -> Callable[[int, int], None]:
+    """A function that charges ``cost`` with n fits at a budget, from the FLOPs of one and two steps of one fit."""
+    length, least = text.retained.shape[1], config.budgets[0]
+
+    def flops(steps: int) -> float:
+        short = optimiser.model_copy(update={"steps": steps})
+        return flops_of(lambda: fit(target, method, text, least, [Draw(0, 0.0)], short, config))
+
+    def tokens(budget: int, retained: int) -> int:
+        return (retained + blocks_for(budget, length)) * length
+
+    step = flops(2) - flops(1)
+    per_token = step / tokens(least, config.retain_batch)
+    starts = len(method.starts(torch.Generator()))
+    per_start_token = (flops(1) - step) / (starts * tokens(least, START_BLOCKS))
+
+    def charge(budget: int, fits: int) -> None:
+        steps = optimiser.steps * tokens(budget, config.retain_batch)
+        tried = starts * tokens(budget, START_BLOCKS) if starts > 1 else 0
+        cost.add(fits * (steps + tried), fits * (steps * per_token + tried * per_start_token))
+
+    return charge
