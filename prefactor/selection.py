@@ -25,7 +25,7 @@ NEAREST = 5  # candidates shown where nothing matches
 class Choice:
     subcomponent: str  # module:index
     label: str
-    score: float | None  # what it was ranked by (an effect: less its loss); None where nothing was ranked
+    score: float | None  # what it was ranked by (an effect: less its damage); None where nothing was ranked
     reason: str
 
 
@@ -45,10 +45,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class Effect:
-    """What the best of a few prefactors of one subcomponent does to held-out text."""
+    """What one prefactor of one subcomponent does to held-out text; nats a token."""
 
-    loss: float  # the edit's loss, nats: short of chance on the target + weight · KL on the retained domains
-    prefactor: float
+    prefactor: float  # the one that brings the target domain to chance, or nearest to it
+    short: float  # of chance; 0 where it is reached
+    damage: float | None  # mean over the retained domains at that prefactor; None where chance is not reached
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,9 @@ def select(
 
     By label, the matches are ranked by *margin*: mean importance on the target domain less the largest on a
     retained one, since a subcomponent that one retained domain needs damages it however little the others do.
-    With ``rank: effect`` the first ``config.tried`` of these are ranked again by the least loss that ``effects``
-    finds: how much of the target hangs on a subcomponent, and what else its matrix carries, importance does not say.
+    With ``rank: effect`` the first ``config.tried`` of these are ranked again by what ``effects`` measures, the damage
+    to the retained domains where one prefactor brings the target to chance, since importance does not say how much
+    of the target hangs on a subcomponent nor what else its directions meet.
     By contrast, all alive ones are ranked by mean importance on the target less the mean over the retained.
 
     Raises:
@@ -191,19 +193,28 @@ def _by_effect(
     choose: ByLabel, domains: Domains, ranked: Sequence[_Candidate], tried: int,
     effects: Callable[[Sequence[str]], Sequence[Effect]] | None,
 ) -> list[Choice]:  # fmt: skip
-    """The first ``tried`` matches, least loss first."""
+    """The first ``tried`` matches, least damage first, and after them those that never reach chance."""
     if effects is None:
         raise ValueError("rank: effect needs a way to measure effects")
     matches = ranked[:tried]
     measured = zip(matches, effects([one.subcomponent for one in matches]), strict=True)
     choices = []
-    for place, (one, effect) in enumerate(sorted(measured, key=lambda pair: pair[1].loss), start=1):
+    for place, (one, effect) in enumerate(sorted(measured, key=lambda pair: _order(pair[1])), start=1):
+        if effect.damage is None:
+            found = f"at best {effect.short:.2f} nats short of chance"
+        else:
+            found = f"{domains.target} at chance for {effect.damage:+.3f} nats on {', '.join(domains.retain)}"
         why = (
-            f"{_way(choose)} ({len(ranked)}), loss {effect.loss:.3f} at prefactor {effect.prefactor:g}, "
-            f"{place} of {len(matches)} tried"
+            f"{_way(choose)} ({len(ranked)}), {place} of {len(matches)} tried: {found} at prefactor "
+            f"{effect.prefactor:.3g}"
         )
-        choices.append(replace(_choice(one, choose, domains, why), score=round(-effect.loss, 6)))
+        score = None if effect.damage is None else round(-effect.damage, 6)
+        choices.append(replace(_choice(one, choose, domains, why), score=score))
     return choices
+
+
+def _order(effect: Effect) -> tuple[float, float]:
+    return effect.short, effect.damage or 0.0
 
 
 def _nearest(query: str, alive: list[_Candidate]) -> list[_Candidate]:

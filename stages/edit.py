@@ -35,7 +35,7 @@ def main(name: str) -> None:
     net = read_net(DATA / "importance" / "importance.safetensors", model)
     fit_blocks, select_blocks = read_blocks(corpus, "fit"), read_blocks(corpus, "select")
     fitting = fit_text(model, fit_blocks, edit.domains, config)
-    held_out = probe_text(model, select_blocks, edit.domains, config.probe_tokens, "edit.probe_tokens")
+    held_out = probe_text(model, select_blocks, edit.domains, config)
 
     with ledger(out / "cost.json") as cost:
         method, guard = build_method(edit, chosen, model, net, fit_blocks, config)

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from prefactor.artifacts import verify, write_manifest
 from prefactor.config.edits import Choose, Domains
 from prefactor.config.selection import SelectionConfig
-from prefactor.corpus.blocks import read_blocks
+from prefactor.corpus.blocks import read_blocks, take
 from prefactor.decompose import read_components
 from prefactor.edits.effect import effects
-from prefactor.edits.sweep import probe_text
+from prefactor.evaluate import hold_out
 from prefactor.ledger import ledger
 from prefactor.runtime import setup
 from prefactor.selection import FILE, Effect, select, write_selection
@@ -29,7 +29,6 @@ def main(name: str) -> None:
     config = section("selection", SelectionConfig)
     choose = section(f"edits.{name}.choose", Choose)  # no more of the edit: its other params choose nothing
     domains = section(f"edits.{name}.domains", Domains)
-    retain_weight = section("edit.retain_weight", float)
     out = DATA / "selection" / name
     verify(DATA / "harvest", only=["subcomponents.parquet"])
     verify(DATA / "label", only=["labels.parquet"])
@@ -41,8 +40,12 @@ def main(name: str) -> None:
             verify(DATA / "decompose", only=["components.safetensors"])
             target = read_target(DATA / "target" / "checkpoint", setup())
             model = read_components(DATA / "decompose" / "components.safetensors", target)
-            text = probe_text(model, read_blocks(DATA / "corpus", "select"), domains, config.tokens, "selection.tokens")
-            return effects(model, names, text, retain_weight, cost)
+            text = read_blocks(DATA / "corpus", "select")
+            held = {
+                domain: hold_out(target, take(text.of(domain), config.tokens, "selection.tokens").tokens)
+                for domain in (domains.target, *domains.retain)
+            }
+            return effects(model, names, held.pop(domains.target), held, cost)
 
         harvest = pq.ParquetFile(DATA / "harvest/subcomponents.parquet")
         columns = [c for c in harvest.schema_arrow.names if c in TABLES or c.startswith("importance_")]

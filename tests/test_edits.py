@@ -2,7 +2,9 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from peft import PeftModel
@@ -29,6 +31,14 @@ def _config(**changes: object) -> FitConfig:
         budgets=(2, 8), seeds=2, headline=2, retain_weight=1.0, retain_tokens=60, retain_batch=2, prefactor=optimiser,
         lora=optimiser, probe_budgets=(2,), probe_seeds=1, probe_tokens=60, guard_tokens=60, seed=0,
     ).model_copy(update=changes)  # fmt: skip
+
+
+def _known_text(target: Any) -> np.ndarray:
+    """Text that the target predicts, so that there is something to remove."""
+    known = torch.from_numpy(tiny_blocks(8, seed=1)).long()[:, :1]
+    while known.shape[1] < POSITIONS:
+        known = torch.cat([known, target(input_ids=known).logits[:, -1:].argmax(-1)], dim=1)
+    return known.int().numpy()
 
 
 def _prefactors() -> tuple[torch.nn.Module, Prefactors]:
@@ -172,10 +182,7 @@ def test_fits_of_one_batch_do_not_meet() -> None:
 
 def test_learning_rate_is_the_one_with_the_least_validation_loss() -> None:
     model = tiny_decomposed()
-    known = torch.from_numpy(tiny_blocks(8, seed=1)).long()[:, :1]
-    while known.shape[1] < POSITIONS:  # text that the target predicts, so that there is something to remove
-        known = torch.cat([known, model.target(input_ids=known).logits[:, -1:].argmax(-1)], dim=1)
-    text = make_text(model.target, known.int().numpy(), [tiny_blocks(5, seed=2)])
+    text = make_text(model.target, _known_text(model.target), [tiny_blocks(5, seed=2)])
     optimiser = Optimiser(steps=15, learning_rates=(1e-6, 0.05))
     rate, tried = choose_learning_rate(model.target, _lora(), text, text, optimiser, _config(probe_budgets=(16,)))
     assert rate == 0.05 == min(tried, key=lambda r: tried[r])
@@ -183,17 +190,24 @@ def test_learning_rate_is_the_one_with_the_least_validation_loss() -> None:
     assert tried[1e-6] == pytest.approx(no_change, abs=1e-3)
 
 
-def test_the_effect_of_a_subcomponent_is_the_least_loss_over_its_prefactors() -> None:
+def test_the_effect_is_at_chance_or_as_near_as_any_prefactor_tried_comes() -> None:
     model = tiny_decomposed()
-    text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
-    cost = Cost()
-    found = effects(model, NAMES, text, 2.0, cost)
-    no_change = validation_loss(model.target, {}, text, 2.0)
-    for name, effect in zip(NAMES, found, strict=True):
+    known = _known_text(model.target)
+    wanted, retained = hold_out(model.target, known), {"en": hold_out(model.target, tiny_blocks(5, seed=2))}
+    cost, chance = Cost(), math.log(VOCABULARY)
+    names = [f"{site.name}:0" for site in model.sites]
+    found = effects(model, names, wanted, retained, cost)
+    assert effects(model, names[::-1], wanted, retained, Cost()) == found[::-1]
+    assert cost.tokens > 0 < cost.flops
+    assert {one.damage is None for one in found} == {True, False}
+    for name, effect in zip(names, found, strict=True):
         change = Prefactors((term_of(model, name),)).change([torch.tensor([effect.prefactor])])
-        assert effect.loss == validation_loss(model.target, change, text, 2.0) <= no_change + 1e-6
-    assert effects(model, NAMES[::-1], text, 2.0, Cost()) == found[::-1]
-    assert cost.tokens % (3 * 13 * POSITIONS) == 0 < cost.flops  # 13 blocks, three subcomponents
+        figures = measure(model.target, change, {"de": wanted} | retained)
+        if effect.damage is None:
+            assert effect.short == pytest.approx(chance - figures["de"]["edited_ce"])
+        else:
+            assert effect.short == 0 and figures["en"]["damage"] == pytest.approx(effect.damage)
+            assert figures["de"]["edited_ce"] > wanted.ce
 
 
 def test_below_chance_is_what_a_token_still_gains_over_a_uniform_guess() -> None:

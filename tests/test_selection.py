@@ -102,22 +102,23 @@ def test_by_contrast_looks_at_no_label() -> None:
     assert [one.score for one in found.chosen] == pytest.approx([0.8, 0.6])
 
 
-def test_by_effect_the_widest_margins_are_tried_and_the_least_loss_wins() -> None:
+def test_by_effect_the_widest_margins_are_tried_and_the_least_damage_at_chance_wins() -> None:
     asked: list[str] = []
 
     def effects(names: Sequence[str]) -> list[Effect]:
         asked.extend(names)
-        return [Effect(loss, -4.0) for loss in (3.0, 1.5, 2.0)]
+        return [Effect(-24.0, 0.5, None), Effect(-4.0, 0.0, 0.3), Effect(-6.125, 0.0, 0.0825)]
 
     choose = by_label("german").model_copy(update={"rank": "effect"})
     found = select(choose, "scalar", DOMAINS, harvest(), labels(), CONFIG, effects)
     assert asked == ["layers.0.v_proj:2", "layers.0.v_proj:10", "layers.1.up_proj:0"]
-    assert [one.subcomponent for one in (*found.chosen, *found.candidates)] == [asked[1], asked[2], asked[0]]
-    assert found.chosen[0].score == -1.5
+    assert [one.subcomponent for one in (*found.chosen, *found.candidates)] == [asked[2], asked[1], asked[0]]
+    assert [one.score for one in (*found.chosen, *found.candidates)] == [-0.0825, -0.3, None]
     assert found.chosen[0].reason == (
-        "label matches 'german' (4), loss 1.500 at prefactor -4, 1 of 3 tried: "
-        "mean importance 0.600 on de against 0.000 on en."
+        "label matches 'german' (4), 1 of 3 tried: de at chance for +0.083 nats on en at prefactor -6.12: "
+        "mean importance 0.900 on de against 0.400 on en."
     )
+    assert "at best 0.50 nats short of chance" in found.candidates[-1].reason
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
@@ -206,7 +207,6 @@ def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_manifest(data / "label", ["labels.parquet"])
     Path("params.yaml").write_text(
         "selection: {runners_up: 5, tried: 3, tokens: 64}\n"
-        "edit: {retain_weight: 1.0}\n"
         "edits:\n"
         "  one:\n"
         "    method: scalar\n"

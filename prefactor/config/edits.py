@@ -16,8 +16,8 @@ class Domains(Config):
 class ByLabel(Config):
     """Subcomponents whose label matches: words in any order, case ignored, ``-word`` excludes.
 
-    The matches are ranked by importance alone, or, of the first ``selection.tried`` by importance, by the effect that
-    one prefactor has on text of the select split.
+    The matches are ranked by importance alone; or the first ``selection.tried`` of them by the effect of their
+    prefactor on text of the select split.
     """
 
     by: Literal["label"]

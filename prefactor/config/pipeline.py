@@ -106,9 +106,8 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
     for edit in config.edits.values():
         domains, fit = edit.domains, config.edit
         if isinstance(edit.choose, ByLabel) and edit.choose.rank == "effect":
-            yield Need("selection.tokens", config.selection.tokens, "select", domains.target)
-            for domain in domains.retain:
-                yield Need("selection.tokens", config.selection.tokens, "select", domain, len(domains.retain))
+            for domain in (domains.target, *domains.retain):
+                yield Need("selection.tokens", config.selection.tokens, "select", domain)
         yield Need("edit.budgets", max(fit.budgets), "fit", domains.target)
         yield Need("edit.probe_tokens", fit.probe_tokens, "select", domains.target)
         for domain in domains.retain:

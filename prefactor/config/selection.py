@@ -8,4 +8,4 @@ from prefactor.config.base import Config
 class SelectionConfig(Config):
     runners_up: int = Field(ge=0)  # candidates to write down beside the chosen ones
     tried: int = Field(ge=1)  # label matches whose effect is measured, where an edit asks for `rank: effect`
-    tokens: int = Field(gt=0)  # text of the select split for that: so much of the target domain and of the retained
+    tokens: int = Field(gt=0)  # text of the select split a domain for that: the target and each retained one

@@ -36,10 +36,10 @@ def fit_text(model: DecomposedModel, blocks: Blocks, domains: Domains, config: F
     return make_text(model.target, wanted.tokens, _share(blocks, domains, config.retain_tokens, "edit.retain_tokens"))
 
 
-def probe_text(model: DecomposedModel, blocks: Blocks, domains: Domains, tokens: int, what: str) -> Text:
-    """Of the select split: ``tokens`` of target and of retained text, for comparing changes; ``what`` is their key."""
-    wanted = take(blocks.of(domains.target), tokens, what).tokens
-    return make_text(model.target, wanted, _share(blocks, domains, tokens, what))
+def probe_text(model: DecomposedModel, blocks: Blocks, domains: Domains, config: FitConfig) -> Text:
+    """Of the select split: ``config.probe_tokens`` of target and of retained text, for comparing learning rates."""
+    wanted = take(blocks.of(domains.target), config.probe_tokens, "edit.probe_tokens").tokens
+    return make_text(model.target, wanted, _share(blocks, domains, config.probe_tokens, "edit.probe_tokens"))
 
 
 def _share(blocks: Blocks, domains: Domains, tokens: int, what: str) -> Sequence:
