@@ -12,7 +12,9 @@ from torch import Tensor
 from prefactor.edits.change import Change, applied
 from prefactor.losses import token_kl
 from prefactor.runtime import generator
-from prefactor.target import next_token_ce
+from prefactor.target import logits_of, next_token_ce
+
+BATCH = 32  # blocks a forward pass
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,12 @@ class HeldOut:
 def hold_out(target: Any, tokens: np.ndarray) -> HeldOut:
     """The base model on ``tokens`` (n, position)."""
     ids = torch.from_numpy(tokens).long().to(next(target.parameters()).device)
-    logits = _logits(target, ids)
-    return HeldOut(ids, F.log_softmax(logits, dim=-1), next_token_ce(logits[:, :-1], ids).double().mean().item())
+    logps, ces = [], []
+    for part in ids.split(BATCH):
+        logits = logits_of(target, part)
+        logps.append(F.log_softmax(logits, dim=-1))
+        ces.append(next_token_ce(logits[:, :-1], part).double())
+    return HeldOut(ids, torch.cat(logps), torch.cat(ces).mean().item())
 
 
 @torch.no_grad()
@@ -38,9 +44,12 @@ def measure(target: Any, change: Change, domains: Mapping[str, HeldOut]) -> dict
     rows = {}
     with applied(target, change):
         for domain, held in domains.items():
-            logits = _logits(target, held.tokens)
-            ce = next_token_ce(logits[:, :-1], held.tokens).double().mean().item()
-            kl = token_kl(held.logp, logits).double().mean().item()
+            ces, kls = [], []
+            for tokens, logp in zip(held.tokens.split(BATCH), held.logp.split(BATCH), strict=True):
+                logits = logits_of(target, tokens)
+                ces.append(next_token_ce(logits[:, :-1], tokens).double())
+                kls.append(token_kl(logp, logits).double())
+            ce, kl = torch.cat(ces).mean().item(), torch.cat(kls).mean().item()
             rows[domain] = {"base_ce": held.ce, "edited_ce": ce, "damage": ce - held.ce, "kl": kl}
     return rows
 
@@ -56,7 +65,7 @@ def roll_out(target: Any, prompts: Tensor, tokens: int, seed: int) -> Tensor:
     ids = prompts
     for _ in range(tokens):
         noise = -torch.log(-torch.log(torch.rand(len(ids), vocabulary, generator=rng).clamp(1e-9, 1 - 1e-7)))
-        logits = _logits(target, ids)[:, -1]
+        logits = logits_of(target, ids)[:, -1]
         ids = torch.cat([ids, (logits + noise.to(logits)).argmax(-1, keepdim=True)], dim=1)
     return ids[:, prompts.shape[1] :]
 
@@ -76,7 +85,3 @@ def rollouts(
             after = roll_out(target, ids, tokens, seed)
         for prompt, old, new in zip(ids.tolist(), before.tolist(), after.tolist(), strict=True):
             yield {"domain": domain, "prompt": decode(prompt), "before": decode(old), "after": decode(new)}
-
-
-def _logits(target: Any, tokens: Tensor) -> Tensor:
-    return target(input_ids=tokens, use_cache=False).logits

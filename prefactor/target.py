@@ -122,9 +122,13 @@ def read_target(folder: Path, device: torch.device | str = "cpu") -> Any:
     return model.to(device).eval().requires_grad_(False)
 
 
+def logits_of(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """Logits (batch, position, vocabulary) of a causal language model on ``tokens`` (batch, position)."""
+    return model(input_ids=tokens, use_cache=False).logits
+
+
 def _next_token_ce(model: Any, tokens: torch.Tensor) -> torch.Tensor:
-    logits = model(input_ids=tokens, use_cache=False).logits[:, :-1]
-    return next_token_ce(logits, tokens)
+    return next_token_ce(logits_of(model, tokens)[:, :-1], tokens)
 
 
 def next_token_ce(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,6 @@ from prefactor.errors import ParamsError, PrefactorError
 DATA = Path("data")  # what the stages write, kept by DVC
 RUNS = Path(".runs")  # checkpoints of stages that were interrupted: of this machine, known to neither git nor DVC
 PARAMS = Path("params.yaml")
-RUNS = Path(".runs")  # checkpoints to resume from; no artifacts
 
 
 def read_params() -> dict[str, Any]:

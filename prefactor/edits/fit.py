@@ -24,7 +24,7 @@ from prefactor.edits.change import Change, attached, stacked
 from prefactor.edits.methods import Method
 from prefactor.losses import token_kl
 from prefactor.runtime import generator
-from prefactor.target import next_token_ce
+from prefactor.target import logits_of, next_token_ce
 
 START_BLOCKS = 16  # retained blocks by which the start is chosen: damage is rare and large, and few would miss it
 
@@ -68,7 +68,7 @@ def draw_target(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -
     """
     rows = torch.randperm(len(blocks), generator=rng)[: blocks_for(n, blocks.shape[1])]
     tokens = torch.from_numpy(blocks[rows.numpy()]).long().to(next(target.parameters()).device)
-    known = below_chance(_logits(target, tokens), tokens).cpu() + 1e-6
+    known = below_chance(logits_of(target, tokens), tokens).cpu() + 1e-6
     chosen = torch.zeros(known.shape, dtype=torch.bool)
     for i in range(len(rows)):
         share = n * (i + 1) // len(rows) - n * i // len(rows)
@@ -113,7 +113,7 @@ def fit(
         """The loss of each draw (draw,) with retained blocks ``rows`` (draw, n), and its two parts."""
         tokens = torch.cat([blocks, text.retained[rows]], dim=1)
         with attached(target, stacked([method.change(p) for p in parameters])):
-            logits = _logits(target, tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
+            logits = logits_of(target, tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
         short = below_chance(logits[:, :k].flatten(0, 1), blocks.flatten(0, 1)).view_as(chosen)
         away = (short * chosen).sum((1, 2)) / budget
         held = token_kl(text.retained_logp[rows], logits[:, k:]).mean((1, 2))
@@ -156,8 +156,8 @@ def validation_loss(target: Any, change: Change, text: Text, retain_weight: floa
     """The loss of :func:`fit` on other text: all of ``text.target`` and all of ``text.retained``."""
     with attached(target, change):
         blocks = torch.from_numpy(text.target).long().to(text.retained.device)
-        away = below_chance(_logits(target, blocks), blocks).mean()
-        held = token_kl(text.retained_logp, _logits(target, text.retained)).mean()
+        away = below_chance(logits_of(target, blocks), blocks).mean()
+        held = token_kl(text.retained_logp, logits_of(target, text.retained)).mean()
     return float(away + retain_weight * held)
 
 
@@ -182,8 +182,4 @@ def make_text(target: Any, target_blocks: np.ndarray, retained_blocks: Sequence[
     """Text for :class:`Text`, with the base model's log-probabilities computed once."""
     device = next(target.parameters()).device
     retained = torch.from_numpy(np.concatenate(retained_blocks)).long().to(device)
-    return Text(target_blocks, retained, F.log_softmax(_logits(target, retained), dim=-1))
-
-
-def _logits(target: Any, tokens: Tensor) -> Tensor:
-    return target(input_ids=tokens, use_cache=False).logits
+    return Text(target_blocks, retained, F.log_softmax(logits_of(target, retained), dim=-1))
