@@ -44,11 +44,14 @@ def _params() -> dict[str, Any]:
         "prefactor": {"steps": 4, "learning_rates": [0.3]}, "lora": {"steps": 4, "learning_rates": [0.01, 0.03]},
     }  # fmt: skip
     params["evaluate"] |= {"tokens": 512, "prompts": 1, "prompt_tokens": 4, "rollout_tokens": 4}
+    params["selection"] |= {"tried": 2, "tokens": 256}
     choose = {"by": "contrast", "top": 2}
+    by_effect = {"by": "label", "query": "unclear", "rank": "effect"}  # what a dozen steps leave to say of most
     params["edits"] = {
         "scalar": {"method": "scalar", "domains": GERMAN, "choose": choose},
         "guarded": {
-            "method": "guarded", "domains": GERMAN, "choose": choose, "guard": {"weigh": "importance"}, "ridge": 0.01,
+            "method": "guarded", "domains": GERMAN, "choose": by_effect, "guard": {"weigh": "importance"},
+            "ridge": 0.01,
         },
         "lora": {"method": "lora", "domains": GERMAN, "choose": {"by": "nothing"}, "rank": 2},
     }  # fmt: skip

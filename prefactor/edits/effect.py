@@ -29,7 +29,7 @@ def effects(
         retained: held-out text of each retained domain; the damage is their mean.
         cost: is charged with every forward pass.
     """
-    chance = math.log(wanted.logp.shape[-1])
+    chance = math.log(wanted.p.shape[-1])
     flops = flops_of(lambda: measure(model.target, {}, {"": wanted})) / wanted.tokens.numel()
 
     def change(name: str, alpha: float) -> Change:
