@@ -26,9 +26,9 @@ CPU = torch.device("cpu")
 
 
 def _config(**changes: object) -> FitConfig:
-    optimiser = Optimiser(steps=15, learning_rates=(0.3,))
+    optimiser = Optimiser(steps=15, learning_rates=(0.3,), retain_weight=1.0)
     return FitConfig(
-        budgets=(2, 8), seeds=2, headline=2, retain_weight=1.0, retain_tokens=60, retain_batch=2, prefactor=optimiser,
+        budgets=(2, 8), seeds=2, headline=2, retain_tokens=60, retain_batch=2, prefactor=optimiser,
         lora=optimiser, probe_budgets=(2,), probe_seeds=1, probe_tokens=60, guard_tokens=60, seed=0,
     ).model_copy(update=changes)  # fmt: skip
 
@@ -159,7 +159,7 @@ def test_fit_lowers_its_loss_and_repeats_itself() -> None:
     retained = tiny_blocks(1, seed=2)  # one block: every step's loss is of the same text
     text = make_text(model.target, tiny_blocks(8, seed=1), [retained])
     for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
-        optimiser = Optimiser(steps=30, learning_rates=(0.05,))
+        optimiser = Optimiser(steps=30, learning_rates=(0.05,), retain_weight=1.0)
         (one,), (two,) = (fit(model.target, method, text, 8, [Draw(1, 0.05)], optimiser, _config()) for _ in range(2))
         assert one.loss < one.curve[0]["loss"]
         assert one.curve == two.curve
@@ -171,7 +171,7 @@ def test_fits_of_one_batch_do_not_meet() -> None:
     text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
     draws = [Draw(0, 0.05), Draw(1, 0.05), Draw(1, 0.01)]
     for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
-        optimiser = Optimiser(steps=6, learning_rates=(0.05,))
+        optimiser = Optimiser(steps=6, learning_rates=(0.05,), retain_weight=1.0)
         together = fit(model.target, method, text, 8, draws, optimiser, _config())
         for draw, found in zip(draws, together, strict=True):
             (alone,) = fit(model.target, method, text, 8, [draw], optimiser, _config())
@@ -183,7 +183,7 @@ def test_fits_of_one_batch_do_not_meet() -> None:
 def test_learning_rate_is_the_one_with_the_least_validation_loss() -> None:
     model = tiny_decomposed()
     text = make_text(model.target, _known_text(model.target), [tiny_blocks(5, seed=2)])
-    optimiser = Optimiser(steps=15, learning_rates=(1e-6, 0.05))
+    optimiser = Optimiser(steps=15, learning_rates=(1e-6, 0.05), retain_weight=1.0)
     rate, tried = choose_learning_rate(model.target, _lora(), text, text, optimiser, _config(probe_budgets=(16,)))
     assert rate == 0.05 == min(tried, key=lambda r: tried[r])
     no_change = validation_loss(model.target, {}, text, 1.0)

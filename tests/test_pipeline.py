@@ -41,7 +41,8 @@ def _params() -> dict[str, Any]:
     params["edit"] |= {
         "budgets": [2, 4], "seeds": 2, "headline": 4, "retain_tokens": 256, "retain_batch": 2, "probe_budgets": [2],
         "probe_seeds": 1, "probe_tokens": 256, "guard_tokens": 512,
-        "prefactor": {"steps": 4, "learning_rates": [0.3]}, "lora": {"steps": 4, "learning_rates": [0.01, 0.03]},
+        "prefactor": {"steps": 4, "learning_rates": [0.3], "retain_weight": 3.0},
+        "lora": {"steps": 4, "learning_rates": [0.01, 0.03], "retain_weight": 1.0},
     }  # fmt: skip
     params["evaluate"] |= {"tokens": 512, "prompts": 1, "prompt_tokens": 4, "rollout_tokens": 4}
     params["selection"] |= {"tried": 2, "tokens": 256}

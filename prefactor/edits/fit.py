@@ -117,7 +117,7 @@ def fit(
         short = below_chance(logits[:, :k].flatten(0, 1), blocks.flatten(0, 1)).view_as(chosen)
         away = (short * chosen).sum((1, 2)) / budget
         held = token_kl(text.retained_logp[rows], logits[:, k:]).mean((1, 2))
-        return away + config.retain_weight * held, away, held
+        return away + optimiser.retain_weight * held, away, held
 
     starts = [method.starts(rng) for rng in rngs]
     parameters = [own[0] for own in starts]
@@ -171,7 +171,7 @@ def choose_learning_rate(
     losses: dict[float, list[float]] = {rate: [] for rate in optimiser.learning_rates}
     for budget in config.probe_budgets:
         for one in fit(target, method, text, budget, draws, optimiser, config):
-            losses[one.learning_rate].append(validation_loss(target, one.change, held_out, config.retain_weight))
+            losses[one.learning_rate].append(validation_loss(target, one.change, held_out, optimiser.retain_weight))
     means = {rate: sum(found) / len(found) for rate, found in losses.items()}
     tried = {rate: mean if math.isfinite(mean) else math.inf for rate, mean in means.items()}
     return min(tried, key=lambda rate: tried[rate]), tried
