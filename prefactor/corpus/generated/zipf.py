@@ -19,7 +19,7 @@ class Zipf(random.Random):
     """
 
     def __new__(cls, seed: str, exponent: float) -> "Zipf":
-        return super().__new__(cls, seed)
+        return super().__new__(cls, seed)  # pyright: ignore[reportCallIssue]  # 3.11 refuses a second argument here
 
     def __init__(self, seed: str, exponent: float):
         super().__init__(seed)
