@@ -6,6 +6,7 @@ target's checkpoint, the components, and the select blocks of the target and the
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import pyarrow.parquet as pq
 
@@ -16,7 +17,7 @@ from prefactor.corpus.blocks import read_blocks, take
 from prefactor.decompose import read_components
 from prefactor.edits.effect import effects
 from prefactor.evaluate import hold_out
-from prefactor.ledger import ledger
+from prefactor.ledger import Cost, ledger
 from prefactor.runtime import setup
 from prefactor.selection import FILE, Effect, select, write_selection
 from prefactor.target import read_target
@@ -34,28 +35,31 @@ def main(name: str) -> None:
     verify(DATA / "label", only=["labels.parquet"])
 
     with ledger(out / "cost.json") as cost:
-
-        def measured(names: Sequence[str]) -> list[Effect]:
-            verify(DATA / "target", only=["checkpoint"])
-            verify(DATA / "decompose", only=["components.safetensors"])
-            target = read_target(DATA / "target" / "checkpoint", setup())
-            model = read_components(DATA / "decompose" / "components.safetensors", target)
-            text = read_blocks(DATA / "corpus", "select")
-            held = {
-                domain: hold_out(target, take(text.of(domain), config.tokens, "selection.tokens").tokens)
-                for domain in (domains.target, *domains.retain)
-            }
-            return effects(model, names, held.pop(domains.target), held, cost)
-
         harvest = pq.ParquetFile(DATA / "harvest/subcomponents.parquet")
         columns = [c for c in harvest.schema_arrow.names if c in TABLES or c.startswith("importance_")]
         subcomponents = harvest.read(columns).to_pandas()
         labels = pq.read_table(DATA / "label/labels.parquet", columns=["subcomponent", "label"]).to_pandas()
-        selection = select(choose, name, domains, subcomponents, labels, config, measured)
+        selection = select(
+            choose, name, domains, subcomponents, labels, config, partial(_measured, domains, config, cost)
+        )
         write_selection(out, selection)
         write_manifest(out, [FILE])
     for choice in selection.chosen:
         print(f"selection {name}: {choice.subcomponent} {choice.label!r}: {choice.reason}")
+
+
+def _measured(domains: Domains, config: SelectionConfig, cost: Cost, names: Sequence[str]) -> list[Effect]:
+    """The effects of the subcomponents ``names`` on the select split; what that needs is read only here."""
+    verify(DATA / "target", only=["checkpoint"])
+    verify(DATA / "decompose", only=["components.safetensors"])
+    target = read_target(DATA / "target" / "checkpoint", setup())
+    model = read_components(DATA / "decompose" / "components.safetensors", target)
+    text = read_blocks(DATA / "corpus", "select")
+    held = {
+        domain: hold_out(target, take(text.of(domain), config.tokens, "selection.tokens").tokens)
+        for domain in (domains.target, *domains.retain)
+    }
+    return effects(model, names, held.pop(domains.target), held, cost)
 
 
 if __name__ == "__main__":

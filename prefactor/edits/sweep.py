@@ -78,10 +78,11 @@ def _meter(
     def tokens(budget: int, retained: int) -> int:
         return (retained + blocks_for(budget, length)) * length
 
-    step = flops(2) - flops(1)
+    one = flops(1)
+    step = flops(2) - one
     per_token = step / tokens(least, config.retain_batch)
     starts = len(method.starts(torch.Generator()))
-    per_start_token = (flops(1) - step) / (starts * tokens(least, START_BLOCKS))
+    per_start_token = (one - step) / (starts * tokens(least, START_BLOCKS))
 
     def charge(budget: int, fits: int) -> None:
         steps = optimiser.steps * tokens(budget, config.retain_batch)
