@@ -13,6 +13,7 @@ from prefactor.corpus.blocks import read_blocks
 from prefactor.decompose import read_components, read_net
 from prefactor.edits.adapter import write_adapter
 from prefactor.edits.build import build_method
+from prefactor.edits.fit import Fitter
 from prefactor.edits.sweep import fit_text, probe_text, sweep
 from prefactor.edits.tables import curve_table, fit_table, fit_tensors
 from prefactor.ledger import ledger
@@ -40,7 +41,7 @@ def main(name: str) -> None:
     with ledger(out / "cost.json") as cost:
         method, guard = build_method(edit, chosen, model, net, fit_blocks, config)
         optimiser = config.lora if edit.method == "lora" else config.prefactor
-        done = sweep(model, method, fitting, held_out, optimiser, config, cost, f"edit {name}")
+        done = sweep(Fitter(model.target, method, fitting, optimiser, config), held_out, cost, f"edit {name}")
 
     headline = done.headline(config.headline)
     write_table(out / "fits.parquet", fit_table(done.fits, edit.method))

@@ -8,6 +8,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from prefactor.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.config.edits import Domains
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.edits.tables import read_changes
@@ -28,13 +29,9 @@ def main(name: str) -> None:
     verify(DATA / "target", only=["checkpoint"])
     verify(folder, only=["edit.json", "fits.parquet", "fits.safetensors"])
     edit = read_json(folder / "edit.json")
-    roles = (
-        {edit["target"]: "target"}
-        | dict.fromkeys(edit["retain"], "retained")
-        | dict.fromkeys(edit["protect"], "protected")
-    )
+    roles = Domains(target=edit["target"], retain=edit["retain"], protect=edit["protect"]).roles
     held_out = read_blocks(corpus, "eval")
-    blocks = {d: take(held_out.of(d), config.tokens, "evaluate.tokens").tokens for d in roles}
+    blocks = {d: take(held_out.of(d), config.tokens.of(role), "evaluate.tokens").tokens for d, role in roles.items()}
     device = setup()
     target = read_target(DATA / "target" / "checkpoint", device)
     tokenizer = Tokenizer.from_file(str(corpus / "tokenizer.json"))

@@ -13,7 +13,15 @@ from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.edits.adapter import write_adapter
 from prefactor.edits.change import applied, attached, module_of
 from prefactor.edits.effect import effects
-from prefactor.edits.fit import Draw, below_chance, choose_learning_rate, draw_target, fit, make_text, validation_loss
+from prefactor.edits.fit import (
+    Draw,
+    Fitter,
+    below_chance,
+    choose_learning_rate,
+    draw_target,
+    make_text,
+    validation_loss,
+)
 from prefactor.edits.guard import domain_moment, guarded_read, importance_moments
 from prefactor.edits.methods import Lora, Method, Prefactors, Term, term_of
 from prefactor.errors import PrefactorError
@@ -160,7 +168,9 @@ def test_fit_lowers_its_loss_and_repeats_itself() -> None:
     text = make_text(model.target, tiny_blocks(8, seed=1), [retained])
     for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
         optimiser = Optimiser(steps=30, learning_rates=(0.05,), retain_weight=1.0)
-        (one,), (two,) = (fit(model.target, method, text, 8, [Draw(1, 0.05)], optimiser, _config()) for _ in range(2))
+        (one,), (two,) = (
+            Fitter(model.target, method, text, optimiser, _config()).fit(8, [Draw(1, 0.05)]) for _ in range(2)
+        )
         assert one.loss < one.curve[0]["loss"]
         assert one.curve == two.curve
         assert all(torch.equal(a, b) for a, b in zip(one.parameters, two.parameters, strict=True))
@@ -172,9 +182,10 @@ def test_fits_of_one_batch_do_not_meet() -> None:
     draws = [Draw(0, 0.05), Draw(1, 0.05), Draw(1, 0.01)]
     for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
         optimiser = Optimiser(steps=6, learning_rates=(0.05,), retain_weight=1.0)
-        together = fit(model.target, method, text, 8, draws, optimiser, _config())
+        fitter = Fitter(model.target, method, text, optimiser, _config())
+        together = fitter.fit(8, draws)
         for draw, found in zip(draws, together, strict=True):
-            (alone,) = fit(model.target, method, text, 8, [draw], optimiser, _config())
+            (alone,) = fitter.fit(8, [draw])
             assert (found.seed, found.learning_rate) == (draw.seed, draw.learning_rate)
             for a, b in zip(found.parameters, alone.parameters, strict=True):
                 assert torch.allclose(a, b, atol=1e-3)
@@ -184,7 +195,9 @@ def test_learning_rate_is_the_one_with_the_least_validation_loss() -> None:
     model = tiny_decomposed()
     text = make_text(model.target, _known_text(model.target), [tiny_blocks(5, seed=2)])
     optimiser = Optimiser(steps=15, learning_rates=(1e-6, 0.05), retain_weight=1.0)
-    rate, tried = choose_learning_rate(model.target, _lora(), text, text, optimiser, _config(probe_budgets=(16,)))
+    rate, tried = choose_learning_rate(
+        Fitter(model.target, _lora(), text, optimiser, _config(probe_budgets=(16,))), text
+    )
     assert rate == 0.05 == min(tried, key=lambda r: tried[r])
     no_change = validation_loss(model.target, {}, text, 1.0)
     assert tried[1e-6] == pytest.approx(no_change, abs=1e-3)

@@ -114,8 +114,8 @@ def guarded(*spare: str) -> dict[str, Any]:
         # more text than there can be
         ({"harvest.tokens": 10**9}, "harvest.tokens = 1000000000: the harvest split comes from some"),
         (
-            {"evaluate.tokens": 10**7},
-            "evaluate.tokens = 10000000: the eval split of de comes from some",
+            {"evaluate.tokens.target": 10**7},
+            "evaluate.tokens.target = 10000000: the eval split of de comes from some",
         ),
     ],
 )

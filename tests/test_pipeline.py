@@ -44,7 +44,12 @@ def _params() -> dict[str, Any]:
         "prefactor": {"steps": 4, "learning_rates": [0.3], "retain_weight": 3.0},
         "lora": {"steps": 4, "learning_rates": [0.01, 0.03], "retain_weight": 1.0},
     }  # fmt: skip
-    params["evaluate"] |= {"tokens": 512, "prompts": 1, "prompt_tokens": 4, "rollout_tokens": 4}
+    params["evaluate"] |= {
+        "tokens": {"target": 512, "retained": 512, "protected": 512},
+        "prompts": 1,
+        "prompt_tokens": 4,
+        "rollout_tokens": 4,
+    }
     params["selection"] |= {"tried": 2, "tokens": 256}
     choose = {"by": "contrast", "top": 2}
     by_effect = {"by": "label", "query": "unclear", "rank": "effect"}  # what a dozen steps leave to say of most

@@ -117,8 +117,8 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
             by_domain = (domains.target, *edit.guard.spare) if isinstance(edit.guard, GuardByDomain) else (None,)
             for domain in by_domain:
                 yield Need("edit.guard_tokens", fit.guard_tokens, "fit", domain)
-        for domain in (domains.target, *domains.retain, *domains.protect):
-            yield Need("evaluate.tokens", config.evaluate.tokens, "eval", domain)
+        for domain, role in domains.roles.items():
+            yield Need(f"evaluate.tokens.{role}", config.evaluate.tokens.of(role), "eval", domain)
 
 
 def _check_edit(name: str, edit: EditConfig, known: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ all else equal, it spreads more where tokens are few (4 tokens: 2.9 nats of stan
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from prefactor.losses import token_kl
 from prefactor.runtime import generator
 from prefactor.target import logits_of, next_token_ce
 
-START_BLOCKS = 16  # retained blocks by which the start is chosen: damage is rare and large, and few would miss it
+START_BLOCKS = 64  # retained blocks by which starts are compared: damage is rare and large, and few would miss it
 
 
 @dataclass(frozen=True)
@@ -91,58 +92,79 @@ def below_chance(logits: Tensor, tokens: Tensor) -> Tensor:
     return (math.log(logits.shape[-1]) - next_token_ce(logits[:, :-1], tokens)).clamp(min=0)
 
 
-def fit(
-    target: Any, method: Method, text: Text, budget: int, draws: Sequence[Draw], optimiser: Optimiser, config: FitConfig
-) -> list[Fit]:
-    """Fit ``method`` on ``budget`` target tokens once for every draw.
+@dataclass(frozen=True, eq=False)
+class Fitter:
+    """Fits one method on one text; what all of its fits share is computed once."""
 
-    All draws go through the model as one batch, each with its own change, since one alone is too small to keep a
-    processor busy; neither their losses nor their steps of Adam meet. What is random of one depends on (config.seed,
-    its seed, budget).
-    """
-    device = text.retained.device
-    rngs = [generator(config.seed, draw.seed, budget) for draw in draws]
-    drawn = [draw_target(target, text.target, budget, rng) for rng in rngs]
-    blocks, chosen = (torch.stack(parts) for parts in zip(*drawn, strict=True))  # (draw, k, position[ - 1])
-    k = blocks.shape[1]
+    target: Any
+    method: Method
+    text: Text
+    optimiser: Optimiser
+    config: FitConfig
 
-    def draw_rows(count: int) -> Tensor:
-        return torch.stack([torch.randint(len(text.retained), (count,), generator=rng) for rng in rngs]).to(device)
+    @cached_property
+    @torch.no_grad()
+    def held_at_starts(self) -> Tensor:
+        """(start,): the divergence on ``START_BLOCKS`` retained blocks at each of several starts of the method."""
+        some = torch.linspace(0, len(self.text.retained) - 1, START_BLOCKS).long().unique()
+        tokens, logp = self.text.retained[some], self.text.retained_logp[some]
+        held = []
+        for parameters in self.method.starts(generator(self.config.seed)):
+            with attached(self.target, self.method.change(parameters)):
+                held.append(token_kl(logp, logits_of(self.target, tokens)).mean())
+        return torch.stack(held)
 
-    def loss_at(parameters: Sequence[Sequence[Tensor]], rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss of each draw (draw,) with retained blocks ``rows`` (draw, n), and its two parts."""
-        tokens = torch.cat([blocks, text.retained[rows]], dim=1)
-        with attached(target, stacked([method.change(p) for p in parameters])):
-            logits = logits_of(target, tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
-        short = below_chance(logits[:, :k].flatten(0, 1), blocks.flatten(0, 1)).view_as(chosen)
-        away = (short * chosen).sum((1, 2)) / budget
-        held = token_kl(text.retained_logp[rows], logits[:, k:]).mean((1, 2))
-        return away + optimiser.retain_weight * held, away, held
+    def fit(self, budget: int, draws: Sequence[Draw], steps: int | None = None) -> list[Fit]:
+        """Fit on ``budget`` target tokens once for every draw, with ``steps`` in place of the optimiser's own.
 
-    starts = [method.starts(rng) for rng in rngs]
-    parameters = [own[0] for own in starts]
-    if len(starts[0]) > 1:
-        rows = draw_rows(START_BLOCKS)
-        with torch.no_grad():
-            losses = torch.stack([loss_at(together, rows)[0] for together in zip(*starts, strict=True)])
-        parameters = [own[i] for own, i in zip(starts, losses.argmin(0).tolist(), strict=True)]
-    parameters = [[p.clone().requires_grad_(True) for p in own] for own in parameters]
-    adam = torch.optim.Adam(
-        [{"params": p, "lr": draw.learning_rate} for p, draw in zip(parameters, draws, strict=True)]
-    )
-    curves: list[list[dict[str, float]]] = [[] for _ in draws]
-    for step in range(optimiser.steps):
-        for group, draw in zip(adam.param_groups, draws, strict=True):
-            group["lr"] = draw.learning_rate * (0.55 + 0.45 * math.cos(math.pi * step / optimiser.steps))
-        loss, away, held = loss_at(parameters, draw_rows(config.retain_batch))
-        adam.zero_grad(set_to_none=True)
-        loss.sum().backward()
-        adam.step()
-        if step % 5 == 0 or step + 1 == optimiser.steps:
-            for i, curve in enumerate(curves):
-                parts = {"loss": loss[i].item(), "target": away[i].item(), "retained": held[i].item()}
-                curve.append({"step": step, **parts})
-    return [_fit(method, budget, *of_one) for of_one in zip(draws, parameters, curves, strict=True)]
+        All draws go through the model as one batch, each with its own change, since one alone is too small to keep a
+        processor busy; neither their losses nor their steps of Adam meet. What is random of one depends on
+        (config.seed, its seed, budget).
+        """
+        target, method, text, optimiser = self.target, self.method, self.text, self.optimiser
+        steps = steps or optimiser.steps
+        rngs = [generator(self.config.seed, draw.seed, budget) for draw in draws]
+        drawn = [draw_target(target, text.target, budget, rng) for rng in rngs]
+        blocks, chosen = (torch.stack(parts) for parts in zip(*drawn, strict=True))  # (draw, k, position[ - 1])
+        k = blocks.shape[1]
+
+        def logits_with(parameters: Sequence[Sequence[Tensor]], tokens: Tensor) -> Tensor:
+            with attached(target, stacked([method.change(p) for p in parameters])):
+                return logits_of(target, tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
+
+        def away_from_chance(logits: Tensor) -> Tensor:
+            short = below_chance(logits.flatten(0, 1), blocks.flatten(0, 1)).view_as(chosen)
+            return (short * chosen).sum((1, 2)) / budget
+
+        starts = [method.starts(rng) for rng in rngs]
+        parameters = [own[0] for own in starts]
+        if len(starts[0]) > 1:
+            with torch.no_grad():
+                away = [away_from_chance(logits_with(start, blocks)) for start in zip(*starts, strict=True)]
+            best = (torch.stack(away, dim=1) + optimiser.retain_weight * self.held_at_starts).argmin(1)
+            parameters = [own[i] for own, i in zip(starts, best.tolist(), strict=True)]
+        parameters = [[p.clone().requires_grad_(True) for p in own] for own in parameters]
+        adam = torch.optim.Adam(
+            [{"params": p, "lr": draw.learning_rate} for p, draw in zip(parameters, draws, strict=True)]
+        )
+        curves: list[list[dict[str, float]]] = [[] for _ in draws]
+        for step in range(steps):
+            for group, draw in zip(adam.param_groups, draws, strict=True):
+                group["lr"] = draw.learning_rate * (0.55 + 0.45 * math.cos(math.pi * step / steps))
+            drawn_rows = [torch.randint(len(text.retained), (self.config.retain_batch,), generator=rng) for rng in rngs]
+            rows = torch.stack(drawn_rows).to(text.retained.device)
+            logits = logits_with(parameters, torch.cat([blocks, text.retained[rows]], dim=1))
+            away = away_from_chance(logits[:, :k])
+            held = token_kl(text.retained_logp[rows], logits[:, k:]).mean((1, 2))
+            loss = away + optimiser.retain_weight * held
+            adam.zero_grad(set_to_none=True)
+            loss.sum().backward()
+            adam.step()
+            if step % 5 == 0 or step + 1 == steps:
+                for i, curve in enumerate(curves):
+                    parts = {"loss": loss[i].item(), "target": away[i].item(), "retained": held[i].item()}
+                    curve.append({"step": step, **parts})
+        return [_fit(method, budget, *of_one) for of_one in zip(draws, parameters, curves, strict=True)]
 
 
 def _fit(method: Method, budget: int, draw: Draw, parameters: list[Tensor], curve: list[dict[str, float]]) -> Fit:
@@ -153,7 +175,7 @@ def _fit(method: Method, budget: int, draw: Draw, parameters: list[Tensor], curv
 
 @torch.no_grad()
 def validation_loss(target: Any, change: Change, text: Text, retain_weight: float) -> float:
-    """The loss of :func:`fit` on other text: all of ``text.target`` and all of ``text.retained``."""
+    """The loss of :class:`Fitter` on other text: all of ``text.target`` and all of ``text.retained``."""
     with attached(target, change):
         blocks = torch.from_numpy(text.target).long().to(text.retained.device)
         away = below_chance(logits_of(target, blocks), blocks).mean()
@@ -161,17 +183,17 @@ def validation_loss(target: Any, change: Change, text: Text, retain_weight: floa
     return float(away + retain_weight * held)
 
 
-def choose_learning_rate(
-    target: Any, method: Method, text: Text, held_out: Text, optimiser: Optimiser, config: FitConfig
-) -> tuple[float, dict[float, float]]:
+def choose_learning_rate(fitter: Fitter, held_out: Text) -> tuple[float, dict[float, float]]:
     """The learning rate with the least validation loss, a mean over probe budgets and seeds; and the loss of each."""
+    optimiser, config = fitter.optimiser, fitter.config
     if len(optimiser.learning_rates) == 1:
         return optimiser.learning_rates[0], {}
     draws = [Draw(seed, rate) for rate in optimiser.learning_rates for seed in range(config.probe_seeds)]
     losses: dict[float, list[float]] = {rate: [] for rate in optimiser.learning_rates}
     for budget in config.probe_budgets:
-        for one in fit(target, method, text, budget, draws, optimiser, config):
-            losses[one.learning_rate].append(validation_loss(target, one.change, held_out, optimiser.retain_weight))
+        for one in fitter.fit(budget, draws):
+            loss = validation_loss(fitter.target, one.change, held_out, optimiser.retain_weight)
+            losses[one.learning_rate].append(loss)
     means = {rate: sum(found) / len(found) for rate, found in losses.items()}
     tried = {rate: mean if math.isfinite(mean) else math.inf for rate, mean in means.items()}
     return min(tried, key=lambda rate: tried[rate]), tried

@@ -15,7 +15,8 @@ class Method(Protocol):
     """Parameters to fit, and the change they make."""
 
     def starts(self, rng: torch.Generator) -> list[list[Tensor]]:
-        """Parameters to start from, of which a fit takes the best; at the first the change is zero."""
+        """Parameters to start from, with zero change at the first. Of several a fit takes the best; ``rng`` must then
+        make no difference, since a part of how good they are is computed once for all fits."""
         ...
 
     def change(self, parameters: Sequence[Tensor]) -> Change:

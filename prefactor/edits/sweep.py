@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from prefactor.components import DecomposedModel
-from prefactor.config.edit import FitConfig, Optimiser
+from prefactor.config.edit import FitConfig
 from prefactor.config.edits import Domains
 from prefactor.corpus.blocks import Blocks, take
-from prefactor.edits.fit import START_BLOCKS, Draw, Fit, Text, blocks_for, choose_learning_rate, fit, make_text
-from prefactor.edits.methods import Method
+from prefactor.edits.fit import START_BLOCKS, Draw, Fit, Fitter, Text, blocks_for, choose_learning_rate, make_text
 from prefactor.flops import flops_of
 from prefactor.ledger import Cost
 from prefactor.progress import track
@@ -47,46 +45,46 @@ def _share(blocks: Blocks, domains: Domains, tokens: int, what: str) -> Sequence
     return [take(blocks.of(domain), each, what).tokens for domain in domains.retain]
 
 
-def sweep(
-    model: DecomposedModel, method: Method, fitting: Text, held_out: Text, optimiser: Optimiser, config: FitConfig,
-    cost: Cost, what: str,
-) -> Sweep:  # fmt: skip
-    """Fit ``method`` at every budget and seed with the learning rate that the select split prefers."""
-    target = model.target
-    rate, tried = choose_learning_rate(target, method, fitting, held_out, optimiser, config)
-    charge = _meter(target, method, fitting, optimiser, config, cost)
+def sweep(fitter: Fitter, held_out: Text, cost: Cost, what: str) -> Sweep:
+    """Fit at every budget and seed with the learning rate that the select split prefers."""
+    config = fitter.config
+    rate, tried = choose_learning_rate(fitter, held_out)
+    charge = _meter(fitter, cost)
     for budget in config.probe_budgets if tried else ():
         charge(budget, config.probe_seeds * len(tried))
     draws = [Draw(seed, rate) for seed in range(config.seeds)]
     fits = []
     for budget in track(config.budgets, len(config.budgets), what):
-        fits += fit(target, method, fitting, budget, draws, optimiser, config)
+        fits += fitter.fit(budget, draws)
         charge(budget, len(draws))
     return Sweep(fits, rate, tried)
 
 
-def _meter(
-    target: Any, method: Method, text: Text, optimiser: Optimiser, config: FitConfig, cost: Cost
-) -> Callable[[int, int], None]:
-    """A function that charges ``cost`` with n fits at a budget, from the FLOPs of one and two steps of one fit."""
-    length, least = text.retained.shape[1], config.budgets[0]
+def _meter(fitter: Fitter, cost: Cost) -> Callable[[int, int], None]:
+    """A function that charges ``cost`` with n fits at a budget; what all fits share is charged at once.
 
-    def flops(steps: int) -> float:
-        short = optimiser.model_copy(update={"steps": steps})
-        return flops_of(lambda: fit(target, method, text, least, [Draw(0, 0.0)], short, config))
+    From the FLOPs of one and two steps of one fit: they go with the tokens. Before its steps a fit reads its target
+    blocks once to draw the tokens, and once at each start if there are several.
+    """
+    config, steps = fitter.config, fitter.optimiser.steps
+    length, least = fitter.text.retained.shape[1], config.budgets[0]
+    starts = len(fitter.method.starts(torch.Generator()))
+    starts = starts if starts > 1 else 0
 
     def tokens(budget: int, retained: int) -> int:
         return (retained + blocks_for(budget, length)) * length
 
-    one = flops(1)
-    step = flops(2) - one
-    per_token = step / tokens(least, config.retain_batch)
-    starts = len(method.starts(torch.Generator()))
-    per_start_token = (one - step) / (starts * tokens(least, START_BLOCKS))
+    shared = starts * min(START_BLOCKS, len(fitter.text.retained)) * length
+    if starts:
+        _ = fitter.held_at_starts  # charged below, not with the first fit
+    one, two = (flops_of(lambda n=n: fitter.fit(least, [Draw(0, 0.0)], steps=n)) for n in (1, 2))
+    per_token = (two - one) / tokens(least, config.retain_batch)
+    per_read = (2 * one - two) / ((1 + starts) * tokens(least, 0))
+    cost.add(shared, shared * per_read)
 
     def charge(budget: int, fits: int) -> None:
-        steps = optimiser.steps * tokens(budget, config.retain_batch)
-        tried = starts * tokens(budget, START_BLOCKS) if starts > 1 else 0
-        cost.add(fits * (steps + tried), fits * (steps * per_token + tried * per_start_token))
+        trained = steps * tokens(budget, config.retain_batch)
+        read = (1 + starts) * tokens(budget, 0)
+        cost.add(fits * (trained + read), fits * (trained * per_token + read * per_read))
 
     return charge
