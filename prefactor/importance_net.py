@@ -52,7 +52,7 @@ class ImportanceNet(nn.Module):
     def forward(self, inputs: list[Tensor]) -> Tensor:
         """Logits (batch, position, C) from the distinct inputs, each (batch, position, d_in)."""
         x = self.project(torch.cat([F.rms_norm(x, x.shape[-1:]) for x in inputs], dim=-1))
-        rotation = _rotation(x.shape[1], self.head_width, x.device)
+        rotation = _rotation(x.shape[1], self.head_width, x)
         for block in self.blocks:
             x = block(x, rotation)
         return self.head(self.norm(x))
@@ -89,11 +89,11 @@ class _Block(nn.Module):
         return x + self.down(F.gelu(self.up(self.mlp_norm(x))))
 
 
-def _rotation(positions: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (position, head_width / 2) of RoPE with base 10,000."""
-    frequency = 10_000.0 ** (-torch.arange(0, head_width, 2, device=device) / head_width)
-    angle = torch.arange(positions, device=device)[:, None] * frequency
-    return angle.cos(), angle.sin()
+def _rotation(positions: int, head_width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (position, head_width / 2) of RoPE with base 10,000; exact angles, then ``like``'s type."""
+    frequency = 10_000.0 ** (-torch.arange(0, head_width, 2, device=like.device, dtype=torch.float64) / head_width)
+    angle = torch.arange(positions, device=like.device)[:, None] * frequency
+    return angle.cos().to(like), angle.sin().to(like)
 
 
 def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:

@@ -177,7 +177,7 @@ def _step(
         loss = loss + c.faithfulness * delta
     loss.backward()
     if c.adversarial and leaf.grad is not None:
-        adversary.ascend(leaf.grad)
+        adversary.ascend(leaf.grad / c.adversarial)  # of the KL, as in the inner ascents, not of the weighted loss
     return {
         "stochastic": stochastic.detach(), "adversarial": adversarial.detach(), "minimality": minimal.detach(),
         "frequency": frequent.detach(), "faithfulness": delta.detach(),
