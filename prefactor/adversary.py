@@ -3,47 +3,71 @@
 import torch
 from torch import Tensor
 
+from prefactor.config.training import AdversaryConfig
+
 
 class Adversary:
     """Sources ``r`` in [0, 1] for every subcomponent, and for every Δ, ascended by Adam and kept between steps.
 
-    One source a batch row, position and subcomponent: ``r`` is (batch, position, C), ``rho`` (batch, position, M).
+    Each row of the batch owns ``slots`` of them. By position there is one slot a position, and ``r`` is
+    (batch, position, C). Pooled, a row uses one of its slots, drawn anew each step, at all its positions: ``r`` is
+    (batch, 1, C), which is cheaper, and an ablation that many tokens have to survive.
     """
 
     def __init__(
-        self, shape: tuple[int, int], subcomponents: int, matrices: int, learning_rate: float,
-        betas: tuple[float, float], rng: torch.Generator, device: torch.device,
+        self, config: AdversaryConfig, batch: int, positions: int, subcomponents: int, matrices: int,
+        rng: torch.Generator, device: torch.device,
     ):  # fmt: skip
-        self.learning_rate, self.betas, self.steps = learning_rate, betas, 0
-        self.columns = subcomponents
+        self.pooled, self.columns = config.scope == "pooled", subcomponents
+        self.learning_rate, self.betas = config.learning_rate, config.betas
+        slots = config.particles if self.pooled else positions
         # One tensor for both, so that the update is one sweep over memory.
-        self.sources = torch.rand(*shape, subcomponents + matrices, generator=rng).to(device)
+        self.sources = torch.rand(batch, slots, subcomponents + matrices, generator=rng).to(device)
         self.first, self.second = torch.zeros_like(self.sources), torch.zeros_like(self.sources)
+        self.steps = torch.zeros(batch, slots, 1, dtype=torch.float64, device=device)
+        self._in_use: Tensor | None = None  # (row, 1, 1): the slot each row uses in this step; None means all
+
+    def begin_step(self, rng: torch.Generator) -> None:
+        """Choose the slots of the next step."""
+        if self.pooled:
+            rows, slots, _ = self.sources.shape
+            self._in_use = torch.randint(slots, (rows, 1, 1), generator=rng).to(self.sources.device)
 
     def leaves(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The sources as a leaf that collects a gradient, and its two parts ``r`` and ``rho``."""
-        leaf = self.sources.detach().requires_grad_(True)
+        """The sources in use as a leaf that collects a gradient, and its two parts ``r`` and ``rho``."""
+        leaf = self._used(self.sources).detach().requires_grad_(True)
         r, rho = leaf.split([self.columns, leaf.shape[-1] - self.columns], dim=-1)
         return leaf, r, rho
 
     @torch.no_grad()
     def ascend(self, gradient: Tensor) -> None:
-        """One Adam step up ``gradient``, clamped to [0, 1]."""
+        """One Adam step up ``gradient``, that of the leaf, clamped to [0, 1]."""
         a, b = self.betas
-        self.steps += 1
-        self.first.lerp_(gradient, 1 - a)
-        self.second.mul_(b).addcmul_(gradient, gradient, value=1 - b)
-        scale = self.learning_rate / (1 - a**self.steps)
-        denominator = (self.second / (1 - b**self.steps)).sqrt_().add_(1e-12)
-        self.sources.addcdiv_(self.first, denominator, value=scale).clamp_(0, 1)
+        sources, first, second, steps = map(self._used, (self.sources, self.first, self.second, self.steps))
+        steps.add_(1)
+        first.lerp_(gradient, 1 - a)
+        second.mul_(b).addcmul_(gradient, gradient, value=1 - b)
+        # lr m̂ / (√v̂ + ε) with both corrections in one factor a slot
+        correction = (1 - b**steps).sqrt()
+        scale = self.learning_rate * correction / (1 - a**steps)
+        denominator = second.sqrt().add_((1e-12 * correction).to(second)).div_(scale.to(second))
+        sources.addcdiv_(first, denominator).clamp_(0, 1)
+        if self._in_use is not None:
+            for whole, part in zip(self._state(), (sources, first, second, steps), strict=True):
+                whole.scatter_(1, self._in_use.expand(part.shape), part)
 
     def state(self) -> dict[str, Tensor]:
-        return {
-            "sources": self.sources, "first": self.first, "second": self.second, "steps": torch.tensor(self.steps)
-        }  # fmt: skip
+        return dict(zip(("sources", "first", "second", "steps"), self._state(), strict=True))
 
     def load(self, state: dict[str, Tensor]) -> None:
-        self.sources.copy_(state["sources"])
-        self.first.copy_(state["first"])
-        self.second.copy_(state["second"])
-        self.steps = int(state["steps"])
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
+
+    def _state(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.sources, self.first, self.second, self.steps
+
+    def _used(self, tensor: Tensor) -> Tensor:
+        if self._in_use is None:
+            return tensor
+        rows, _, width = tensor.shape
+        return tensor.gather(1, self._in_use.expand(rows, 1, width))

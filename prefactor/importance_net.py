@@ -18,8 +18,9 @@ class _LowerLeaky(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
         (z,) = ctx.saved_tensors
-        inside = (z > 0) & (z < 1)
-        return torch.where(inside, grad, torch.where(z <= 0, 0.01 * grad.clamp(max=0), 0.0))
+        inside = torch.ops.aten.hardtanh_backward(grad, z, 0.0, 1.0)  # one sweep: grad where 0 < z < 1, else 0
+        below = grad.clamp(max=0).masked_fill_(z > 0, 0.0)
+        return inside.add_(below, alpha=0.01)
 
 
 def lower_leaky(z: Tensor) -> Tensor:
@@ -29,7 +30,7 @@ def lower_leaky(z: Tensor) -> Tensor:
 
 def upper_leaky(z: Tensor) -> Tensor:
     """Causal importance for the penalties: slope 1 in [0, 1], 0.01 above 1, none below 0."""
-    return z.clamp(0, 1) + 0.01 * (z - 1).clamp(min=0)
+    return torch.add(F.hardtanh(z, 0.0, 1.0), F.relu(z - 1), alpha=0.01)
 
 
 class ImportanceNet(nn.Module):

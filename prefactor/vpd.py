@@ -36,6 +36,7 @@ from prefactor.flops import flops_of
 from prefactor.importance_net import ImportanceNet, lower_leaky, upper_leaky
 from prefactor.ledger import Cost
 from prefactor.losses import faithfulness, lp_penalty, minimality, reconstruction, smooth_l0_penalty
+from prefactor.masks import both_halves
 from prefactor.progress import track
 from prefactor.runtime import generator
 
@@ -95,10 +96,9 @@ def train(
         parameter.requires_grad_(clip is not None)
     parameters = [*components, *net.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0, fused=True)
-    positions, matrices = blocks.shape[1], len(model.sites)
     adversary = Adversary(
-        (config.batch, positions), model.subcomponents, matrices, config.adversary.learning_rate,
-        config.adversary.betas, generator(config.seed, -1), device,
+        config.adversary, config.batch, blocks.shape[1], model.subcomponents, len(model.sites),
+        generator(config.seed, -1), device,
     )  # fmt: skip
 
     curve: list[dict[str, float]] = []
@@ -150,20 +150,20 @@ def _step(
     logp = F.log_softmax(logits, dim=-1)
     z = net(inputs)
     g = lower_leaky(z)
+    adversary.begin_step(rng)
     if c.adversarial:
         _ascend(model, adversary, tokens, logp, g.detach(), config.adversary.ascents)
 
     batch, positions, C = g.shape
     matrices = len(model.sites)
     leaf, r_bad, rho_bad = adversary.leaves()
-    r = torch.rand(batch, positions, C, generator=rng).to(g.device)
-    rho = torch.rand(batch, positions, matrices, generator=rng).to(g.device)
+    r = torch.rand(batch, positions, C, generator=rng).to(g)
+    rho = torch.rand(batch, positions, matrices, generator=rng).to(g)
     route = random_routing(batch, positions, matrices, rng).to(g.device)
     if c.adversarial:
         # Both passes as one of twice the batch: half the kernels, the same sums.
-        g2 = torch.cat([g, g])
         out = model.masked(
-            torch.cat([tokens, tokens]), g2 + (1 - g2) * torch.cat([r, r_bad]), torch.cat([rho, rho_bad]),
+            torch.cat([tokens, tokens]), both_halves(g, r, r_bad), torch.cat([rho, rho_bad.expand_as(rho)]),
             torch.cat([route, torch.ones_like(route)]),
         )  # fmt: skip
         stochastic, adversarial = reconstruction(logp, out[:batch]), reconstruction(logp, out[batch:])

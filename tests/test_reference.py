@@ -26,14 +26,19 @@ def _double() -> tuple[Any, Any, list[ref.Matrix]]:
     return model, net, [ref.Matrix(s.module, u, v) for s, u, v in zip(model.sites, U, V, strict=True)]
 
 
-@pytest.mark.parametrize(("penalty", "ascents", "at"), [(LP, 0, 0), (LP, 2, 5), (SMOOTH, 1, 11)])
-def test_steps_agree_in_losses_gradients_and_sources(penalty: Penalty, ascents: int, at: int) -> None:
+@pytest.mark.parametrize(
+    ("penalty", "scope", "ascents", "at"),
+    [(LP, "position", 0, 0), (LP, "position", 2, 5), (SMOOTH, "position", 1, 11), (SMOOTH, "pooled", 1, 3)],
+)
+def test_steps_agree_in_losses_gradients_and_sources(penalty: Penalty, scope: Any, ascents: int, at: int) -> None:
     model, net, matrices = _double()
     plain_net = tiny_net(model).double()
-    config = training(penalty=penalty, adversary=AdversaryConfig(ascents=ascents, learning_rate=0.05))
+    config = training(penalty=penalty, adversary=AdversaryConfig(scope=scope, ascents=ascents, learning_rate=0.05))
     tokens = torch.from_numpy(tiny_blocks(config.batch)).long()
     M = len(matrices)
-    adversary = Adversary((config.batch, POSITIONS), model.subcomponents, M, 0.05, (0.5, 0.99), generator(7), None)
+    adversary = Adversary(
+        config.adversary, config.batch, POSITIONS, model.subcomponents, M, generator(7), torch.device("cpu")
+    )
     for name in ("sources", "first", "second"):
         setattr(adversary, name, getattr(adversary, name).double())
     r_bad, rho_bad = (ref.Source(part.clone()) for part in adversary.sources.split([model.subcomponents, M], -1))
@@ -41,6 +46,8 @@ def test_steps_agree_in_losses_gradients_and_sources(penalty: Penalty, ascents: 
     for offset in range(3):  # the moments of the sources have to agree over steps, too
         step = at + offset
         rng, draws = generator(config.seed, step), generator(config.seed, step)
+        if scope == "pooled":
+            torch.randint(1, (config.batch, 1, 1), generator=draws)  # which particle: there is one
         r, rho = (torch.rand(config.batch, POSITIONS, n, generator=draws) for n in (model.subcomponents, M))
         drawn = ref.Randomness(r.double(), rho.double(), vpd.random_routing(config.batch, POSITIONS, M, draws))
         for parameter in [*model.parameters(), *net.parameters(), *plain_net.parameters()]:

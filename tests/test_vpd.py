@@ -11,6 +11,7 @@ import torch.nn.functional as F
 import prefactor.vpd as vpd
 from prefactor.adversary import Adversary
 from prefactor.checkpoint import Checkpoint, run_key
+from prefactor.config.training import AdversaryConfig
 from prefactor.errors import PrefactorError
 from prefactor.importance_net import lower_leaky
 from prefactor.ledger import Cost
@@ -86,7 +87,15 @@ def test_adversary_climbs_and_stays_in_bounds() -> None:
     tokens = torch.from_numpy(tiny_blocks(3)).long()
     logits, inputs = model.observe(tokens)
     logp, g = F.log_softmax(logits, dim=-1), lower_leaky(net(inputs)).detach()
-    adversary = Adversary((3, 12), model.subcomponents, len(model.sites), 0.05, (0.5, 0.99), generator(0), g.device)
+    adversary = Adversary(
+        AdversaryConfig(ascents=0, learning_rate=0.05),
+        3,
+        12,
+        model.subcomponents,
+        len(model.sites),
+        generator(0),
+        g.device,
+    )
 
     def kl() -> float:
         _, r, rho = adversary.leaves()
@@ -99,7 +108,7 @@ def test_adversary_climbs_and_stays_in_bounds() -> None:
 
 
 def test_adam_ascent_is_torchs_adam() -> None:
-    adversary = Adversary((2, 3), 4, 1, 0.01, (0.5, 0.99), generator(0), torch.device("cpu"))
+    adversary = Adversary(AdversaryConfig(ascents=0, learning_rate=0.01), 2, 3, 4, 1, generator(0), torch.device("cpu"))
     adversary.sources.fill_(0.5)
     reference = torch.full((2, 3, 5), 0.5, requires_grad=True)
     adam = torch.optim.Adam([reference], lr=0.01, betas=(0.5, 0.99), eps=1e-12, maximize=True)
@@ -109,6 +118,23 @@ def test_adam_ascent_is_torchs_adam() -> None:
         adam.step()
         adversary.ascend(gradient)
     assert torch.allclose(adversary.sources, reference.detach(), atol=1e-6)
+
+
+def test_a_pooled_adversary_moves_the_particles_in_use_only() -> None:
+    config = AdversaryConfig(scope="pooled", particles=4, ascents=0, learning_rate=0.01)
+    adversary = Adversary(config, 3, 12, 5, 2, generator(0), torch.device("cpu"))
+    before, used = adversary.sources.clone(), torch.zeros(3, 4)
+    for step in range(6):
+        adversary.begin_step(generator(1, step))
+        leaf, r, rho = adversary.leaves()
+        assert (leaf.shape, r.shape, rho.shape) == ((3, 1, 7), (3, 1, 5), (3, 1, 2))
+        row = adversary.sources[0]
+        used[0, int((row == leaf[0]).all(-1).nonzero())] += 1
+        adversary.ascend(torch.ones_like(leaf))
+    assert torch.equal(adversary.steps[0, :, 0].float(), used[0])
+    moved = (adversary.sources != before).any(-1)
+    assert torch.equal(moved, adversary.steps[..., 0] > 0)
+    assert 0 < moved.sum() < moved.numel()
 
 
 def test_non_finite_loss_names_step_and_term() -> None:

@@ -34,6 +34,12 @@ class Penalty(Config):
 
 
 class AdversaryConfig(Config):
+    """Sources by ``position`` (one a batch row, position and subcomponent), or ``pooled``: each row owns ``particles``
+    sets of them and uses one, drawn anew each step, at all its positions.
+    """
+
+    scope: Literal["position", "pooled"] = "position"
+    particles: int = Field(default=1, ge=1)  # of a batch row, where pooled
     ascents: int = Field(ge=0)  # inner ascents a step, besides the one from the training pass
     learning_rate: float = Field(gt=0)
     betas: tuple[float, float] = (0.5, 0.99)
