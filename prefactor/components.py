@@ -9,7 +9,6 @@ subcomponents is ``U^T V`` and ``Δ = W - U^T V`` is the rest. With masks ``m`` 
 so Δ is never formed. Masks are arguments: hooks live inside one call and nothing is left on the modules.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from prefactor.errors import PrefactorError
+from prefactor.matrices import Matrix, matrices, shape_of, weight_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Site:
     """One decomposed matrix: its name in the base model, its module, its slice of all C subcomponents."""
 
     name: str
-    module: nn.Linear
+    module: Matrix
     start: int
     stop: int
 
@@ -39,27 +39,13 @@ class Site:
         return self.stop - self.start
 
 
-def linear_modules(model: Any, pattern: str = ".*") -> dict[str, nn.Linear]:
-    """The ``nn.Linear`` modules of the base model (the language model without its head) whose name matches ``pattern``.
-
-    Raises:
-        PrefactorError: nothing matches.
-    """
-    base = model.base_model
-    found = {n: m for n, m in base.named_modules() if isinstance(m, nn.Linear) and re.fullmatch(pattern, n)}
-    if not found:
-        known = ", ".join(n for n, m in base.named_modules() if isinstance(m, nn.Linear)) or "none"
-        raise PrefactorError(f"decompose.modules = {pattern!r} matches no linear module; this target has: {known}")
-    return found
-
-
 class DecomposedModel(nn.Module):
     """A frozen target model with trainable subcomponents ``U``, ``V`` beside each chosen matrix."""
 
     def __init__(self, target: Any, U: Mapping[str, Tensor], V: Mapping[str, Tensor]):
         super().__init__()
         self.target = target.eval().requires_grad_(False)
-        modules = linear_modules(target)
+        modules = matrices(target)
         self.sites: list[Site] = []
         start = 0
         if unknown := sorted(set(U) - set(modules)):
@@ -69,10 +55,10 @@ class DecomposedModel(nn.Module):
         # In the target's order, whatever the file's: the columns of the importance net follow it.
         for name in (n for n in modules if n in U):
             shape = (U[name].shape[1], V[name].shape[1])
-            if shape != tuple(modules[name].weight.shape):
+            if shape != shape_of(modules[name]):
                 raise PrefactorError(
                     f"the components of {name} are for a matrix of shape {shape}, the target's is "
-                    f"{tuple(modules[name].weight.shape)}: decompose it again"
+                    f"{shape_of(modules[name])}: decompose it again"
                 )
             stop = start + U[name].shape[0]
             self.sites.append(Site(name, modules[name], start, stop))
@@ -92,7 +78,7 @@ class DecomposedModel(nn.Module):
         """d_in of each distinct input of the decomposed matrices."""
         widths: dict[int, int] = {}
         for site, reads in zip(self.sites, self.input_of, strict=True):
-            widths[reads] = site.module.in_features
+            widths[reads] = shape_of(site.module)[1]
         return [widths[i] for i in range(len(widths))]
 
     def state(self) -> dict[str, Tensor]:
@@ -107,7 +93,7 @@ class DecomposedModel(nn.Module):
 
         def keep(i: int) -> Callable[..., None]:
             def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-                inputs[self.input_of[i]] = args[0]
+                inputs[self.input_of[i]] = args[0].view(*tokens.shape, -1)  # OPT's MLP flattens batch and position
 
             return hook
 
@@ -132,10 +118,11 @@ class DecomposedModel(nn.Module):
             site, m, r, U, V = self.sites[i], masks[i], rhos[i], self.U[i], self.V[i]
 
             def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-                new = r * output + ((m - r) * (args[0] @ V.T)) @ U
+                x, y = args[0].view(*tokens.shape, -1), output.view(*tokens.shape, -1)
+                new = r * y + ((m - r) * (x @ V.T)) @ U
                 if site.module.bias is not None:
                     new = new + (1 - r) * site.module.bias
-                return new if route is None else torch.where(route[..., i : i + 1], new, output)
+                return (new if route is None else torch.where(route[..., i : i + 1], new, y)).view_as(output)
 
             return hook
 
@@ -149,7 +136,7 @@ class DecomposedModel(nn.Module):
     def deltas(self) -> Iterator[Tensor]:
         """Δ (d_out, d_in) of each matrix, differentiable in U and V."""
         for site, U, V in zip(self.sites, self.U, self.V, strict=True):
-            yield site.module.weight - U.T @ V
+            yield weight_of(site.module) - U.T @ V
 
 
 @contextmanager
@@ -186,7 +173,7 @@ def _distinct_inputs(target: Any, sites: list[Site]) -> list[int]:
 
 
 def initial_components(
-    modules: Mapping[str, nn.Linear], counts: Mapping[str, int], rng: torch.Generator
+    modules: Mapping[str, Matrix], counts: Mapping[str, int], rng: torch.Generator
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Random unit read directions, and the least-squares write directions for them, of each matrix.
 
@@ -195,7 +182,7 @@ def initial_components(
     """
     U, V = {}, {}
     for name, module in modules.items():
-        weight = module.weight.detach().double().cpu()
+        weight = weight_of(module).detach().double().cpu()
         v = torch.randn(counts[name], weight.shape[1], generator=rng, dtype=torch.float64)
         v /= v.norm(dim=1, keepdim=True)
         u = torch.linalg.pinv(v).T @ weight.T  # the least-norm U with U^T V closest to W

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from prefactor.components import DecomposedModel, initial_components, linear_modules
-from prefactor.config.decompose import DecomposeConfig, NetConfig
+from prefactor.components import DecomposedModel, initial_components
+from prefactor.config.decompose import DecomposeConfig, NetConfig, Subcomponents
 from prefactor.errors import PrefactorError
 from prefactor.importance_net import ImportanceNet
+from prefactor.matrices import Matrix, matrices, shape_of
 from prefactor.runtime import generator
 from prefactor.tensors import read_tensors, write_tensors
 
@@ -19,15 +20,17 @@ def start_decomposition(
     target: Any, config: DecomposeConfig, device: torch.device
 ) -> tuple[DecomposedModel, ImportanceNet]:
     """The untrained components and importance net of ``target``, drawn from the training seed."""
-    modules = linear_modules(target, config.modules)
-    counts = {name: _count(name, config.subcomponents) for name in modules}
+    modules = matrices(target, config.modules)
+    counts = {name: _count(name, module, config.subcomponents) for name, module in modules.items()}
     rng = generator(config.training.seed, -2)
     model = DecomposedModel(target, *initial_components(modules, counts, rng)).to(device)
     net = build_net(model, config.net).initialise(rng).to(device)
     return model, net
 
 
-def _count(name: str, subcomponents: int | dict[str, int]) -> int:
+def _count(name: str, matrix: Matrix, subcomponents: Subcomponents) -> int:
+    if subcomponents == "auto":
+        return 3 * min(shape_of(matrix))
     if isinstance(subcomponents, int):
         return subcomponents
     for pattern, count in subcomponents.items():

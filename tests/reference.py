@@ -19,7 +19,7 @@ LEAK = 0.01
 class Matrix:
     """One decomposed matrix W (d_out, d_in): U (C, d_out), V (C, d_in)."""
 
-    module: torch.nn.Linear
+    module: Any  # nn.Linear
     U: Tensor
     V: Tensor
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from prefactor.components import DecomposedModel, linear_modules
+from prefactor.components import DecomposedModel
 from prefactor.decompose import read_components, read_net, write_components, write_net
 from prefactor.errors import PrefactorError
 from prefactor.importance_net import lower_leaky
+from prefactor.matrices import matrices
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, tiny_target
 
 
@@ -79,8 +80,8 @@ def test_more_subcomponents_than_inputs_sum_to_the_matrix_from_the_start() -> No
 
 
 def test_pattern_without_match_names_the_modules() -> None:
-    with pytest.raises(PrefactorError, match=r"'nope' matches no linear module.*layers\.0\.self_attn\.q_proj"):
-        linear_modules(tiny_target(), "nope")
+    with pytest.raises(PrefactorError, match=r"'nope' matches no matrix.*layers\.0\.self_attn\.q_proj"):
+        matrices(tiny_target(), "nope")
 
 
 def test_files_give_back_model_and_net(tmp_path: Path) -> None:

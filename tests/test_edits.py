@@ -11,7 +11,7 @@ from peft import PeftModel
 
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.edits.adapter import write_adapter
-from prefactor.edits.change import applied, attached, module_of
+from prefactor.edits.change import applied, attached
 from prefactor.edits.effect import effects
 from prefactor.edits.fit import (
     Draw,
@@ -27,6 +27,7 @@ from prefactor.edits.methods import Lora, Method, Prefactors, Term, term_of
 from prefactor.errors import PrefactorError
 from prefactor.evaluate import hold_out, measure, roll_out
 from prefactor.ledger import Cost
+from prefactor.matrices import matrix_of
 from tests.tiny import POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net, tiny_target
 
 NAMES = ("layers.0.self_attn.v_proj:3", "layers.0.self_attn.v_proj:5", "layers.1.mlp.down_proj:0")
@@ -74,7 +75,7 @@ def test_revert_restores_every_bit_even_after_an_error() -> None:
     before = _bits(target)
     with pytest.raises(ZeroDivisionError), applied(target, method.change([torch.tensor([-3.0, 0.1, 7.0])])):
         assert not torch.equal(
-            before[f"model.{NAMES[0].split(':')[0]}.weight"], module_of(target, NAMES[0].split(":")[0]).weight
+            before[f"model.{NAMES[0].split(':')[0]}.weight"], matrix_of(target, NAMES[0].split(":")[0]).weight
         )
         _ = 1 / 0
     assert all(torch.equal(before[k], v) for k, v in target.state_dict().items())
@@ -259,7 +260,7 @@ def test_edit_of_another_target_names_the_module() -> None:
     term = Term("layers.7.mlp.up_proj", torch.ones(16), torch.ones(16))
     change = Prefactors((term,)).change([torch.zeros(1)])
     with (
-        pytest.raises(PrefactorError, match=r"layers\.7\.mlp\.up_proj, which is no linear module"),
+        pytest.raises(PrefactorError, match=r"layers\.7\.mlp\.up_proj, which is no matrix"),
         applied(tiny_target(), change),
     ):
         pass

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from prefactor.components import DecomposedModel, initial_components, linear_modules
+from prefactor.components import DecomposedModel, initial_components
 from prefactor.config.training import AdversaryConfig, Coefficients, Penalty, TrainingConfig
 from prefactor.importance_net import ImportanceNet
+from prefactor.matrices import matrices
 from prefactor.runtime import generator
 
 VOCABULARY, POSITIONS = 40, 12
@@ -28,7 +29,7 @@ def tiny_target(bias: bool = False) -> LlamaForCausalLM:
 
 def tiny_decomposed(subcomponents: int = 30, bias: bool = False) -> DecomposedModel:
     target = tiny_target(bias)
-    modules = linear_modules(target)
+    modules = matrices(target)
     return DecomposedModel(target, *initial_components(modules, dict.fromkeys(modules, subcomponents), generator(1)))
 
 

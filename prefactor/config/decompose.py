@@ -1,9 +1,14 @@
 """Parameters of the decompose stage."""
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from prefactor.config.base import Config
 from prefactor.config.training import TrainingConfig
+
+# Of each matrix: three times its rank (auto); one number; or by regular expression over its name, first match.
+Subcomponents = Literal["auto"] | Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=1)]]
 
 
 class NetConfig(Config):
@@ -15,8 +20,8 @@ class NetConfig(Config):
 
 
 class DecomposeConfig(Config):
-    modules: str = ".*"  # regular expression over the names of the base model's linear modules
-    subcomponents: int | dict[str, int]  # a matrix; or by regular expression, the first that matches counts
+    modules: str = ".*"  # regular expression over the names of the base model's matrices
+    subcomponents: Subcomponents = "auto"
     net: NetConfig
     clip: float = Field(gt=0)  # norm at which the gradients of U and V are clipped
     training: TrainingConfig

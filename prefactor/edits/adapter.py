@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig
+from transformers.pytorch_utils import Conv1D
 
 from prefactor.artifacts import write_json
 from prefactor.edits.change import Change
+from prefactor.matrices import matrix_of
 from prefactor.tensors import write_tensors
 
 
@@ -21,7 +23,7 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str) -> None:
     config = LoraConfig(
         base_model_name_or_path=base, task_type="CAUSAL_LM", inference_mode=True, target_modules=sorted(ranks),
         r=next(iter(ranks.values())), lora_alpha=next(iter(ranks.values())), rank_pattern=ranks, alpha_pattern=ranks,
-        lora_dropout=0.0, bias="none",
+        lora_dropout=0.0, bias="none", fan_in_fan_out=any(isinstance(matrix_of(target, n), Conv1D) for n in change),
     )  # fmt: skip
     values = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
     tensors = {}

@@ -9,6 +9,7 @@ from prefactor.corpus.blocks import Blocks, take
 from prefactor.edits.guard import domain_moment, guarded_read, importance_moments
 from prefactor.edits.methods import Lora, Method, Prefactors, Term, term_of
 from prefactor.importance_net import ImportanceNet
+from prefactor.matrices import shape_of
 
 
 def build_method(
@@ -25,9 +26,7 @@ def build_method(
     """
     if isinstance(edit, LoraEdit):
         own = {name.rpartition(":")[0] for name in chosen}
-        shapes = {
-            s.name: (s.module.out_features, s.module.in_features) for s in model.sites if not own or s.name in own
-        }
+        shapes = {s.name: shape_of(s.module) for s in model.sites if not own or s.name in own}
         return Lora(shapes, edit.rank, model.U[0].device), None
     terms = [term_of(model, name) for name in chosen]
     if isinstance(edit, ScalarEdit):

@@ -7,24 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prefactor.errors import PrefactorError
+from prefactor.matrices import matrix_of, weight_of
 
 Change = Mapping[str, tuple[Tensor, Tensor]]  # module -> A (r, d_in), B (d_out, r)
-
-
-def module_of(target: Any, name: str) -> nn.Linear:
-    """The linear module ``name`` of the base model of ``target``.
-
-    Raises:
-        PrefactorError: there is none.
-    """
-    try:
-        module = target.base_model.get_submodule(name)
-    except AttributeError:
-        module = None
-    if not isinstance(module, nn.Linear):
-        raise PrefactorError(f"the edit changes {name}, which is no linear module of this target: use its own target")
-    return module
 
 
 @contextmanager
@@ -33,18 +18,18 @@ def applied(target: Any, change: Change) -> Iterator[None]:
 
     A zero change (all prefactors 1) leaves every bit as it is inside the block, too.
     """
-    saved: list[tuple[nn.Linear, Tensor]] = []
+    saved: list[tuple[Tensor, Tensor]] = []
     try:
         with torch.no_grad():
             for name, (A, B) in change.items():
-                module = module_of(target, name)
-                saved.append((module, module.weight.detach().clone()))
-                module.weight.add_(B.to(module.weight) @ A.to(module.weight))
+                weight = weight_of(matrix_of(target, name))
+                saved.append((weight, weight.detach().clone()))
+                weight.add_(B.to(weight) @ A.to(weight))
         yield
     finally:
         with torch.no_grad():
-            for module, weight in reversed(saved):
-                module.weight.copy_(weight)
+            for weight, before in reversed(saved):
+                weight.copy_(before)
 
 
 def stacked(changes: Sequence[Change]) -> Change:
@@ -71,7 +56,7 @@ def attached(target: Any, change: Change) -> Iterator[None]:
 
         return hook
 
-    handles = [module_of(target, n).register_forward_hook(make(A, B)) for n, (A, B) in change.items()]
+    handles = [matrix_of(target, n).register_forward_hook(make(A, B)) for n, (A, B) in change.items()]
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from prefactor.components import DecomposedModel
 from prefactor.importance_net import ImportanceNet, lower_leaky
+from prefactor.matrices import shape_of
 
 
 def guarded_read(v: Tensor, needed: Tensor, spared: Tensor, ridge: float) -> Tensor:
@@ -38,7 +39,7 @@ def guarded_read(v: Tensor, needed: Tensor, spared: Tensor, ridge: float) -> Ten
 def domain_moment(model: DecomposedModel, module: str, tokens: np.ndarray, batch: int = 32) -> Tensor:
     """``E[x x^T]`` (d_in, d_in) of the input of ``module`` over ``tokens`` (n, position)."""
     site = [s.name for s in model.sites].index(module)
-    width = model.sites[site].module.in_features
+    width = shape_of(model.sites[site].module)[1]
     total = torch.zeros(width, width, dtype=torch.float64, device=model.U[0].device)
     for _, inputs in _observed(model, tokens, batch):
         x = inputs[model.input_of[site]].flatten(0, 1).double()

@@ -1,0 +1,75 @@
+"""The weight matrices of a target: ``nn.Linear``, and GPT-2's ``Conv1D``, whose weight lies the other way round."""
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from prefactor.errors import PrefactorError
+
+Matrix = nn.Linear | Conv1D
+FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+def matrices(model: Any, pattern: str = ".*") -> dict[str, Matrix]:
+    """The matrices of the base model (the language model without its head) whose name matches ``pattern``, in order.
+
+    Raises:
+        PrefactorError: nothing matches, or a match is quantised or of a kind that is not supported.
+    """
+    candidates = {name: module for name, module in model.base_model.named_modules() if _is_linear(module)}
+    found = {name: module for name, module in candidates.items() if re.fullmatch(pattern, name)}
+    if not found:
+        known = ", ".join(candidates) or "none"
+        raise PrefactorError(f"decompose.modules = {pattern!r} matches no matrix; this target has: {known}")
+    for name, module in found.items():
+        if why := _unsupported(module):
+            raise PrefactorError(
+                f"the target's {name} ({type(module).__name__}) cannot be decomposed: {why}; load the model "
+                "unquantised, or leave the matrix out with decompose.modules"
+            )
+    return found
+
+
+def matrix_of(model: Any, name: str) -> Matrix:
+    """The matrix ``name`` of the base model of ``model``.
+
+    Raises:
+        PrefactorError: there is none, or it is quantised.
+    """
+    try:
+        module = model.base_model.get_submodule(name)
+    except AttributeError:
+        module = None
+    if module is None or not _is_linear(module) or _unsupported(module):
+        raise PrefactorError(f"the edit changes {name}, which is no matrix of this target: use its own target")
+    return module
+
+
+def weight_of(matrix: Matrix) -> Tensor:
+    """The weight as (d_out, d_in): a view, so that a change of it in place is one of the module."""
+    return matrix.weight.T if isinstance(matrix, Conv1D) else matrix.weight
+
+
+def shape_of(matrix: Matrix) -> tuple[int, int]:
+    """(d_out, d_in)."""
+    d_out, d_in = weight_of(matrix).shape
+    return d_out, d_in
+
+
+def _is_linear(module: nn.Module) -> bool:
+    """Also true of what only calls itself so, as the layers of most quantisers do: they must not be passed over."""
+    return isinstance(module, Matrix) or bool(re.search("linear|conv1d", type(module).__name__, re.IGNORECASE))
+
+
+def _unsupported(module: nn.Module) -> str | None:
+    if not isinstance(module, Matrix):
+        return "it is no nn.Linear or Conv1D"
+    weight = weight_of(module)
+    if weight.dtype not in FLOATS:
+        return f"its weight is stored as {weight.dtype}"
+    if isinstance(module, nn.Linear) and tuple(weight.shape) != (module.out_features, module.in_features):
+        return f"its weight is packed to {tuple(weight.shape)}"
+    return None
