@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from prefactor.config.training import AdversaryConfig
+from prefactor.runtime import generator
 
 
 class Adversary:
@@ -15,23 +16,25 @@ class Adversary:
     """
 
     def __init__(
-        self, config: AdversaryConfig, batch: int, positions: int, subcomponents: int, matrices: int,
-        rng: torch.Generator, device: torch.device,
+        self, config: AdversaryConfig, rows: range, positions: int, subcomponents: int, matrices: int, seed: int,
+        device: torch.device, dtype: torch.dtype = torch.float32,
     ):  # fmt: skip
+        self.rows = rows
         self.pooled, self.columns = config.scope == "pooled", subcomponents
         self.learning_rate, self.betas = config.learning_rate, config.betas
         slots = config.particles if self.pooled else positions
         # One tensor for both, so that the update is one sweep over memory.
-        self.sources = torch.rand(batch, slots, subcomponents + matrices, generator=rng).to(device)
+        shape = (slots, subcomponents + matrices)
+        drawn = [torch.rand(shape, generator=generator(seed, -1, row, device=device), device=device) for row in rows]
+        self.sources = torch.stack(drawn).to(dtype)
         self.first, self.second = torch.zeros_like(self.sources), torch.zeros_like(self.sources)
-        self.steps = torch.zeros(batch, slots, 1, dtype=torch.float64, device=device)
+        self.steps = torch.zeros(len(rows), slots, 1, dtype=torch.float64, device=device)
         self._in_use: Tensor | None = None  # (row, 1, 1): the slot each row uses in this step; None means all
 
-    def begin_step(self, rng: torch.Generator) -> None:
-        """Choose the slots of the next step."""
+    def use(self, particle: Tensor) -> None:
+        """Of each row use slot ``particle`` (row, 1, 1), if pooled."""
         if self.pooled:
-            rows, slots, _ = self.sources.shape
-            self._in_use = torch.randint(slots, (rows, 1, 1), generator=rng).to(self.sources.device)
+            self._in_use = particle
 
     def leaves(self) -> tuple[Tensor, Tensor, Tensor]:
         """The sources in use as a leaf that collects a gradient, and its two parts ``r`` and ``rho``."""
@@ -60,8 +63,9 @@ class Adversary:
         return dict(zip(("sources", "first", "second", "steps"), self._state(), strict=True))
 
     def load(self, state: dict[str, Tensor]) -> None:
+        """Take over this adversary's rows of ``state``."""
         for name, tensor in self.state().items():
-            tensor.copy_(state[name])
+            tensor.copy_(state[name][self.rows.start : self.rows.stop])
 
     def _state(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.sources, self.first, self.second, self.steps

@@ -26,10 +26,12 @@ class Cost:
 
 
 @contextmanager
-def ledger(path: Path) -> Iterator[Cost]:
+def ledger(path: Path, write: bool = True) -> Iterator[Cost]:
     """Time the block and write ``{"seconds", "tokens", "flops"}`` to ``path`` when it ends well."""
     cost = Cost()
     begin = time.perf_counter()
     yield cost
     cost.seconds = time.perf_counter() - begin
+    if not write:
+        return
     write_json(path, {"seconds": round(cost.seconds, 3), "tokens": cost.tokens, "flops": cost.flops})

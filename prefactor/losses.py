@@ -33,14 +33,13 @@ def smooth_l0_penalty(g: Tensor, gamma: float) -> Tensor:
     return square / (square + gamma * gamma)
 
 
-def minimality(penalty: Tensor) -> tuple[Tensor, Tensor]:
-    """Importance minimality ``Σ_c mean_c`` and frequency minimality ``Σ_c mean_c log2(1 + sum_c)``.
+def minimality(total: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
+    """Importance minimality ``Σ_c mean_c`` and frequency minimality ``Σ_c mean_c log2(1 + total_c)``.
 
     Args:
-        penalty: (batch, position, C), one of the per-token penalties above.
+        total: (C,) sums over the whole batch of ``tokens`` positions of one of the per-token penalties above.
     """
-    total = penalty.sum(dim=(0, 1))
-    mean = total / (penalty.shape[0] * penalty.shape[1])
+    mean = total / tokens
     return mean.sum(), (mean * torch.log2(1 + total)).sum()
 
 

@@ -14,11 +14,17 @@ def setup() -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(int(os.environ.get("PREFACTOR_THREADS", "1")))
-    return torch.device(os.environ.get("PREFACTOR_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if wanted := os.environ.get("PREFACTOR_DEVICE"):
+        return torch.device(wanted)
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # torchrun gives each process its own
+    torch.cuda.set_device(device)
+    return device
 
 
-def generator(*seeds: int) -> torch.Generator:
-    """A CPU generator that depends on ``seeds`` alone, e.g. (run seed, step).
+def generator(*seeds: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator on ``device`` that depends on ``seeds`` alone, e.g. (run seed, step).
 
     Drawing each step's randomness from its own generator leaves no random state to checkpoint.
     """
@@ -26,4 +32,4 @@ def generator(*seeds: int) -> torch.Generator:
     for seed in seeds:
         state = ((state ^ (seed & 0xFFFFFFFFFFFFFFFF)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
         state ^= state >> 29
-    return torch.Generator().manual_seed(state & 0x7FFFFFFFFFFFFFFF)
+    return torch.Generator(device).manual_seed(state & 0x7FFFFFFFFFFFFFFF)

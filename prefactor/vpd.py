@@ -12,11 +12,10 @@ Per step, on a batch of blocks of tokens:
    matrices routed) and an adversarial half (r the adversary's), then the penalties and ``‖Δ‖²``;
 4. AdamW on components and net; the adversary ascends once more, along the gradient of that same pass.
 
-All randomness of a step comes from a generator seeded by (seed, step), so a resumed run ends bit for bit where the
-uninterrupted one does.
+All randomness of a step comes from generators seeded by (seed, step), so a resumed run ends bit for bit where the
+uninterrupted one does. Several processes share a batch by rows (``ranks.py``) and end where one does, up to rounding.
 """
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from prefactor.adversary import Adversary
 from prefactor.checkpoint import Checkpoint
 from prefactor.components import DecomposedModel
 from prefactor.config.training import Penalty, TrainingConfig
+from prefactor.draws import Draws, draw
 from prefactor.errors import PrefactorError
 from prefactor.flops import flops_of
 from prefactor.importance_net import ImportanceNet, lower_leaky, upper_leaky
@@ -38,6 +38,7 @@ from prefactor.ledger import Cost
 from prefactor.losses import faithfulness, lp_penalty, minimality, reconstruction, smooth_l0_penalty
 from prefactor.masks import both_halves
 from prefactor.progress import track
+from prefactor.ranks import ALONE, Ranks
 from prefactor.runtime import generator
 
 CHECKPOINT_SECONDS = 60.0
@@ -59,13 +60,6 @@ def penalise(g: Tensor, penalty: Penalty, progress: float) -> Tensor:
     return function(g, penalty.sharpness(progress))
 
 
-def random_routing(batch: int, positions: int, matrices: int, rng: torch.Generator) -> Tensor:
-    """(batch, position, M) bool: at each position a random k of the M matrices, k uniform in 1..M."""
-    ranks = torch.rand(batch, positions, matrices, generator=rng).argsort(-1)
-    k = torch.randint(1, matrices + 1, (batch, positions, 1), generator=rng)
-    return ranks < k
-
-
 def train(
     model: DecomposedModel,
     net: ImportanceNet,
@@ -75,6 +69,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     clip: float | None = None,
     what: str = "decompose",
+    ranks: Ranks = ALONE,
     after_step: Callable[[int], None] = lambda step: None,
 ) -> list[dict[str, float]]:
     """Train ``net``, and ``model.U`` and ``model.V`` unless ``clip`` is None (components frozen), in place.
@@ -82,6 +77,7 @@ def train(
     Args:
         blocks: (n, position) tokens to draw batches from.
         clip: norm at which the gradients of U and V are clipped.
+        ranks: the processes that train together, if there are several; each has the same ``model`` and ``net``.
         after_step: called with the number of steps done, once the state is consistent.
 
     Returns:
@@ -96,10 +92,11 @@ def train(
         parameter.requires_grad_(clip is not None)
     parameters = [*components, *net.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0, fused=True)
+    rows, positions, matrices = ranks.rows(config.batch), blocks.shape[1], len(model.sites)
     adversary = Adversary(
-        config.adversary, config.batch, blocks.shape[1], model.subcomponents, len(model.sites),
-        generator(config.seed, -1), device,
-    )  # fmt: skip
+        config.adversary, rows, positions, model.subcomponents, matrices, config.seed, device, model.U[0].dtype
+    )
+    whole = config.batch * positions  # tokens a step, of all processes
 
     curve: list[dict[str, float]] = []
     window: list[dict[str, Tensor]] = []
@@ -111,55 +108,68 @@ def train(
     def note() -> str:
         return "  ".join(f"{k} {v:.4g}" for k, v in curve[-1].items() if k != "step") if curve else ""
 
-    step_flops = _count_flops(model, net, adversary, blocks[: config.batch], config)
+    def draws_of(step: int) -> Draws:
+        return draw(
+            config.seed, step, rows, positions, model.subcomponents, matrices, config.adversary.particles, device
+        )
+
+    def step_of(tokens: Tensor, progress: float, draws: Draws) -> dict[str, Tensor]:
+        return _step(model, net, adversary, tokens, config, progress, draws, ranks)
+
+    sample = torch.from_numpy(blocks[: len(rows)]).long().to(device)
+    step_flops = ranks.count * _count_flops(model, net, adversary, sample, step_of, draws_of(0))
     saved_at = time.monotonic()
-    for step in track(range(start, config.steps), config.steps, what, note, done=start):
-        rng = generator(config.seed, step)
+    steps = range(start, config.steps)
+    for step in track(steps, config.steps, what, note, done=start) if ranks.main else steps:
         progress = step / config.steps
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (0.55 + 0.45 * math.cos(math.pi * progress))
-        rows = torch.randint(len(blocks), (config.batch,), generator=rng).numpy()
-        tokens = torch.from_numpy(blocks[rows]).long().to(device)
+        chosen = torch.randint(len(blocks), (config.batch,), generator=generator(config.seed, step)).numpy()
+        tokens = torch.from_numpy(blocks[chosen[rows.start : rows.stop]]).long().to(device)
 
-        terms = _step(model, net, adversary, tokens, config, progress, rng)
+        terms = step_of(tokens, progress, draws_of(step))
+        ranks.sum_gradients(parameters)
         if components:
             torch.nn.utils.clip_grad_norm_(components, clip or 0.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        cost.add(tokens.numel(), step_flops)
+        cost.add(whole, step_flops)
 
         window.append(terms)
         if len(window) == RECORD_EVERY or step + 1 == config.steps:
-            curve.append({"step": step + 1, **_mean(window)})
+            curve.append({"step": step + 1, **_mean(window, ranks)})
             window = []
             _check_finite(curve[-1], checkpoint)
-            if checkpoint is not None and time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                checkpoint.save(_state(step + 1, curve, parameters, optimiser, adversary))
+            due = time.monotonic() - saved_at > CHECKPOINT_SECONDS
+            if checkpoint is not None and ranks.agree(due, device):
+                state = _state(step + 1, curve, parameters, optimiser, adversary, ranks)
+                if ranks.main:
+                    checkpoint.save(state)
                 saved_at = time.monotonic()
         after_step(step + 1)
     return curve
 
 
 def _step(
-    model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor,
-    config: TrainingConfig, progress: float, rng: torch.Generator,
+    model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor, config: TrainingConfig,
+    progress: float, draws: Draws, ranks: Ranks,
 ) -> dict[str, Tensor]:  # fmt: skip
-    """Gradients of one step, left on the parameters; returns the detached loss terms."""
-    c = config.coefficients
+    """Gradients of one step, left on the parameters; returns the detached loss terms.
+
+    With several processes each has its part of both: they sum to the whole.
+    """
+    c, share = config.coefficients, 1 / ranks.count
     logits, inputs = model.observe(tokens)
     logp = F.log_softmax(logits, dim=-1)
     z = net(inputs)
     g = lower_leaky(z)
-    adversary.begin_step(rng)
+    adversary.use(draws.particle)
     if c.adversarial:
-        _ascend(model, adversary, tokens, logp, g.detach(), config.adversary.ascents)
+        _ascend(model, adversary, tokens, logp, g.detach(), config.adversary.ascents, share)
 
-    batch, positions, C = g.shape
-    matrices = len(model.sites)
+    batch = len(tokens)
     leaf, r_bad, rho_bad = adversary.leaves()
-    r = torch.rand(batch, positions, C, generator=rng).to(g)
-    rho = torch.rand(batch, positions, matrices, generator=rng).to(g)
-    route = random_routing(batch, positions, matrices, rng).to(g.device)
+    r, rho, route = draws.r.to(g), draws.rho.to(g), draws.route
     if c.adversarial:
         # Both passes as one of twice the batch: half the kernels, the same sums.
         out = model.masked(
@@ -170,48 +180,59 @@ def _step(
     else:
         stochastic = reconstruction(logp, model.masked(tokens, g + (1 - g) * r, rho, route))
         adversarial = torch.zeros((), device=g.device)
-    minimal, frequent = minimality(penalise(upper_leaky(z), config.penalty, progress))
-    loss = c.stochastic * stochastic + c.adversarial * adversarial + c.minimality * minimal + c.frequency * frequent
-    delta = faithfulness(model.deltas())
+    total = ranks.total(penalise(upper_leaky(z), config.penalty, progress).sum(dim=(0, 1)))
+    minimal, frequent = minimality(total, tokens.numel() * ranks.count)
+    delta = faithfulness(model.deltas()) * share
+    reconstructed = (c.stochastic * stochastic + c.adversarial * adversarial) * share
+    loss = reconstructed + c.minimality * minimal + c.frequency * frequent
     if delta.requires_grad:
         loss = loss + c.faithfulness * delta
     loss.backward()
     if c.adversarial and leaf.grad is not None:
-        adversary.ascend(leaf.grad / c.adversarial)  # of the KL, as in the inner ascents, not of the weighted loss
-    return {
-        "stochastic": stochastic.detach(), "adversarial": adversarial.detach(), "minimality": minimal.detach(),
-        "frequency": frequent.detach(), "faithfulness": delta.detach(),
-        "l0": (g.detach() > 0).sum() / (batch * positions),
+        # Of the KL, as in the inner ascents, not of the weighted loss.
+        adversary.ascend(leaf.grad / c.adversarial)
+    terms = {
+        "stochastic": stochastic * share, "adversarial": adversarial * share, "minimality": minimal * share,
+        "frequency": frequent * share, "faithfulness": delta,
+        "l0": (g > 0).sum() / (tokens.numel() * ranks.count),
     }  # fmt: skip
+    return {name: term.detach() for name, term in terms.items()}
 
 
 def _ascend(
-    model: DecomposedModel, adversary: Adversary, tokens: Tensor, logp: Tensor, g: Tensor, ascents: int
+    model: DecomposedModel,
+    adversary: Adversary,
+    tokens: Tensor,
+    logp: Tensor,
+    g: Tensor,
+    ascents: int,
+    share: float = 1.0,
 ) -> None:
-    """Let the sources climb the masked KL ``ascents`` times, everything else fixed."""
+    """Let the sources climb the masked KL ``ascents`` times, everything else fixed; ``tokens`` are ``share`` of all."""
     for _ in range(ascents):
         leaf, r, rho = adversary.leaves()
-        loss = reconstruction(logp, model.masked(tokens, g + (1 - g) * r, rho))
+        loss = share * reconstruction(logp, model.masked(tokens, g + (1 - g) * r, rho))
         (gradient,) = torch.autograd.grad(loss, leaf)
         adversary.ascend(gradient)
 
 
 def _count_flops(
-    model: DecomposedModel, net: ImportanceNet, adversary: Adversary, blocks: np.ndarray, config: TrainingConfig
-) -> float:
+    model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor,
+    step_of: Callable[[Tensor, float, Draws], object], draws: Draws,
+) -> float:  # fmt: skip
     """FLOPs of one step, counted on one that is thrown away."""
-    before = copy.deepcopy(adversary.state())
-    tokens = torch.from_numpy(blocks).long().to(adversary.sources.device)
-    flops = flops_of(lambda: _step(model, net, adversary, tokens, config, 0.0, generator(config.seed, -3)))
-    adversary.load(before)
+    before = {name: tensor.clone() for name, tensor in adversary.state().items()}
+    flops = flops_of(lambda: step_of(tokens, 0.0, draws))
+    for name, tensor in adversary.state().items():
+        tensor.copy_(before[name])
     model.zero_grad(set_to_none=True)
     net.zero_grad(set_to_none=True)
     return flops
 
 
-def _mean(window: list[dict[str, Tensor]]) -> dict[str, float]:
+def _mean(window: list[dict[str, Tensor]], ranks: Ranks) -> dict[str, float]:
     stacked = torch.stack([torch.stack([t.float() for t in terms.values()]) for terms in window])
-    return dict(zip(window[0], stacked.mean(0).tolist(), strict=True))
+    return dict(zip(window[0], ranks.total(stacked.mean(0)).tolist(), strict=True))
 
 
 def _check_finite(row: dict[str, float], checkpoint: Checkpoint | None) -> None:
@@ -226,14 +247,14 @@ def _check_finite(row: dict[str, float], checkpoint: Checkpoint | None) -> None:
 
 def _state(
     step: int, curve: list[dict[str, float]], parameters: list[Tensor], optimiser: torch.optim.Optimizer,
-    adversary: Adversary,
+    adversary: Adversary, ranks: Ranks,
 ) -> dict[str, Tensor]:  # fmt: skip
     tensors = {"step": torch.tensor(step)}
     tensors |= {f"curve.{k}": torch.tensor([row[k] for row in curve], dtype=torch.float64) for k in curve[0]}
     for i, parameter in enumerate(parameters):
         tensors[f"parameter.{i}"] = parameter
         tensors |= {f"optimiser.{i}.{k}": v for k, v in optimiser.state[parameter].items()}
-    return tensors | {f"adversary.{k}": v for k, v in adversary.state().items()}
+    return tensors | {f"adversary.{k}": ranks.gather(v) for k, v in adversary.state().items()}
 
 
 @torch.no_grad()

@@ -13,10 +13,11 @@ from prefactor.config.decompose import DecomposeConfig
 from prefactor.corpus.blocks import read_blocks
 from prefactor.decompose import start_decomposition, write_components, write_net
 from prefactor.ledger import ledger
+from prefactor.ranks import join
 from prefactor.runtime import setup
 from prefactor.target import read_target
 from prefactor.vpd import train
-from stages.common import DATA, RUNS, run, section
+from stages.common import DATA, RUNS, run_together, section
 
 
 def main() -> None:
@@ -24,12 +25,14 @@ def main() -> None:
     corpus, target, out = DATA / "corpus", DATA / "target", DATA / "decompose"
     verify(target, only=["checkpoint"])
     blocks = read_blocks(corpus, "train")
-    device = setup()
+    device, ranks = setup(), join()
     model, net = start_decomposition(read_target(target / "checkpoint", device), config, device)
     key = run_key(config.model_dump(mode="json"), sha256(corpus / "train.parquet"), read_json(target / MANIFEST))
     checkpoint = Checkpoint(RUNS / "decompose", key)
-    with ledger(out / "cost.json") as cost:
-        curve = train(model, net, blocks.tokens, config.training, cost, checkpoint, clip=config.clip)
+    with ledger(out / "cost.json", ranks.main) as cost:
+        curve = train(model, net, blocks.tokens, config.training, cost, checkpoint, clip=config.clip, ranks=ranks)
+    if not ranks.main:
+        return
     write_components(out / "components.safetensors", model)
     write_net(out / "importance.safetensors", net)
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))
@@ -41,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_together(main)

@@ -15,10 +15,11 @@ from prefactor.corpus.blocks import read_blocks, take
 from prefactor.decompose import read_components, read_net, write_net
 from prefactor.ledger import ledger
 from prefactor.quality import battery, pgd_kl
+from prefactor.ranks import join
 from prefactor.runtime import setup
 from prefactor.target import read_target
 from prefactor.vpd import train
-from stages.common import DATA, RUNS, run, section
+from stages.common import DATA, RUNS, run_together, section
 
 
 def main() -> None:
@@ -28,13 +29,15 @@ def main() -> None:
     verify(parts, only=["components.safetensors", "importance.safetensors"])
     blocks = read_blocks(corpus, "train")
     held_out = take(read_blocks(corpus, "eval"), config.battery.tokens, "importance.battery.tokens").tokens
-    device = setup()
+    device, ranks = setup(), join()
     model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
     net = read_net(parts / "importance.safetensors", model).train().requires_grad_(True)
     inputs = [sha256(corpus / "train.parquet"), *(read_json(folder / MANIFEST) for folder in (target, parts))]
     checkpoint = Checkpoint(RUNS / "importance", run_key(config.model_dump(mode="json"), inputs))
-    with ledger(out / "cost.json") as cost:
-        curve = train(model, net, blocks.tokens, config.training, cost, checkpoint, what="importance")
+    with ledger(out / "cost.json", ranks.main) as cost:
+        curve = train(model, net, blocks.tokens, config.training, cost, checkpoint, what="importance", ranks=ranks)
+        if not ranks.main:
+            return
         net.eval().requires_grad_(False)
         metrics = battery(model, net, held_out, config.seed)
         metrics["kl"] |= pgd_kl(model, net, held_out, config.battery.pgd_steps, config.seed)
@@ -46,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_together(main)

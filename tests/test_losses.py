@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from prefactor.config.training import Penalty
+from prefactor.draws import random_routing
 from prefactor.losses import faithfulness, lp_penalty, minimality, smooth_l0_penalty, token_kl
-from prefactor.vpd import penalise, random_routing
+from prefactor.vpd import penalise
 
 
 def test_kl_is_torchs() -> None:
@@ -28,7 +29,7 @@ def test_penalties() -> None:
 
 def test_minimality_by_hand() -> None:
     penalty = torch.tensor([[[1.0, 0.0], [1.0, 0.5]]])  # one row, two positions, two subcomponents
-    minimal, frequent = minimality(penalty)
+    minimal, frequent = minimality(penalty.sum((0, 1)), penalty[..., 0].numel())
     assert torch.isclose(minimal, torch.tensor(1.25))
     assert torch.isclose(frequent, torch.tensor(1.0 * math.log2(3) + 0.25 * math.log2(1.5)))
 
@@ -44,9 +45,9 @@ def test_sharpness_anneals_straight() -> None:
 
 
 def test_routing_is_uniform_in_the_number_of_matrices() -> None:
-    route = random_routing(200, 100, 4, torch.Generator().manual_seed(0))
+    route = random_routing(20_000, 4, torch.Generator().manual_seed(0))
     sizes = route.sum(-1)
     shares = torch.bincount(sizes.flatten(), minlength=5) / sizes.numel()
     assert shares[0] == 0
     assert (shares[1:] - 0.25).abs().max() < 0.01
-    assert (route.float().mean((0, 1)) - 0.625).abs().max() < 0.01  # E[k] / M, the same for every matrix
+    assert (route.float().mean(0) - 0.625).abs().max() < 0.01  # E[k] / M, the same for every matrix

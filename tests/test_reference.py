@@ -9,8 +9,9 @@ import prefactor.vpd as vpd
 import tests.reference as ref
 from prefactor.adversary import Adversary
 from prefactor.config.training import AdversaryConfig, Penalty
+from prefactor.draws import draw
 from prefactor.importance_net import lower_leaky, upper_leaky
-from prefactor.runtime import generator
+from prefactor.ranks import ALONE
 from tests.tiny import POSITIONS, tiny_blocks, tiny_decomposed, tiny_net, training
 
 LP = Penalty(kind="lp", start=2.0, end=0.4)
@@ -36,26 +37,22 @@ def test_steps_agree_in_losses_gradients_and_sources(penalty: Penalty, scope: An
     config = training(penalty=penalty, adversary=AdversaryConfig(scope=scope, ascents=ascents, learning_rate=0.05))
     tokens = torch.from_numpy(tiny_blocks(config.batch)).long()
     M = len(matrices)
-    adversary = Adversary(
-        config.adversary, config.batch, POSITIONS, model.subcomponents, M, generator(7), torch.device("cpu")
-    )
+    rows = range(config.batch)
+    adversary = Adversary(config.adversary, rows, POSITIONS, model.subcomponents, M, 7, torch.device("cpu"))
     for name in ("sources", "first", "second"):
         setattr(adversary, name, getattr(adversary, name).double())
     r_bad, rho_bad = (ref.Source(part.clone()) for part in adversary.sources.split([model.subcomponents, M], -1))
 
     for offset in range(3):  # the moments of the sources have to agree over steps, too
         step = at + offset
-        rng, draws = generator(config.seed, step), generator(config.seed, step)
-        if scope == "pooled":
-            torch.randint(1, (config.batch, 1, 1), generator=draws)  # which particle: there is one
-        r, rho = (torch.rand(config.batch, POSITIONS, n, generator=draws) for n in (model.subcomponents, M))
-        drawn = ref.Randomness(r.double(), rho.double(), vpd.random_routing(config.batch, POSITIONS, M, draws))
+        draws = draw(config.seed, step, rows, POSITIONS, model.subcomponents, M, 1, torch.device("cpu"))
+        drawn = ref.Randomness(draws.r.double(), draws.rho.double(), draws.route)
         for parameter in [*model.parameters(), *net.parameters(), *plain_net.parameters()]:
             parameter.grad = None
         for matrix in matrices:
             matrix.U.grad = matrix.V.grad = None
 
-        found = vpd._step(model, net, adversary, tokens, config, step / config.steps, rng)
+        found = vpd._step(model, net, adversary, tokens, config, step / config.steps, draws, ALONE)
         expected = ref.step(
             model.target, matrices, plain_net, lambda t: model.observe(t)[1], tokens, r_bad, rho_bad, drawn,
             config, step,

@@ -87,15 +87,8 @@ def test_adversary_climbs_and_stays_in_bounds() -> None:
     tokens = torch.from_numpy(tiny_blocks(3)).long()
     logits, inputs = model.observe(tokens)
     logp, g = F.log_softmax(logits, dim=-1), lower_leaky(net(inputs)).detach()
-    adversary = Adversary(
-        AdversaryConfig(ascents=0, learning_rate=0.05),
-        3,
-        12,
-        model.subcomponents,
-        len(model.sites),
-        generator(0),
-        g.device,
-    )
+    config = AdversaryConfig(ascents=0, learning_rate=0.05)
+    adversary = Adversary(config, range(3), 12, model.subcomponents, len(model.sites), 0, g.device)
 
     def kl() -> float:
         _, r, rho = adversary.leaves()
@@ -108,7 +101,7 @@ def test_adversary_climbs_and_stays_in_bounds() -> None:
 
 
 def test_adam_ascent_is_torchs_adam() -> None:
-    adversary = Adversary(AdversaryConfig(ascents=0, learning_rate=0.01), 2, 3, 4, 1, generator(0), torch.device("cpu"))
+    adversary = Adversary(AdversaryConfig(ascents=0, learning_rate=0.01), range(2), 3, 4, 1, 0, torch.device("cpu"))
     adversary.sources.fill_(0.5)
     reference = torch.full((2, 3, 5), 0.5, requires_grad=True)
     adam = torch.optim.Adam([reference], lr=0.01, betas=(0.5, 0.99), eps=1e-12, maximize=True)
@@ -122,10 +115,10 @@ def test_adam_ascent_is_torchs_adam() -> None:
 
 def test_a_pooled_adversary_moves_the_particles_in_use_only() -> None:
     config = AdversaryConfig(scope="pooled", particles=4, ascents=0, learning_rate=0.01)
-    adversary = Adversary(config, 3, 12, 5, 2, generator(0), torch.device("cpu"))
+    adversary = Adversary(config, range(3), 12, 5, 2, 0, torch.device("cpu"))
     before, used = adversary.sources.clone(), torch.zeros(3, 4)
     for step in range(6):
-        adversary.begin_step(generator(1, step))
+        adversary.use(torch.randint(4, (3, 1, 1), generator=generator(1, step)))
         leaf, r, rho = adversary.leaves()
         assert (leaf.shape, r.shape, rho.shape) == ((3, 1, 7), (3, 1, 5), (3, 1, 2))
         row = adversary.sources[0]

@@ -1,0 +1,79 @@
+"""Several processes that share a batch end where one does, and resume each other's checkpoints."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+import prefactor.vpd as vpd
+from prefactor.checkpoint import Checkpoint
+from prefactor.config.training import AdversaryConfig
+from prefactor.errors import PrefactorError
+from prefactor.ledger import Cost
+from prefactor.ranks import ALONE, Ranks
+from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, training
+
+CONFIGS = {
+    "position": AdversaryConfig(ascents=1, learning_rate=0.05),
+    "pooled": AdversaryConfig(scope="pooled", particles=3, ascents=1, learning_rate=0.05),
+}
+
+
+def _train(ranks: Ranks, scope: str, folder: Path | None = None, stop: int = 20) -> tuple[dict, list, Cost]:
+    """The state after 20 steps; with a ``stop`` before that, none, but a checkpoint in ``folder``."""
+    # In float64, where a wrong sum cannot hide behind what Adam makes of rounding errors.
+    model, cost = tiny_decomposed().double(), Cost()
+    net = tiny_net(model).double()
+    config = training(steps=20, batch=4, adversary=CONFIGS[scope])
+
+    def after(step: int) -> None:
+        if step == stop < config.steps:
+            raise KeyboardInterrupt
+
+    checkpoint = Checkpoint(folder, "key") if folder else None
+    curve = vpd.train(
+        model, net, tiny_blocks(), config, cost, checkpoint, clip=0.01, ranks=ranks, after_step=after
+    )  # fmt: skip
+    return {**model.state(), **net.state_dict()}, curve, cost
+
+
+def _worker(rank: int, folder: str, scope: str) -> None:
+    torch.set_num_threads(1)
+    vpd.CHECKPOINT_SECONDS = 0.0
+    root = Path(folder)
+    dist.init_process_group("gloo", init_method=f"file://{root / 'meet'}", rank=rank, world_size=2)
+    ranks = Ranks(rank, 2)
+    state, curve, cost = _train(ranks, scope)
+    with contextlib.suppress(KeyboardInterrupt):
+        _train(ranks, scope, root / "runs", stop=13)
+    torch.save({"state": state, "curve": curve, "cost": vars(cost)}, root / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("scope", list(CONFIGS))
+def test_two_processes_end_where_one_does_and_one_resumes_what_two_began(scope: str, tmp_path: Path) -> None:
+    mp.spawn(_worker, (str(tmp_path), scope), nprocs=2)  # type: ignore[no-untyped-call]
+    state, curve, cost = _train(ALONE, scope)
+    both = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    for name, tensor in state.items():
+        assert torch.equal(both[0]["state"][name], both[1]["state"][name]), name
+        torch.testing.assert_close(both[0]["state"][name], tensor, rtol=0, atol=1e-6)
+    for mine, theirs in zip(curve, both[0]["curve"], strict=True):
+        assert theirs == pytest.approx(mine, rel=2e-3)
+    assert both[0]["cost"]["tokens"] == cost.tokens
+    assert both[0]["cost"]["flops"] == pytest.approx(cost.flops, rel=0.05)
+
+    assert list((tmp_path / "runs").glob("*"))
+    resumed, resumed_curve, _ = _train(ALONE, scope, tmp_path / "runs")
+    assert [row["step"] for row in resumed_curve] == [10, 20]
+    for name, tensor in state.items():
+        torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=1e-6)
+
+
+def test_a_batch_that_cannot_be_shared_is_an_error() -> None:
+    assert list(Ranks(1, 2).rows(4)) == [2, 3]
+    with pytest.raises(PrefactorError, match=r"training\.batch = 3 cannot be shared by 2 processes"):
+        Ranks(0, 2).rows(3)
