@@ -6,7 +6,7 @@ Seconds differ between equal runs, so ``cost.json`` is an output of its own that
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefactor.artifacts import write_json
@@ -16,22 +16,29 @@ from prefactor.artifacts import write_json
 class Cost:
     """Wall seconds, tokens that went through a model, and floating-point operations spent on them."""
 
-    seconds: float = 0.0
+    seconds: float = 0.0  # before this process took over
     tokens: int = 0
     flops: float = 0.0
+    begin: float = field(default_factory=time.perf_counter)
 
     def add(self, tokens: int, flops: float) -> None:
         self.tokens += tokens
         self.flops += flops
+
+    def spent(self) -> float:
+        """Wall seconds up to now."""
+        return self.seconds + time.perf_counter() - self.begin
+
+    def resume(self, seconds: float, tokens: int, flops: float) -> None:
+        """Take over the bill of the run that is resumed."""
+        self.seconds += seconds
+        self.add(tokens, flops)
 
 
 @contextmanager
 def ledger(path: Path, write: bool = True) -> Iterator[Cost]:
     """Time the block and write ``{"seconds", "tokens", "flops"}`` to ``path`` when it ends well."""
     cost = Cost()
-    begin = time.perf_counter()
     yield cost
-    cost.seconds = time.perf_counter() - begin
-    if not write:
-        return
-    write_json(path, {"seconds": round(cost.seconds, 3), "tokens": cost.tokens, "flops": cost.flops})
+    if write:
+        write_json(path, {"seconds": round(cost.spent(), 3), "tokens": cost.tokens, "flops": cost.flops})

@@ -18,7 +18,8 @@ uninterrupted one does. Several processes share a batch by rows (``ranks.py``) a
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,7 @@ def train(
     clip: float | None = None,
     what: str = "decompose",
     ranks: Ranks = ALONE,
+    after_record: Callable[[dict[str, float]], None] = lambda row: None,
     after_step: Callable[[int], None] = lambda step: None,
 ) -> list[dict[str, float]]:
     """Train ``net``, and ``model.U`` and ``model.V`` unless ``clip`` is None (components frozen), in place.
@@ -78,13 +80,15 @@ def train(
         blocks: (n, position) tokens to draw batches from.
         clip: norm at which the gradients of U and V are clipped.
         ranks: the processes that train together, if there are several; each has the same ``model`` and ``net``.
+        after_record: called with each row of the curve as it comes, first with those of a run that is resumed.
         after_step: called with the number of steps done, once the state is consistent.
 
     Returns:
         The training curve: every ten steps the mean of each loss term (nats where they are KLs), and L0.
 
     Raises:
-        PrefactorError: a loss is not finite; the message names step and term. The last checkpoint stays.
+        PrefactorError: a loss is not finite (the message names step and term), or the GPU's memory is too small. The
+            last checkpoint stays.
     """
     device = next(net.parameters()).device
     components = [*model.U, *model.V] if clip is not None else []
@@ -102,8 +106,10 @@ def train(
     window: list[dict[str, Tensor]] = []
     start = 0
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
-        start, curve = _restore(saved, parameters, optimiser, adversary)
+        start, curve = _restore(saved, parameters, optimiser, adversary, cost)
         print(f"  {what}: resuming at step {start}")
+        for row in curve:
+            after_record(row)
 
     def note() -> str:
         return "  ".join(f"{k} {v:.4g}" for k, v in curve[-1].items() if k != "step") if curve else ""
@@ -117,7 +123,8 @@ def train(
         return _step(model, net, adversary, tokens, config, progress, draws, ranks)
 
     sample = torch.from_numpy(blocks[: len(rows)]).long().to(device)
-    step_flops = ranks.count * _count_flops(model, net, adversary, sample, step_of, draws_of(0))
+    with _memory_errors(what, config):
+        step_flops = ranks.count * _count_flops(model, net, adversary, sample, step_of, draws_of(0))
     saved_at = time.monotonic()
     steps = range(start, config.steps)
     for step in track(steps, config.steps, what, note, done=start) if ranks.main else steps:
@@ -127,22 +134,24 @@ def train(
         chosen = torch.randint(len(blocks), (config.batch,), generator=generator(config.seed, step)).numpy()
         tokens = torch.from_numpy(blocks[chosen[rows.start : rows.stop]]).long().to(device)
 
-        terms = step_of(tokens, progress, draws_of(step))
-        ranks.sum_gradients(parameters)
-        if components:
-            torch.nn.utils.clip_grad_norm_(components, clip or 0.0)
-        optimiser.step()
+        with _memory_errors(what, config):
+            window.append(step_of(tokens, progress, draws_of(step)))
+            ranks.sum_gradients(parameters)
+            if components:
+                torch.nn.utils.clip_grad_norm_(components, clip or 0.0)
+            optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         cost.add(whole, step_flops)
 
-        window.append(terms)
         if len(window) == RECORD_EVERY or step + 1 == config.steps:
-            curve.append({"step": step + 1, **_mean(window, ranks)})
+            terms = _read(window, ranks)
+            _check_finite(terms, step + 2 - len(window), what, checkpoint)
+            curve.append({"step": step + 1, **{name: sum(of) / len(of) for name, of in terms.items()}})
+            after_record(curve[-1])
             window = []
-            _check_finite(curve[-1], checkpoint)
             due = time.monotonic() - saved_at > CHECKPOINT_SECONDS
             if checkpoint is not None and ranks.agree(due, device):
-                state = _state(step + 1, curve, parameters, optimiser, adversary, ranks)
+                state = _state(step + 1, curve, parameters, optimiser, adversary, cost, ranks)
                 if ranks.main:
                     checkpoint.save(state)
                 saved_at = time.monotonic()
@@ -230,26 +239,40 @@ def _count_flops(
     return flops
 
 
-def _mean(window: list[dict[str, Tensor]], ranks: Ranks) -> dict[str, float]:
+def _read(window: list[dict[str, Tensor]], ranks: Ranks) -> dict[str, list[float]]:
+    """Each term at each step of the window; the one place where the loop waits for the device."""
     stacked = torch.stack([torch.stack([t.float() for t in terms.values()]) for terms in window])
-    return dict(zip(window[0], ranks.total(stacked.mean(0)).tolist(), strict=True))
+    return dict(zip(window[0], ranks.total(stacked).T.tolist(), strict=True))
 
 
-def _check_finite(row: dict[str, float], checkpoint: Checkpoint | None) -> None:
-    for term, value in row.items():
-        if not math.isfinite(value):
-            kept = " (the last good checkpoint is kept and will be resumed)" if checkpoint is not None else ""
-            raise PrefactorError(
-                f"the {term} loss is {value} at step {row['step']:.0f}: lower training.learning_rate or the "
-                f"coefficient of {term}{kept}"
-            )
+def _check_finite(terms: dict[str, list[float]], first: int, what: str, checkpoint: Checkpoint | None) -> None:
+    bad = [(i, term) for term, values in terms.items() for i, value in enumerate(values) if not math.isfinite(value)]
+    if bad:
+        at, term = min(bad, key=lambda found: found[0])
+        kept = " (the last good checkpoint is kept and will be resumed)" if checkpoint is not None else ""
+        raise PrefactorError(
+            f"{what}: the {term} loss is {terms[term][at]} at step {first + at}: lower {what}.training.learning_rate "
+            f"or the coefficient of {term}{kept}"
+        )
+
+
+@contextmanager
+def _memory_errors(what: str, config: TrainingConfig) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise PrefactorError(
+            f"{what}: the GPU's memory is too small: lower {what}.training.batch (now {config.batch}; several GPUs "
+            "share it, see PREFACTOR_PROCESSES), then corpus.block or decompose.subcomponents"
+        ) from error
 
 
 def _state(
     step: int, curve: list[dict[str, float]], parameters: list[Tensor], optimiser: torch.optim.Optimizer,
-    adversary: Adversary, ranks: Ranks,
+    adversary: Adversary, cost: Cost, ranks: Ranks,
 ) -> dict[str, Tensor]:  # fmt: skip
-    tensors = {"step": torch.tensor(step)}
+    spent = torch.tensor([cost.spent(), cost.tokens, cost.flops], dtype=torch.float64)
+    tensors = {"step": torch.tensor(step), "cost": spent}
     tensors |= {f"curve.{k}": torch.tensor([row[k] for row in curve], dtype=torch.float64) for k in curve[0]}
     for i, parameter in enumerate(parameters):
         tensors[f"parameter.{i}"] = parameter
@@ -259,13 +282,19 @@ def _state(
 
 @torch.no_grad()
 def _restore(
-    saved: dict[str, Tensor], parameters: list[Tensor], optimiser: torch.optim.Optimizer, adversary: Adversary
+    saved: dict[str, Tensor],
+    parameters: list[Tensor],
+    optimiser: torch.optim.Optimizer,
+    adversary: Adversary,
+    cost: Cost,
 ) -> tuple[int, list[dict[str, float]]]:
     for i, parameter in enumerate(parameters):
         parameter.copy_(saved[f"parameter.{i}"])
         prefix = f"optimiser.{i}."
         state = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
         optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in state.items()}
+    seconds, tokens, flops = saved["cost"].tolist()
+    cost.resume(seconds, int(tokens), flops)
     adversary.load({k.removeprefix("adversary."): v for k, v in saved.items() if k.startswith("adversary.")})
     columns = {k.removeprefix("curve."): v.tolist() for k, v in saved.items() if k.startswith("curve.")}
     names = ["step", *(n for n in columns if n != "step")]

@@ -20,38 +20,6 @@ from prefactor.runtime import generator
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, training
 
 
-class _Killed(Exception):
-    pass
-
-
-def _run(checkpoint: Checkpoint | None = None, kill_at: int | None = None, **changes: Any):  # type: ignore[no-untyped-def]
-    model = tiny_decomposed()
-    net = tiny_net(model)
-
-    def after(step: int) -> None:
-        if step == kill_at:
-            raise _Killed
-
-    curve = vpd.train(
-        model, net, tiny_blocks(), training(**changes), Cost(), checkpoint, clip=0.01, after_step=after
-    )  # fmt: skip
-    return model, net, curve
-
-
-def test_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vpd, "CHECKPOINT_SECONDS", 0.0)
-    whole_model, whole_net, whole_curve = _run(steps=35)
-    checkpoint = Checkpoint(tmp_path / "runs", "key")
-    with pytest.raises(_Killed):
-        _run(checkpoint, kill_at=27, steps=35)  # the checkpoint is from step 20
-    model, net, curve = _run(checkpoint, steps=35)
-    for name, tensor in whole_model.state().items():
-        assert torch.equal(model.state()[name], tensor), name
-    for name, tensor in whole_net.state_dict().items():
-        assert torch.equal(net.state_dict()[name], tensor), name
-    assert curve == whole_curve
-
-
 def test_key_depends_on_params_and_inputs() -> None:
     assert run_key({"steps": 1}, {"a": "b"}) == run_key({"steps": 1}, {"a": "b"})
     assert len({run_key({"steps": 1}, 1), run_key({"steps": 2}, 1), run_key({"steps": 1}, 2)}) == 3
@@ -68,7 +36,8 @@ def test_checkpoint_of_another_run_is_ignored_and_cleared(tmp_path: Path) -> Non
 def test_training_lowers_the_loss_and_leaves_the_target_alone() -> None:
     before = copy.deepcopy(tiny_decomposed().target.state_dict())
     free = training().coefficients.model_copy(update={"minimality": 0.0, "frequency": 0.0})
-    model, _, curve = _run(steps=60, learning_rate=1e-2, coefficients=free)
+    config, model = training(steps=60, learning_rate=1e-2, coefficients=free), tiny_decomposed()
+    curve = vpd.train(model, tiny_net(model), tiny_blocks(), config, Cost(), clip=0.01)
     assert curve[-1]["stochastic"] < 0.7 * curve[0]["stochastic"]
     for name, tensor in model.target.state_dict().items():
         assert torch.equal(tensor, before[name])
@@ -132,7 +101,24 @@ def test_a_pooled_adversary_moves_the_particles_in_use_only() -> None:
 
 def test_non_finite_loss_names_step_and_term() -> None:
     model = tiny_decomposed()
-    with torch.no_grad():
-        model.U[0].fill_(float("nan"))
-    with pytest.raises(PrefactorError, match=r"the stochastic loss is nan at step 10"):
+    seen = []
+
+    def spoil(step: int) -> None:
+        seen.append(step)
+        if step == 13:
+            with torch.no_grad():
+                model.U[-1].fill_(float("nan"))
+
+    with pytest.raises(PrefactorError, match=r"decompose: the stochastic loss is nan at step 14: lower decompose\."):
+        vpd.train(model, tiny_net(model), tiny_blocks(), training(steps=40), Cost(), clip=0.01, after_step=spoil)
+    assert max(seen) == 19  # the window in which it was found is the last
+
+
+def test_too_small_a_gpu_is_told_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(vpd, "_step", full)
+    model = tiny_decomposed()
+    with pytest.raises(PrefactorError, match=r"decompose: .* lower decompose.training.batch \(now 3;"):
         vpd.train(model, tiny_net(model), tiny_blocks(), training(), Cost(), clip=0.01)
