@@ -190,3 +190,19 @@ def initial_components(
         V[name] = (v * scale).to(module.weight)
         U[name] = (u / scale).to(module.weight)
     return U, V
+
+
+def singular_components(
+    modules: Mapping[str, Matrix], counts: Mapping[str, int]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The ``counts`` largest singular directions of each matrix, the singular value shared by both sides.
+
+    A decomposition that costs nothing, to see what training one buys. Returns as :func:`initial_components`.
+    """
+    U, V = {}, {}
+    for name, module in modules.items():
+        left, values, right = torch.linalg.svd(weight_of(module).detach().double().cpu(), full_matrices=False)
+        scale = values[: counts[name], None].sqrt()
+        U[name] = (left.T[: counts[name]] * scale).to(module.weight)
+        V[name] = (right[: counts[name]] * scale).to(module.weight)
+    return U, V

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from prefactor.components import DecomposedModel, initial_components
-from prefactor.config.decompose import DecomposeConfig, NetConfig, Subcomponents
+from prefactor.components import DecomposedModel, initial_components, singular_components
+from prefactor.config.decompose import DecomposeConfig, NetConfig
 from prefactor.errors import PrefactorError
 from prefactor.importance_net import ImportanceNet
 from prefactor.matrices import Matrix, matrices, shape_of
@@ -21,24 +21,32 @@ def start_decomposition(
 ) -> tuple[DecomposedModel, ImportanceNet]:
     """The untrained components and importance net of ``target``, drawn from the training seed."""
     modules = matrices(target, config.modules)
-    counts = {name: _count(name, module, config.subcomponents) for name, module in modules.items()}
     rng = generator(config.training.seed, -2)
-    model = DecomposedModel(target, *initial_components(modules, counts, rng)).to(device)
+    counts = {name: _count(name, module, config) for name, module in modules.items()}
+    svd = config.source == "svd"
+    parts = singular_components(modules, counts) if svd else initial_components(modules, counts, rng)
+    model = DecomposedModel(target, *parts).to(device)
     net = build_net(model, config.net).initialise(rng).to(device)
     return model, net
 
 
-def _count(name: str, matrix: Matrix, subcomponents: Subcomponents) -> int:
-    if subcomponents == "auto":
-        return 3 * min(shape_of(matrix))
-    if isinstance(subcomponents, int):
-        return subcomponents
-    for pattern, count in subcomponents.items():
-        if re.fullmatch(pattern, name):
-            return count
-    raise PrefactorError(
-        f"decompose.subcomponents has no pattern that matches the matrix {name}: add one, or '.*' as the last"
-    )
+def _count(name: str, matrix: Matrix, config: DecomposeConfig) -> int:
+    rank, wanted = min(shape_of(matrix)), config.subcomponents
+    if wanted == "auto":
+        return rank if config.source == "svd" else 3 * rank
+    if isinstance(wanted, dict):
+        count = next((count for pattern, count in wanted.items() if re.fullmatch(pattern, name)), None)
+        if count is None:
+            raise PrefactorError(
+                f"decompose.subcomponents has no pattern that matches the matrix {name}: add one, or '.*' as the last"
+            )
+        wanted = count
+    if config.source == "svd" and wanted > rank:
+        raise PrefactorError(
+            f"decompose.subcomponents asks for {wanted} singular directions of {name}, which has {rank}: ask for "
+            "fewer, or write auto"
+        )
+    return wanted
 
 
 def build_net(model: DecomposedModel, config: NetConfig) -> ImportanceNet:

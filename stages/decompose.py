@@ -29,8 +29,9 @@ def main() -> None:
     model, net = start_decomposition(read_target(target / "checkpoint", device), config, device)
     key = run_key(config.model_dump(mode="json"), sha256(corpus / "train.parquet"), read_json(target / MANIFEST))
     checkpoint = Checkpoint(RUNS / "decompose", key)
+    clip = config.clip if config.source == "trained" else None  # None: the components are not trained
     with ledger(out / "cost.json", ranks.main) as cost:
-        curve = train(model, net, blocks.tokens, config.training, cost, checkpoint, clip=config.clip, ranks=ranks)
+        curve = train(model, net, blocks.tokens, config.training, cost, checkpoint, clip, ranks=ranks)
     if not ranks.main:
         return
     write_components(out / "components.safetensors", model)

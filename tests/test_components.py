@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from prefactor.components import DecomposedModel
-from prefactor.decompose import read_components, read_net, write_components, write_net
+from prefactor.components import DecomposedModel, singular_components
+from prefactor.config.decompose import DecomposeConfig
+from prefactor.decompose import read_components, read_net, start_decomposition, write_components, write_net
 from prefactor.errors import PrefactorError
 from prefactor.importance_net import lower_leaky
-from prefactor.matrices import matrices
-from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, tiny_target
+from prefactor.matrices import matrices, shape_of, weight_of
+from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, tiny_target, training
 
 
 def _masks(model: DecomposedModel, tokens: torch.Tensor, value: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -77,6 +78,28 @@ def test_each_distinct_input_counts_once() -> None:
 def test_more_subcomponents_than_inputs_sum_to_the_matrix_from_the_start() -> None:
     for delta, site in zip(tiny_decomposed(30).deltas(), tiny_decomposed(30).sites, strict=True):
         assert delta.abs().max() < 1e-5 * site.module.weight.abs().max() + 1e-5
+
+
+def test_singular_components_sum_to_the_best_approximation_of_their_rank() -> None:
+    found = matrices(tiny_target())
+    whole = DecomposedModel(tiny_target(), *singular_components(found, {n: min(shape_of(m)) for n, m in found.items()}))
+    assert all(delta.abs().max() < 1e-5 for delta in whole.deltas())
+    few = DecomposedModel(tiny_target(), *singular_components(found, dict.fromkeys(found, 3)))
+    for site, delta, U, V in zip(few.sites, few.deltas(), few.U, few.V, strict=True):
+        values = torch.linalg.svdvals(weight_of(site.module).detach())
+        assert delta.norm().item() == pytest.approx(values[3:].norm().item(), rel=1e-4)
+        torch.testing.assert_close((U.norm(dim=1) * V.norm(dim=1)).detach(), values[:3], rtol=1e-4, atol=1e-5)
+
+
+def test_more_singular_directions_than_there_are_is_an_error() -> None:
+    net = {"width": 16, "blocks": 1, "heads": 2}
+    config = {"net": net, "clip": 0.01, "training": training().model_dump(), "source": "svd"}
+    model, _ = start_decomposition(tiny_target(), DecomposeConfig.model_validate(config), torch.device("cpu"))
+    assert [site.count for site in model.sites] == [min(shape_of(site.module)) for site in model.sites]
+    with pytest.raises(PrefactorError, match=r"asks for 17 singular directions of layers\.0.*, which has 16"):
+        start_decomposition(
+            tiny_target(), DecomposeConfig.model_validate(config | {"subcomponents": 17}), torch.device("cpu")
+        )
 
 
 def test_pattern_without_match_names_the_modules() -> None:

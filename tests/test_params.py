@@ -111,6 +111,16 @@ def guarded(*spare: str) -> dict[str, Any]:
             {"target.model": LOAD, "corpus.tokenizer": OTHER_TOKENIZER},
             "corpus.tokenizer.name = elsewhere: target.model.name is somewhere; write the same",
         ),
+        # a preset's name, and counts in more than one form
+        (
+            {"decompose.training.coefficients": "vdp"},
+            "decompose.training.coefficients: no preset of that name; use vpd or spd",
+        ),
+        (
+            {"decompose.subcomponents": "many"},
+            'decompose.subcomponents = "many": write auto or a whole number or a mapping',
+        ),
+        ({"decompose.subcomponents": {".*": 0}}, "decompose.subcomponents..* = 0: "),
         # more text than there can be
         ({"harvest.tokens": 10**9}, "harvest.tokens = 1000000000: the harvest split comes from some"),
         (

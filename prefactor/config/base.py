@@ -29,4 +29,4 @@ def parse(kind: TypeAdapter[Any], value: Any, where: str) -> Any:
     except ValidationError as error:
         # A misspelt key is both unknown and missing; "unknown" can name the remedy.
         found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-        raise ParamsError(explain(kind, value, where, found[0])) from None
+        raise ParamsError(explain(kind, value, where, found)) from None

@@ -7,7 +7,7 @@ from pydantic import Field
 from prefactor.config.base import Config
 from prefactor.config.training import TrainingConfig
 
-# Of each matrix: three times its rank (auto); one number; or by regular expression over its name, first match.
+# Of each matrix: three times its rank (auto; with svd its rank); a number; or by regular expression, first match.
 Subcomponents = Literal["auto"] | Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=1)]]
 
 
@@ -22,6 +22,7 @@ class NetConfig(Config):
 class DecomposeConfig(Config):
     modules: str = ".*"  # regular expression over the names of the base model's matrices
     subcomponents: Subcomponents = "auto"
+    source: Literal["trained", "svd"] = "trained"  # svd: the largest singular directions, and only the net is trained
     net: NetConfig
     clip: float = Field(gt=0)  # norm at which the gradients of U and V are clipped
     training: TrainingConfig

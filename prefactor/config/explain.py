@@ -21,11 +21,22 @@ def _choices(words: Collection[str]) -> str:
     return words_[0] if len(words_ := list(words)) == 1 else f"one of {', '.join(words_)}"
 
 
-def explain(kind: TypeAdapter[Any], value: Any, where: str, error: Any) -> str:
-    what, context = error["type"], error.get("ctx", {})
-    loc = error["loc"]
-    key = ".".join(part for part in (where, _written(value, loc, what)) if part)
-    shown = _short(error["input"])
+def explain(kind: TypeAdapter[Any], value: Any, where: str, errors: Sequence[Any]) -> str:
+    """The first of pydantic's ``errors`` in a user's words; ``value`` is what was read at ``where``."""
+
+    def written(error: Any) -> str:
+        return ".".join(part for part in (where, _written(value, error["loc"], error["type"])) if part)
+
+    error = errors[0]
+    if _untagged(kind, error["loc"]):
+        # One error a member: that of the member the value comes nearest to, or all that is allowed.
+        union = error["loc"][:-1]
+        error = max((e for e in errors if e["loc"][: len(union)] == union), key=lambda e: len(written(e)))
+        if _untagged(kind, error["loc"]):
+            shown = _short(error["input"])
+            return f"params.yaml: {written(error)} = {shown}: write {_describe(_follow(kind, union))}"
+    what, context, loc = error["type"], error.get("ctx", {}), error["loc"]
+    key, shown = written(error), _short(error["input"])
     if what == "extra_forbidden":
         return f"params.yaml: {key} = {shown}: unknown key; {nearest(str(loc[-1]), _fields(_follow(kind, loc[:-1])))}"
     if what == "missing":
@@ -44,6 +55,14 @@ def explain(kind: TypeAdapter[Any], value: Any, where: str, error: Any) -> str:
         return f"params.yaml: {key}: {context['error']}"
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"params.yaml: {key} = {shown}: {message}; write {_describe(_follow(kind, loc))}"
+
+
+def _untagged(kind: TypeAdapter[Any], loc: Sequence[str | int]) -> bool:
+    """Whether ``loc`` ends in the name of a member of a union that has no tag to tell its members apart."""
+    if not loc:
+        return False
+    members = _members(_follow(kind, loc[:-1]))
+    return len(members) > 1 and not any(isinstance(m, type) and issubclass(m, BaseModel) for m in map(_bare, members))
 
 
 def _written(value: Any, loc: Sequence[str | int], what: str) -> str:

@@ -1,20 +1,35 @@
 """Parameters of VPD training, shared by decompose (components and net) and importance (net alone)."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from prefactor.config.base import Config
 
 
 class Coefficients(Config):
-    """Weights of the five losses."""
+    """Weights of the five losses. In params also by name: ``vpd`` or ``spd``, see ``PRESETS``."""
 
     stochastic: float = Field(ge=0)
     adversarial: float = Field(ge=0)
     minimality: float = Field(ge=0)
     frequency: float = Field(ge=0)
     faithfulness: float = Field(ge=0)
+
+
+# The VPD paper's at 67M parameters, and the same without the two losses that SPD does not have.
+PRESETS = {
+    "vpd": Coefficients(stochastic=0.5, adversarial=0.5, minimality=2e-4, frequency=1e-4, faithfulness=1e7),
+    "spd": Coefficients(stochastic=0.5, adversarial=0.0, minimality=2e-4, frequency=0.0, faithfulness=1e7),
+}
+
+
+def _preset(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value not in PRESETS:
+        raise ValueError(f"no preset of that name; use {' or '.join(PRESETS)}, or write the five coefficients")
+    return PRESETS[value]
 
 
 class Penalty(Config):
@@ -49,7 +64,7 @@ class TrainingConfig(Config):
     steps: int = Field(ge=1)
     batch: int = Field(ge=1)  # blocks a step
     learning_rate: float = Field(gt=0)  # cosine to a tenth
-    coefficients: Coefficients
+    coefficients: Annotated[Coefficients, BeforeValidator(_preset)]
     penalty: Penalty
     adversary: AdversaryConfig
     seed: int
