@@ -1,6 +1,8 @@
 # make run    the whole pipeline, then the headline table and the page's path
 # make test   make check, then the tests
 # make check  ruff and the type checker
+# make calibrate   decompose toys whose true components are known, and compare
+# make bench       how fast the decomposition engine is, in ratios; after make run, on its text
 # make clean  forget .venv and every cache of a tool; DVC's cache and data/ stay
 #
 # The first of them on a fresh machine installs everything into .venv. Linux wheels of torch bring CUDA with
@@ -12,7 +14,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: run test check setup clean
+.PHONY: run test check calibrate bench setup clean
 
 run: setup
 	@.venv/bin/python -m flows.pipeline
@@ -24,6 +26,12 @@ check: setup
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/pyright
+
+calibrate: setup
+	@.venv/bin/python -m benchmarks.calibrate
+
+bench: setup
+	@.venv/bin/python -m benchmarks.engine
 
 setup: $(INSTALLED)
 	@:

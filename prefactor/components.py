@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from prefactor.errors import PrefactorError
+from prefactor.losses import KL, Divergence
 from prefactor.matrices import Matrix, matrices, shape_of, weight_of
 
 
@@ -42,8 +43,11 @@ class Site:
 class DecomposedModel(nn.Module):
     """A frozen target model with trainable subcomponents ``U``, ``V`` beside each chosen matrix."""
 
-    def __init__(self, target: Any, U: Mapping[str, Tensor], V: Mapping[str, Tensor]):
+    def __init__(
+        self, target: Any, U: Mapping[str, Tensor], V: Mapping[str, Tensor], divergence: Divergence = KL
+    ):  # fmt: skip
         super().__init__()
+        self.divergence = divergence
         self.target = target.eval().requires_grad_(False)
         modules = matrices(target)
         self.sites: list[Site] = []
@@ -93,7 +97,7 @@ class DecomposedModel(nn.Module):
 
         def keep(i: int) -> Callable[..., None]:
             def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-                inputs[self.input_of[i]] = args[0].view(*tokens.shape, -1)  # OPT's MLP flattens batch and position
+                inputs[self.input_of[i]] = args[0].view(*tokens.shape[:2], -1)  # OPT's MLP flattens batch and position
 
             return hook
 
@@ -118,7 +122,7 @@ class DecomposedModel(nn.Module):
             site, m, r, U, V = self.sites[i], masks[i], rhos[i], self.U[i], self.V[i]
 
             def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-                x, y = args[0].view(*tokens.shape, -1), output.view(*tokens.shape, -1)
+                x, y = args[0].view(*tokens.shape[:2], -1), output.view(*tokens.shape[:2], -1)
                 new = r * y + ((m - r) * (x @ V.T)) @ U
                 if site.module.bias is not None:
                     new = new + (1 - r) * site.module.bias
@@ -167,8 +171,9 @@ def _distinct_inputs(target: Any, sites: list[Site]) -> list[int]:
         return hook
 
     device = next(target.parameters()).device
+    example = getattr(target, "example", torch.zeros(1, 2, dtype=torch.long))
     with hooked(sites, note):
-        target(input_ids=torch.zeros(1, 2, dtype=torch.long, device=device), use_cache=False)
+        target(input_ids=example.to(device), use_cache=False)
     return reads
 
 

@@ -1,10 +1,19 @@
 """The losses of VPD as pure functions on tensors (Bushnaq et al., "Interpreting Language Model Parameters", 2026)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """How far a masked model's output is from the target's: ``measure(prepare(target), masked)``, a scalar."""
+
+    prepare: Callable[[Tensor], Tensor]
+    measure: Callable[[Tensor, Tensor], Tensor]
 
 
 def reconstruction(target_logp: Tensor, logits: Tensor) -> Tensor:
@@ -20,6 +29,10 @@ def reconstruction(target_logp: Tensor, logits: Tensor) -> Tensor:
 def token_kl(target_logp: Tensor, logits: Tensor) -> Tensor:
     """``KL(target ‖ masked)`` in nats at each position, (batch, position)."""
     return (target_logp.exp() * (target_logp - F.log_softmax(logits, dim=-1))).sum(-1)
+
+
+KL = Divergence(lambda logits: F.log_softmax(logits, dim=-1), reconstruction)
+SQUARED = Divergence(lambda output: output, F.mse_loss)  # for targets that are no language models
 
 
 def lp_penalty(g: Tensor, p: float) -> Tensor:

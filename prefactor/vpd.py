@@ -20,11 +20,9 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from prefactor.adversary import Adversary
@@ -36,7 +34,7 @@ from prefactor.errors import PrefactorError
 from prefactor.flops import flops_of
 from prefactor.importance_net import ImportanceNet, lower_leaky, upper_leaky
 from prefactor.ledger import Cost
-from prefactor.losses import faithfulness, lp_penalty, minimality, reconstruction, smooth_l0_penalty
+from prefactor.losses import faithfulness, lp_penalty, minimality, smooth_l0_penalty
 from prefactor.masks import both_halves
 from prefactor.progress import track
 from prefactor.ranks import ALONE, Ranks
@@ -44,15 +42,6 @@ from prefactor.runtime import generator
 
 CHECKPOINT_SECONDS = 60.0
 RECORD_EVERY = 10  # steps
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one step needs of the target: tokens, its log-probabilities (no gradient), and its matrices' inputs."""
-
-    tokens: Tensor
-    logp: Tensor
-    inputs: list[Tensor]
 
 
 def penalise(g: Tensor, penalty: Penalty, progress: float) -> Tensor:
@@ -77,7 +66,7 @@ def train(
     """Train ``net``, and ``model.U`` and ``model.V`` unless ``clip`` is None (components frozen), in place.
 
     Args:
-        blocks: (n, position) tokens to draw batches from.
+        blocks: (n, position) tokens to draw batches from; for a toy (n, position, feature) numbers.
         clip: norm at which the gradients of U and V are clipped.
         ranks: the processes that train together, if there are several; each has the same ``model`` and ``net``.
         after_record: called with each row of the curve as it comes, first with those of a run that is resumed.
@@ -122,7 +111,7 @@ def train(
     def step_of(tokens: Tensor, progress: float, draws: Draws) -> dict[str, Tensor]:
         return _step(model, net, adversary, tokens, config, progress, draws, ranks)
 
-    sample = torch.from_numpy(blocks[: len(rows)]).long().to(device)
+    sample = torch.from_numpy(_as_input(blocks[: len(rows)])).to(device)
     with _memory_errors(what, config):
         step_flops = ranks.count * _count_flops(model, net, adversary, sample, step_of, draws_of(0))
     saved_at = time.monotonic()
@@ -132,7 +121,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (0.55 + 0.45 * math.cos(math.pi * progress))
         chosen = torch.randint(len(blocks), (config.batch,), generator=generator(config.seed, step)).numpy()
-        tokens = torch.from_numpy(blocks[chosen[rows.start : rows.stop]]).long().to(device)
+        tokens = torch.from_numpy(_as_input(blocks[chosen[rows.start : rows.stop]])).to(device)
 
         with _memory_errors(what, config):
             window.append(step_of(tokens, progress, draws_of(step)))
@@ -169,14 +158,15 @@ def _step(
     """
     c, share = config.coefficients, 1 / ranks.count
     logits, inputs = model.observe(tokens)
-    logp = F.log_softmax(logits, dim=-1)
+    wanted, divergence = model.divergence.prepare(logits), model.divergence.measure
     z = net(inputs)
     g = lower_leaky(z)
     adversary.use(draws.particle)
     if c.adversarial:
-        _ascend(model, adversary, tokens, logp, g.detach(), config.adversary.ascents, share)
+        _ascend(model, adversary, tokens, wanted, g.detach(), config.adversary.ascents, share)
 
-    batch = len(tokens)
+    batch, positions = tokens.shape[:2]
+    whole = batch * positions * ranks.count
     leaf, r_bad, rho_bad = adversary.leaves()
     r, rho, route = draws.r.to(g), draws.rho.to(g), draws.route
     if c.adversarial:
@@ -185,12 +175,12 @@ def _step(
             torch.cat([tokens, tokens]), both_halves(g, r, r_bad), torch.cat([rho, rho_bad.expand_as(rho)]),
             torch.cat([route, torch.ones_like(route)]),
         )  # fmt: skip
-        stochastic, adversarial = reconstruction(logp, out[:batch]), reconstruction(logp, out[batch:])
+        stochastic, adversarial = divergence(wanted, out[:batch]), divergence(wanted, out[batch:])
     else:
-        stochastic = reconstruction(logp, model.masked(tokens, g + (1 - g) * r, rho, route))
+        stochastic = divergence(wanted, model.masked(tokens, g + (1 - g) * r, rho, route))
         adversarial = torch.zeros((), device=g.device)
     total = ranks.total(penalise(upper_leaky(z), config.penalty, progress).sum(dim=(0, 1)))
-    minimal, frequent = minimality(total, tokens.numel() * ranks.count)
+    minimal, frequent = minimality(total, whole)
     delta = faithfulness(model.deltas()) * share
     reconstructed = (c.stochastic * stochastic + c.adversarial * adversarial) * share
     loss = reconstructed + c.minimality * minimal + c.frequency * frequent
@@ -203,7 +193,7 @@ def _step(
     terms = {
         "stochastic": stochastic * share, "adversarial": adversarial * share, "minimality": minimal * share,
         "frequency": frequent * share, "faithfulness": delta,
-        "l0": (g > 0).sum() / (tokens.numel() * ranks.count),
+        "l0": (g > 0).sum() / whole,
     }  # fmt: skip
     return {name: term.detach() for name, term in terms.items()}
 
@@ -212,17 +202,21 @@ def _ascend(
     model: DecomposedModel,
     adversary: Adversary,
     tokens: Tensor,
-    logp: Tensor,
+    wanted: Tensor,
     g: Tensor,
     ascents: int,
     share: float = 1.0,
 ) -> None:
-    """Let the sources climb the masked KL ``ascents`` times, everything else fixed; ``tokens`` are ``share`` of all."""
+    """Let the sources climb the divergence ``ascents`` times, all else fixed; ``tokens`` are ``share`` of the batch."""
     for _ in range(ascents):
         leaf, r, rho = adversary.leaves()
-        loss = share * reconstruction(logp, model.masked(tokens, g + (1 - g) * r, rho))
+        loss = share * model.divergence.measure(wanted, model.masked(tokens, g + (1 - g) * r, rho))
         (gradient,) = torch.autograd.grad(loss, leaf)
         adversary.ascend(gradient)
+
+
+def _as_input(rows: np.ndarray) -> np.ndarray:
+    return rows.astype(np.int64) if np.issubdtype(rows.dtype, np.integer) else rows
 
 
 def _count_flops(

@@ -1,7 +1,8 @@
 """Which rank-1 subcomponents is the target made of?
 
 Reads  target: checkpoint; corpus: train blocks.
-Writes components.safetensors (U, V), importance.safetensors (the jointly trained net), curve.parquet, metrics.json.
+Writes components.safetensors (U, V), importance.safetensors (the jointly trained net), curve.parquet and live/
+(the training curve), metrics.json.
 """
 
 import pandas as pd
@@ -18,6 +19,7 @@ from prefactor.runtime import setup
 from prefactor.target import read_target
 from prefactor.vpd import train
 from stages.common import DATA, RUNS, run_together, section
+from stages.live import live
 
 
 def main() -> None:
@@ -30,8 +32,10 @@ def main() -> None:
     key = run_key(config.model_dump(mode="json"), sha256(corpus / "train.parquet"), read_json(target / MANIFEST))
     checkpoint = Checkpoint(RUNS / "decompose", key)
     clip = config.clip if config.source == "trained" else None  # None: the components are not trained
-    with ledger(out / "cost.json", ranks.main) as cost:
-        curve = train(model, net, blocks.tokens, config.training, cost, checkpoint, clip, ranks=ranks)
+    with ledger(out / "cost.json", ranks.main) as cost, live(out / "live", ranks.main) as record:
+        curve = train(
+            model, net, blocks.tokens, config.training, cost, checkpoint, clip, ranks=ranks, after_record=record
+        )
     if not ranks.main:
         return
     write_components(out / "components.safetensors", model)

@@ -20,6 +20,7 @@ from prefactor.runtime import setup
 from prefactor.target import read_target
 from prefactor.vpd import train
 from stages.common import DATA, RUNS, run_together, section
+from stages.live import live
 
 
 def main() -> None:
@@ -35,7 +36,11 @@ def main() -> None:
     inputs = [sha256(corpus / "train.parquet"), *(read_json(folder / MANIFEST) for folder in (target, parts))]
     checkpoint = Checkpoint(RUNS / "importance", run_key(config.model_dump(mode="json"), inputs))
     with ledger(out / "cost.json", ranks.main) as cost:
-        curve = train(model, net, blocks.tokens, config.training, cost, checkpoint, what="importance", ranks=ranks)
+        with live(out / "live", ranks.main) as record:
+            curve = train(
+                model, net, blocks.tokens, config.training, cost, checkpoint, what="importance", ranks=ranks,
+                after_record=record,
+            )  # fmt: skip
         if not ranks.main:
             return
         net.eval().requires_grad_(False)

@@ -1,0 +1,117 @@
+"""Does the engine find components that are known? ``python -m benchmarks.calibrate [NAME ...]``
+
+Trains toys, decomposes them, and compares with their true components as the SPD paper does (arXiv 2506.20790, section
+3). For a matrix that reads the features (the first one of a superposition, ``up`` of a residual MLP) feature i's true
+component is ``W E_i``, with ``E_i`` where the feature lies in the input. Over features:
+
+* cosine: of ``W E_i`` and the same column of the best subcomponent, ``u_c (v_c · E_i)`` (the paper's MMCS);
+* norm ratio: of that column and ``W E_i`` (the paper's ML2R);
+* read cosine: of ``E_i`` and the best subcomponent's ``v_c``;
+* active: subcomponents of the matrix with g > 0.1 where feature i alone is there.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.toys import CASES, Case, ResidualMLP, Toy, samples, train_toy
+from prefactor.components import DecomposedModel, initial_components
+from prefactor.config.training import AdversaryConfig, Coefficients, Penalty, TrainingConfig
+from prefactor.importance_net import ImportanceNet, lower_leaky
+from prefactor.ledger import Cost
+from prefactor.losses import SQUARED
+from prefactor.matrices import matrices, weight_of
+from prefactor.runtime import generator, setup
+from prefactor.vpd import train
+
+# Samples a row of the batch, in place of a text's positions. The net may look at all of them and learns not to.
+POSITIONS = 8
+
+
+@dataclass(frozen=True)
+class Found:
+    """How well a matrix that reads features was taken apart; means over features."""
+
+    matrix: str
+    cosine: float
+    norm_ratio: float
+    read_cosine: float
+    active: float
+    one_active: float  # share of features at which exactly one subcomponent is active
+    error: float  # mean squared error of the stochastically masked toy, over the variance of its output
+
+
+def recipe(case: Case, seed: int = 0) -> TrainingConfig:
+    coefficients = Coefficients(
+        stochastic=1.0, adversarial=0.5, minimality=case.minimality, frequency=0.0, faithfulness=10.0
+    )
+    return TrainingConfig(
+        steps=case.steps, batch=32, learning_rate=3e-3, seed=seed, coefficients=coefficients,
+        penalty=Penalty(kind="lp", start=1.0, end=0.5), adversary=AdversaryConfig(ascents=0, learning_rate=0.01),
+    )  # fmt: skip
+
+
+def calibrate(case: Case, config: TrainingConfig, toy_steps: int = 5000) -> list[Found]:
+    toy = train_toy(case, config.seed, toy_steps)
+    found = matrices(toy)
+    parts = initial_components(found, dict.fromkeys(found, case.subcomponents), generator(config.seed, -2))
+    model = DecomposedModel(toy, *parts, divergence=SQUARED)
+    net = ImportanceNet(model.input_widths, model.subcomponents, 64, 1, 2).initialise(generator(config.seed, -3))
+    text = samples(case, toy, 65536, config.seed).reshape(-1, POSITIONS, toy.features)
+    train(model, net, text, config, Cost(), clip=1.0, what="calibrate")
+    return compare(case, toy, model, net)
+
+
+@torch.no_grad()
+def compare(case: Case, toy: Toy, model: DecomposedModel, net: ImportanceNet) -> list[Found]:
+    embed = toy.embed if isinstance(toy, ResidualMLP) else torch.eye(toy.features)
+    x = torch.from_numpy(samples(case, toy, 4096, 999).reshape(-1, POSITIONS, toy.features))
+    alone = x[: toy.features].clone()
+    alone[:, 0] = 0.75 * torch.eye(toy.features)  # among others, as in training
+    g = lower_leaky(net(model.observe(alone)[1]))[:, 0]  # (feature, C)
+    output, inputs = model.observe(x)
+    importance = lower_leaky(net(inputs))
+    r = torch.rand(importance.shape, generator=generator(7))
+    rho = torch.rand(*importance.shape[:2], len(model.sites), generator=generator(8))
+    masked = model.masked(x, importance + (1 - importance) * r, rho)
+    error = (F.mse_loss(masked, output) / output.var()).item()
+    results = []
+    for i, site in enumerate(model.sites):
+        if site.name != "read" and not site.name.startswith("up."):
+            continue
+        true = weight_of(site.module) @ embed.T  # (d_out, feature)
+        columns = torch.einsum("co,cf->cof", model.U[i], model.V[i] @ embed.T)
+        cosines = F.cosine_similarity(columns, true[None], dim=1)  # (C, feature)
+        norms = columns.norm(dim=1) / true.norm(dim=0)
+        # Of subcomponents that point the same way the largest: a dead one has every direction and no length.
+        best = (cosines * (norms > 0.1)).argmax(0)
+        at = torch.arange(toy.features)
+        reads = F.cosine_similarity(model.V[i][best], embed, dim=1).abs()
+        active = (g[:, site.columns] > 0.1).sum(1).float()
+        results.append(
+            Found(
+                site.name, cosines[best, at].mean().item(), norms[best, at].mean().item(), reads.mean().item(),
+                active.mean().item(), (active == 1).float().mean().item(), error,
+            )
+        )  # fmt: skip
+    return results
+
+
+def main(names: list[str]) -> None:
+    setup()
+    table = Table(
+        "toy", "matrix", "cosine", "norm ratio", "read cosine", "active", "exactly one", "error", title="calibration"
+    )
+    for name in names or CASES:
+        for f in calibrate(CASES[name], recipe(CASES[name])):
+            figures = (f.cosine, f.norm_ratio, f.read_cosine, f.active, f.one_active, f.error)
+            table.add_row(name, f.matrix, *(f"{v:.3f}" for v in figures))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

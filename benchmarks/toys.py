@@ -1,0 +1,149 @@
+"""Toy targets whose true components are known (arXiv 2506.20790, section 3): superposition and residual MLPs.
+
+A toy behaves like a language model as far as the engine looks: it takes ``input_ids`` (here numbers, (batch, 1,
+feature)) and answers with ``logits`` (here the output vector).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Toy(nn.Module):
+    """What the engine asks of a target."""
+
+    features: int
+
+    @property
+    def base_model(self) -> "Toy":
+        return self
+
+    @property
+    def example(self) -> Tensor:
+        return torch.zeros(1, 1, self.features)
+
+    def forward(self, input_ids: Tensor, use_cache: bool = False) -> Any:
+        return SimpleNamespace(logits=self.output(input_ids))
+
+    def output(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def get_output_embeddings(self) -> None:
+        return None
+
+
+class Superposition(Toy):
+    """``ReLU(W^T W x + b)``: features squeezed through a narrow layer, perhaps with identities inside it."""
+
+    def __init__(self, features: int, hidden: int, identities: int = 0):
+        super().__init__()
+        self.features = features
+        self.read = nn.Linear(features, hidden, bias=False)
+        nn.init.xavier_normal_(self.read.weight)
+        self.inside = nn.ModuleList([nn.Linear(hidden, hidden, bias=False) for _ in range(identities)])
+        for parameter in self.inside.parameters():
+            nn.init.eye_(parameter)
+            parameter.requires_grad_(False)
+        self.write = nn.Linear(hidden, features)
+        nn.init.zeros_(self.write.bias)
+        self.write.weight.data = self.read.weight.data.T.clone()
+
+    def tie(self) -> None:
+        """Both layers are one matrix while the toy is trained."""
+        with torch.no_grad():
+            self.write.weight.copy_(self.read.weight.T)
+
+    def output(self, x: Tensor) -> Tensor:
+        x = self.read(x)
+        for layer in self.inside:
+            x = layer(x)
+        return F.relu(self.write(x))
+
+
+class ResidualMLP(Toy):
+    """``x + relu(x)`` for more features than a layer has neurons, through fixed random embeddings of unit norm."""
+
+    embed: Tensor  # (feature, width)
+
+    def __init__(self, features: int, width: int, neurons: int, layers: int):
+        super().__init__()
+        self.features = features
+        embed = F.normalize(torch.randn(features, width), dim=1)
+        self.register_buffer("embed", embed)
+        self.up = nn.ModuleList([nn.Linear(width, neurons, bias=False) for _ in range(layers)])
+        self.down = nn.ModuleList([nn.Linear(neurons, width, bias=False) for _ in range(layers)])
+
+    def output(self, x: Tensor) -> Tensor:
+        stream = x @ self.embed
+        for up, down in zip(self.up, self.down, strict=True):
+            stream = stream + down(F.relu(up(stream)))
+        return stream @ self.embed.T
+
+
+def sparse(n: int, features: int, chance: float, rng: torch.Generator, low: float = 0.0) -> Tensor:
+    """(n, 1, feature): each feature is there by ``chance``, uniform in [low, 1]; where none is, one is chosen."""
+    there = torch.rand(n, 1, features, generator=rng) < chance
+    chosen = F.one_hot(torch.randint(features, (n, 1), generator=rng), features).bool()
+    there |= chosen & ~there.any(-1, keepdim=True)
+    return there * (low + (1 - low) * torch.rand(n, 1, features, generator=rng))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A toy to calibrate on."""
+
+    build: Callable[[], Toy]
+    chance: float  # of a feature
+    low: float  # the least value a feature takes
+    subcomponents: int  # a matrix
+    minimality: float  # coefficient; the error is a mean over features, so the more there are the less each weighs
+    steps: int
+
+
+CASES = {
+    "superposition 5-2": Case(lambda: Superposition(5, 2), 0.05, 0.0, 20, 3e-3, 4000),
+    "superposition 5-2, identity": Case(lambda: Superposition(5, 2, 1), 0.05, 0.0, 20, 3e-3, 4000),
+    "superposition 40-10": Case(lambda: Superposition(40, 10), 0.05, 0.0, 200, 2e-4, 8000),
+    "superposition 40-10, identity": Case(lambda: Superposition(40, 10, 1), 0.05, 0.0, 200, 2e-4, 8000),
+    "residual MLP, 1 layer": Case(lambda: ResidualMLP(100, 1000, 50, 1), 0.01, -1.0, 100, 1e-4, 4000),
+    "residual MLP, 2 layers": Case(lambda: ResidualMLP(100, 1000, 25, 2), 0.01, -1.0, 100, 1e-4, 4000),
+}
+
+
+def train_toy(case: Case, seed: int, steps: int = 5000, batch: int = 2048) -> Toy:
+    """Adam on the squared error; a residual MLP's labels are ``x + relu(x)``, a superposition's its inputs."""
+    torch.manual_seed(seed)
+    toy = case.build()
+    rng = torch.Generator().manual_seed(seed)
+    adam = torch.optim.Adam([p for p in toy.parameters() if p.requires_grad], lr=5e-3)
+    for step in range(steps):
+        adam.param_groups[0]["lr"] = 5e-3 * (1 - step / steps)
+        x = sparse(batch, toy.features, case.chance, rng, case.low)
+        wanted = x if isinstance(toy, Superposition) else x + F.relu(x)
+        if isinstance(toy, Superposition):
+            out = F.relu(F.linear(_through(toy, x), toy.read.weight.T, toy.write.bias))
+        else:
+            out = toy.output(x)
+        adam.zero_grad()
+        F.mse_loss(out, wanted).backward()
+        adam.step()
+    if isinstance(toy, Superposition):
+        toy.tie()
+    return toy.eval().requires_grad_(False)
+
+
+def _through(toy: Superposition, x: Tensor) -> Tensor:
+    x = toy.read(x)
+    for layer in toy.inside:
+        x = layer(x)
+    return x
+
+
+def samples(case: Case, toy: Toy, n: int, seed: int) -> np.ndarray:
+    return sparse(n, toy.features, case.chance, torch.Generator().manual_seed(1000 + seed), case.low).numpy()
