@@ -1,9 +1,9 @@
-"""How fast is the decomposition engine? ``python -m benchmarks.engine [same] [quality] [shapes] [growth]``
+"""How fast is the decomposition engine? ``python -m benchmarks.engine [PART ...]``, all parts if none is named
 
 Compares ``prefactor.vpd`` with the plain formulation (``plain_vpd.py``) in one process, in ratios:
 
 * same: steps a second and peak memory at the identical algorithm;
-* quality: seconds until PGD-20 KL and L0 on held-out text are both as low as where the plain one ends;
+* quality64, quality128: seconds until PGD-20 KL and L0 on held-out text are both as low as where the plain one ends;
 * shapes: steps a second at width 256 and at the paper's shape (4 layers of width 768, 38,912 subcomponents);
 * growth: seconds a step against tokens, subcomponents and layers.
 
@@ -190,7 +190,7 @@ def bench_quality(
         model, net, seconds = run_plain(target, plain_config, text.blocks, device)
         bar, budget = quality(model, net, text.held_out), sum(seconds)
         rows.append([width, seed, "plain", steps, f"{budget:.0f}", *(f"{v:.3g}" for v in bar.values()), ""])
-        for length in (steps // 2, steps, 2 * steps, 4 * steps):
+        for length in (steps // 4, steps // 2, steps, 2 * steps, 4 * steps):
             short = decomposition(config, seed, steps=length, batch=2, **FAST)
             model, net, seconds = run_engine(target, short, text.blocks, device)
             found, spent = quality(model, net, text.held_out), sum(seconds)
@@ -283,9 +283,10 @@ def main(parts: list[str]) -> None:
     text = Text()
     if "same" in parts:
         found["same"] = bench_same(config, text, device)
-    if "quality" in parts:
-        found["quality64"] = bench_quality(config, text, device, 64, seeds=3, steps=600)
-        found["quality128"] = bench_quality(config, text, device, 128, seeds=1, steps=400)
+    if "quality64" in parts:
+        found["quality64"] = bench_quality(config, text, device, 64, seeds=3, steps=400)
+    if "quality128" in parts:
+        found["quality128"] = bench_quality(config, text, device, 128, seeds=1, steps=300)
     if "shapes" in parts:
         found["shapes"] = bench_shapes(config, device)
     if "growth" in parts:
@@ -296,4 +297,4 @@ def main(parts: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["same", "quality", "shapes", "growth"])
+    main(sys.argv[1:] or ["same", "quality64", "quality128", "shapes", "growth"])
