@@ -190,6 +190,7 @@ def bench_quality(
         model, net, seconds = run_plain(target, plain_config, text.blocks, device)
         bar, budget = quality(model, net, text.held_out), sum(seconds)
         rows.append([width, seed, "plain", steps, f"{budget:.0f}", *(f"{v:.3g}" for v in bar.values()), ""])
+        console.print(*rows[-1])
         for length in (steps // 4, steps // 2, steps, 2 * steps, 4 * steps):
             short = decomposition(config, seed, steps=length, batch=2, **FAST)
             model, net, seconds = run_engine(target, short, text.blocks, device)
@@ -197,6 +198,7 @@ def bench_quality(
             reached = found["pgd20"] <= bar["pgd20"] and found["l0"] <= bar["l0"]
             ratio = f"{spent / budget:.3f}" if reached else "not yet"
             rows.append([width, seed, "engine", length, f"{spent:.0f}", *(f"{v:.3g}" for v in found.values()), ratio])
+            console.print(*rows[-1])
             if reached:
                 ratios.append(spent / budget)
                 break
