@@ -110,7 +110,7 @@ def main(names: list[str]) -> None:
         for f in calibrate(CASES[name], recipe(CASES[name])):
             figures = (f.cosine, f.norm_ratio, f.read_cosine, f.active, f.one_active, f.error)
             table.add_row(name, f.matrix, *(f"{v:.3f}" for v in figures))
-    Console().print(table)
+        console.print(table)  # after each toy: the larger ones take minutes
 
 
 if __name__ == "__main__":
