@@ -103,6 +103,7 @@ def compare(case: Case, toy: Toy, model: DecomposedModel, net: ImportanceNet) ->
 
 def main(names: list[str]) -> None:
     setup()
+    console = Console()
     table = Table(
         "toy", "matrix", "cosine", "norm ratio", "read cosine", "active", "exactly one", "error", title="calibration"
     )
