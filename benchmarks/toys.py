@@ -32,10 +32,19 @@ class Toy(nn.Module):
         return SimpleNamespace(logits=self.output(input_ids))
 
     def output(self, x: Tensor) -> Tensor:
+        """What the toy makes of numbers (batch, position, feature)."""
         raise NotImplementedError
 
-    def get_output_embeddings(self) -> None:
-        return None
+    def label(self, x: Tensor) -> Tensor:
+        """What it is trained to make of them."""
+        raise NotImplementedError
+
+    def trained_output(self, x: Tensor) -> Tensor:
+        """As :meth:`output`, while it is trained."""
+        return self.output(x)
+
+    def tie(self) -> None:
+        """After training: make matrices of their own of what was one."""
 
 
 class Superposition(Toy):
@@ -54,16 +63,24 @@ class Superposition(Toy):
         nn.init.zeros_(self.write.bias)
         self.write.weight.data = self.read.weight.data.T.clone()
 
-    def tie(self) -> None:
-        """Both layers are one matrix while the toy is trained."""
-        with torch.no_grad():
-            self.write.weight.copy_(self.read.weight.T)
-
-    def output(self, x: Tensor) -> Tensor:
+    def hidden(self, x: Tensor) -> Tensor:
         x = self.read(x)
         for layer in self.inside:
             x = layer(x)
-        return F.relu(self.write(x))
+        return x
+
+    def output(self, x: Tensor) -> Tensor:
+        return F.relu(self.write(self.hidden(x)))
+
+    def label(self, x: Tensor) -> Tensor:
+        return x
+
+    def trained_output(self, x: Tensor) -> Tensor:
+        return F.relu(F.linear(self.hidden(x), self.read.weight.T, self.write.bias))
+
+    def tie(self) -> None:
+        with torch.no_grad():
+            self.write.weight.copy_(self.read.weight.T)
 
 
 class ResidualMLP(Toy):
@@ -84,6 +101,9 @@ class ResidualMLP(Toy):
         for up, down in zip(self.up, self.down, strict=True):
             stream = stream + down(F.relu(up(stream)))
         return stream @ self.embed.T
+
+    def label(self, x: Tensor) -> Tensor:
+        return x + F.relu(x)
 
 
 def sparse(n: int, features: int, chance: float, rng: torch.Generator, low: float = 0.0) -> Tensor:
@@ -117,7 +137,7 @@ CASES = {
 
 
 def train_toy(case: Case, seed: int, steps: int = 5000, batch: int = 2048) -> Toy:
-    """Adam on the squared error; a residual MLP's labels are ``x + relu(x)``, a superposition's its inputs."""
+    """Adam on the squared error, the rate falling to zero."""
     torch.manual_seed(seed)
     toy = case.build()
     rng = torch.Generator().manual_seed(seed)
@@ -125,25 +145,13 @@ def train_toy(case: Case, seed: int, steps: int = 5000, batch: int = 2048) -> To
     for step in range(steps):
         adam.param_groups[0]["lr"] = 5e-3 * (1 - step / steps)
         x = sparse(batch, toy.features, case.chance, rng, case.low)
-        wanted = x if isinstance(toy, Superposition) else x + F.relu(x)
-        if isinstance(toy, Superposition):
-            out = F.relu(F.linear(_through(toy, x), toy.read.weight.T, toy.write.bias))
-        else:
-            out = toy.output(x)
         adam.zero_grad()
-        F.mse_loss(out, wanted).backward()
+        F.mse_loss(toy.trained_output(x), toy.label(x)).backward()
         adam.step()
-    if isinstance(toy, Superposition):
-        toy.tie()
+    toy.tie()
     return toy.eval().requires_grad_(False)
 
 
-def _through(toy: Superposition, x: Tensor) -> Tensor:
-    x = toy.read(x)
-    for layer in toy.inside:
-        x = layer(x)
-    return x
-
-
 def samples(case: Case, toy: Toy, n: int, seed: int) -> np.ndarray:
+    """(n, 1, feature) to decompose on; other ones than the toy was trained on."""
     return sparse(n, toy.features, case.chance, torch.Generator().manual_seed(1000 + seed), case.low).numpy()

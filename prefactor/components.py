@@ -9,6 +9,7 @@ subcomponents is ``U^T V`` and ``Δ = W - U^T V`` is the rest. With masks ``m`` 
 so Δ is never formed. Masks are arguments: hooks live inside one call and nothing is left on the modules.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,15 +50,15 @@ class DecomposedModel(nn.Module):
         super().__init__()
         self.divergence = divergence
         self.target = target.eval().requires_grad_(False)
-        modules = matrices(target)
         self.sites: list[Site] = []
         start = 0
-        if unknown := sorted(set(U) - set(modules)):
+        if unknown := sorted(set(U) - {name for name, _ in target.base_model.named_modules()}):
             raise PrefactorError(
                 f"the components name {unknown[0]}, which the target does not have: decompose it again"
             )
         # In the target's order, whatever the file's: the columns of the importance net follow it.
-        for name in (n for n in modules if n in U):
+        modules = matrices(target, "|".join(map(re.escape, U)))
+        for name in modules:
             shape = (U[name].shape[1], V[name].shape[1])
             if shape != shape_of(modules[name]):
                 raise PrefactorError(

@@ -61,7 +61,8 @@ def shape_of(matrix: Matrix) -> tuple[int, int]:
 
 def _is_linear(module: nn.Module) -> bool:
     """Also true of what only calls itself so, as the layers of most quantisers do: they must not be passed over."""
-    return isinstance(module, Matrix) or bool(re.search("linear|conv1d", type(module).__name__, re.IGNORECASE))
+    named_so = re.search("linear|conv1d", type(module).__name__, re.IGNORECASE)
+    return isinstance(module, Matrix) or (named_so is not None and not any(module.children()))
 
 
 def _unsupported(module: nn.Module) -> str | None:

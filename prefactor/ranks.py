@@ -77,11 +77,11 @@ class Ranks:
 ALONE = Ranks()
 
 
-def join() -> Ranks:
-    """Join the processes that ``torchrun`` has started, if it has."""
+def join(device: torch.device) -> Ranks:
+    """Join the processes that ``torchrun`` has started, if it has; ``device`` is this one's."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return Ranks(dist.get_rank(), count)

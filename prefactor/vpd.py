@@ -199,14 +199,9 @@ def _step(
 
 
 def _ascend(
-    model: DecomposedModel,
-    adversary: Adversary,
-    tokens: Tensor,
-    wanted: Tensor,
-    g: Tensor,
-    ascents: int,
+    model: DecomposedModel, adversary: Adversary, tokens: Tensor, wanted: Tensor, g: Tensor, ascents: int,
     share: float = 1.0,
-) -> None:
+) -> None:  # fmt: skip
     """Let the sources climb the divergence ``ascents`` times, all else fixed; ``tokens`` are ``share`` of the batch."""
     for _ in range(ascents):
         leaf, r, rho = adversary.leaves()
@@ -276,12 +271,9 @@ def _state(
 
 @torch.no_grad()
 def _restore(
-    saved: dict[str, Tensor],
-    parameters: list[Tensor],
-    optimiser: torch.optim.Optimizer,
-    adversary: Adversary,
+    saved: dict[str, Tensor], parameters: list[Tensor], optimiser: torch.optim.Optimizer, adversary: Adversary,
     cost: Cost,
-) -> tuple[int, list[dict[str, float]]]:
+) -> tuple[int, list[dict[str, float]]]:  # fmt: skip
     for i, parameter in enumerate(parameters):
         parameter.copy_(saved[f"parameter.{i}"])
         prefix = f"optimiser.{i}."

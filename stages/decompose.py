@@ -27,7 +27,8 @@ def main() -> None:
     corpus, target, out = DATA / "corpus", DATA / "target", DATA / "decompose"
     verify(target, only=["checkpoint"])
     blocks = read_blocks(corpus, "train")
-    device, ranks = setup(), join()
+    device = setup()
+    ranks = join(device)
     model, net = start_decomposition(read_target(target / "checkpoint", device), config, device)
     key = run_key(config.model_dump(mode="json"), sha256(corpus / "train.parquet"), read_json(target / MANIFEST))
     checkpoint = Checkpoint(RUNS / "decompose", key)

@@ -30,7 +30,8 @@ def main() -> None:
     verify(parts, only=["components.safetensors", "importance.safetensors"])
     blocks = read_blocks(corpus, "train")
     held_out = take(read_blocks(corpus, "eval"), config.battery.tokens, "importance.battery.tokens").tokens
-    device, ranks = setup(), join()
+    device = setup()
+    ranks = join(device)
     model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
     net = read_net(parts / "importance.safetensors", model).train().requires_grad_(True)
     inputs = [sha256(corpus / "train.parquet"), *(read_json(folder / MANIFEST) for folder in (target, parts))]

@@ -130,6 +130,9 @@ def test_counts_come_from_the_shapes_unless_given() -> None:
 class _PackedLinear(nn.Module):
     """As the layers of quantisers are: linear in name and deed, but no ``nn.Linear``."""
 
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return -x
+
 
 def test_a_quantised_matrix_is_named() -> None:
     target = _target("llama")
@@ -137,7 +140,10 @@ def test_a_quantised_matrix_is_named() -> None:
     attention.q_proj = _PackedLinear()
     with pytest.raises(PrefactorError, match=r"layers.1.self_attn.q_proj \(_PackedLinear\) cannot be decomposed"):
         matrices(target)
-    assert len(matrices(target, r".*mlp.*")) == 6
+    base = {"net": {"width": 16, "blocks": 1, "heads": 2}, "clip": 0.01, "training": training().model_dump()}
+    left_out = DecomposeConfig.model_validate(base | {"modules": r".*mlp.*"})  # the remedy that the error names
+    model, _ = start_decomposition(target, left_out, torch.device("cpu"))
+    assert [site.name.split(".")[2] for site in model.sites] == ["mlp"] * 6
     attention.q_proj = nn.Linear(16, 16).requires_grad_(False)
     attention.q_proj.weight.data = attention.q_proj.weight.data.to(torch.int8)
     with pytest.raises(PrefactorError, match=r"layers.1.self_attn.q_proj \(Linear\).*torch.int8"):

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
+from prefactor.config.base import parse
+from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.pipeline import check_text, needs
+from prefactor.config.training import PRESETS
 from prefactor.errors import ParamsError
 from stages import common
 from stages.params import read_pipeline
@@ -154,6 +158,15 @@ def test_what_is_no_yaml_mapping_is_said_with_its_line(tmp_path: Path, text: str
     assert result.stderr.startswith(f"prefactor: error: {said}")
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "data").exists()
+
+
+def test_a_preset_is_its_coefficients_and_counts_have_three_forms() -> None:
+    kind, base = TypeAdapter(DecomposeConfig), GOOD["decompose"]
+    for name, coefficients in PRESETS.items():
+        training = base["training"] | {"coefficients": name}
+        assert parse(kind, base | {"training": training}, "decompose").training.coefficients == coefficients
+    for form in ("auto", 7, {".*mlp.*": 5, ".*": 3}):
+        assert parse(kind, base | {"subcomponents": form}, "decompose").subcomponents == form
 
 
 def test_the_params_of_the_repository_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,9 @@
 """Several processes that share a batch end where one does, and resume each other's checkpoints."""
 
 import contextlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from prefactor.ledger import Cost
 from prefactor.ranks import ALONE, Ranks
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, training
 
+ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = {
     "position": AdversaryConfig(ascents=1, learning_rate=0.05),
     "pooled": AdversaryConfig(scope="pooled", particles=3, ascents=1, learning_rate=0.05),
@@ -71,6 +75,25 @@ def test_two_processes_end_where_one_does_and_one_resumes_what_two_began(scope: 
     assert [row["step"] for row in resumed_curve] == [10, 20]
     for name, tensor in state.items():
         torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=1e-6)
+
+
+def test_a_stage_starts_its_own_processes(tmp_path: Path) -> None:
+    (tmp_path / "several.py").write_text(
+        "import torch\n"
+        "from prefactor.ranks import join\n"
+        "from stages.common import run_together\n"
+        "def main(word):\n"
+        "    ranks = join(torch.device('cpu'))\n"
+        "    total = ranks.total(torch.tensor([ranks.rank + 1.0])).item()\n"
+        "    open(f'{word}{ranks.rank}', 'w').write(f'{total} of {ranks.count}')\n"
+        "run_together(main)\n"
+    )
+    env = os.environ | {"PREFACTOR_PROCESSES": "2", "PYTHONPATH": f"{ROOT}:{tmp_path}", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "several", "sum"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / f"sum{rank}").read_text() for rank in (0, 1)] == ["3.0 of 2"] * 2
 
 
 def test_a_batch_that_cannot_be_shared_is_an_error() -> None:
