@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.toys import CASES, Case, ResidualMLP, Toy, samples, train_toy
-from prefactor.components import DecomposedModel, initial_components
+from prefactor.components import DecomposedModel
 from prefactor.config.training import AdversaryConfig, Coefficients, Penalty, TrainingConfig
 from prefactor.importance_net import ImportanceNet, lower_leaky
+from prefactor.initial import initial_components
 from prefactor.ledger import Cost
 from prefactor.losses import SQUARED
 from prefactor.matrices import matrices, weight_of

@@ -30,21 +30,18 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from benchmarks.common import KEPT, Text, decomposition, quality
 from benchmarks.plain_vpd import train_plain
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.target import TrainTarget
 from prefactor.config.training import AdversaryConfig, Penalty
-from prefactor.corpus.blocks import Blocks, read_blocks
 from prefactor.decompose import start_decomposition
 from prefactor.ledger import Cost
-from prefactor.quality import battery, pgd_kl
 from prefactor.runtime import setup
 from prefactor.target import read_target, train_target
 from prefactor.vpd import train
 from stages.common import section
 
-CORPUS, KEPT = Path("data/corpus"), Path(".runs/bench")
-HELD_OUT = 32  # blocks
 # The paper's: two inner ascents by position, |g|^p with p from 2.
 PAPER = {
     "adversary": AdversaryConfig(scope="position", ascents=2, learning_rate=0.01),
@@ -64,11 +61,7 @@ PAPER_MODULES = r".*(self_attn\..*|up_proj|down_proj)"
 console = Console()
 
 
-def decomposition(config: DecomposeConfig, seed: int, **changes: Any) -> DecomposeConfig:
-    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed, **changes})})
-
-
-def trained_target(width: int, blocks: Blocks, vocabulary: int, device: torch.device) -> Any:
+def trained_target(width: int, text: Text) -> Any:
     """A two-layer target of this width, trained as the default's."""
     folder = KEPT / f"width{width}"
     if not folder.exists():
@@ -76,8 +69,8 @@ def trained_target(width: int, blocks: Blocks, vocabulary: int, device: torch.de
             source="train", layers=2, width=width, heads=4, mlp_width=172 * width // 64, steps=1000, batch=32,
             learning_rate=6e-3,
         )  # fmt: skip
-        train_target(config, vocabulary, blocks, 0, Cost(), device).save_pretrained(folder)
-    return read_target(folder, device)
+        train_target(config, text.vocabulary, text.train, 0, Cost(), text.device).save_pretrained(folder)
+    return read_target(folder, text.device)
 
 
 def random_target(layers: int, width: int, vocabulary: int, positions: int, mlp: int) -> Any:
@@ -149,27 +142,18 @@ def _status(key: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
 
 
-def quality(model: Any, net: Any, held_out: np.ndarray) -> dict[str, float]:
-    found = battery(model, net, held_out, 0)
-    return {
-        "pgd20": pgd_kl(model, net, held_out, (20,), 0)["pgd20"],
-        "l0": found["l0"]["0"],
-        "stochastic": found["kl"]["stochastic"],
-    }
-
-
-def bench_same(config: DecomposeConfig, text: "Text", device: torch.device) -> dict[str, Any]:
+def bench_same(config: DecomposeConfig, text: Text) -> dict[str, Any]:
     """The same algorithm in both, turn by turn, so that whatever else runs here slows both."""
-    target = trained_target(64, text.train, text.vocabulary, device)
+    target = trained_target(64, text)
     ratios, memory = [], []
     for seed in range(3):
-        once = decomposition(config, seed, steps=25, **PAPER)
-        plain = median(run_plain(target, once, text.blocks, device)[2][5:])
-        engine = median(run_engine(target, once, text.blocks, device)[2][5:])
+        once = decomposition(config, seed=seed, steps=25, **PAPER)
+        plain = median(run_plain(target, once, text.blocks, text.device)[2][5:])
+        engine = median(run_engine(target, once, text.blocks, text.device)[2][5:])
         ratios.append(plain / engine)
-        few = decomposition(config, seed, steps=5, **PAPER)
+        few = decomposition(config, seed=seed, steps=5, **PAPER)
         used = [
-            peak_memory(partial(_few_steps, run, target, few, text.blocks, device, []), device)
+            peak_memory(partial(_few_steps, run, target, few, text.blocks, text.device, []), text.device)
             for run in (run_plain, run_engine)
         ]
         memory.append(used[1] / used[0])
@@ -179,21 +163,19 @@ def bench_same(config: DecomposeConfig, text: "Text", device: torch.device) -> d
     return {"speed": ratios, "memory": memory}
 
 
-def bench_quality(
-    config: DecomposeConfig, text: "Text", device: torch.device, width: int, seeds: int, steps: int
-) -> dict[str, Any]:
+def bench_quality(config: DecomposeConfig, text: Text, width: int, seeds: int, steps: int) -> dict[str, Any]:
     """Engine runs of growing length until one ends at least as good as the plain one, in both figures at once."""
-    target = trained_target(width, text.train, text.vocabulary, device)
+    target = trained_target(width, text)
     rows, ratios = [], []
     for seed in range(seeds):
-        plain_config = decomposition(config, seed, steps=steps, **PAPER)
-        model, net, seconds = run_plain(target, plain_config, text.blocks, device)
+        plain_config = decomposition(config, seed=seed, steps=steps, **PAPER)
+        model, net, seconds = run_plain(target, plain_config, text.blocks, text.device)
         bar, budget = quality(model, net, text.held_out), sum(seconds)
         rows.append([width, seed, "plain", steps, f"{budget:.0f}", *(f"{v:.3g}" for v in bar.values()), ""])
         console.print(*rows[-1])
         for length in (steps // 4, steps // 2, steps, 2 * steps, 4 * steps):
-            short = decomposition(config, seed, steps=length, batch=2, **FAST)
-            model, net, seconds = run_engine(target, short, text.blocks, device)
+            short = decomposition(config, seed=seed, steps=length, batch=2, **FAST)
+            model, net, seconds = run_engine(target, short, text.blocks, text.device)
             found, spent = quality(model, net, text.held_out), sum(seconds)
             reached = found["pgd20"] <= bar["pgd20"] and found["l0"] <= bar["l0"]
             ratio = f"{spent / budget:.3f}" if reached else "not yet"
@@ -222,7 +204,7 @@ def bench_shapes(config: DecomposeConfig, device: torch.device) -> dict[str, Any
         blocks = np.random.default_rng(0).integers(0, 2048, (64, positions)).astype(np.int32)
         shape, found = config.model_copy(update=changes), []
         for run, how in ((run_plain, PAPER), (run_engine, PAPER), (run_engine, FAST)):
-            few = decomposition(shape, 0, steps=12 if big else 4, batch=batch, **how)
+            few = decomposition(shape, seed=0, steps=12 if big else 4, batch=batch, **how)
             seconds: list[float] = []
             measured = partial(_few_steps, run, target.to(device), few, blocks, device, seconds)
             memory = peak_memory(measured, device)
@@ -253,18 +235,12 @@ def bench_growth(config: DecomposeConfig, device: torch.device) -> dict[str, Any
             target = random_target(value if what == "layers" else 2, 64, 2048, 64, 172).to(device)
             shape = config.model_copy(update={"subcomponents": count})
             blocks = np.random.default_rng(0).integers(0, 2048, (64, 64)).astype(np.int32)
-            _, _, seconds = run_engine(target, decomposition(shape, 0, steps=20, batch=batch, **FAST), blocks, device)
+            _, _, seconds = run_engine(
+                target, decomposition(shape, seed=0, steps=20, batch=batch, **FAST), blocks, device
+            )
             rows.append([what, value, f"{1000 * median(seconds[5:]):.0f}"])
     report("growth", ["what", "value", "ms a step"], rows)
     return {"rows": rows}
-
-
-class Text:
-    def __init__(self) -> None:
-        self.train = read_blocks(CORPUS, "train")
-        self.blocks = self.train.tokens
-        self.held_out = read_blocks(CORPUS, "eval").tokens[:HELD_OUT]
-        self.vocabulary = len(json.loads((CORPUS / "tokenizer.json").read_text())["model"]["vocab"])
 
 
 def report(title: str, columns: list[str], rows: list[list[Any]]) -> None:
@@ -276,19 +252,17 @@ def report(title: str, columns: list[str], rows: list[list[Any]]) -> None:
 
 def main(parts: list[str]) -> None:
     device = setup()
-    if not (CORPUS / "train.parquet").exists():
-        sys.exit("benchmarks.engine needs the text of a run: make run first")
     config = section("decompose", DecomposeConfig)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     console.print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     found: dict[str, Any] = {"machine": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
-    text = Text()
+    text = Text(device)
     if "same" in parts:
-        found["same"] = bench_same(config, text, device)
+        found["same"] = bench_same(config, text)
     if "quality64" in parts:
-        found["quality64"] = bench_quality(config, text, device, 64, seeds=3, steps=400)
+        found["quality64"] = bench_quality(config, text, 64, seeds=3, steps=400)
     if "quality128" in parts:
-        found["quality128"] = bench_quality(config, text, device, 128, seeds=1, steps=300)
+        found["quality128"] = bench_quality(config, text, 128, seeds=1, steps=300)
     if "shapes" in parts:
         found["shapes"] = bench_shapes(config, device)
     if "growth" in parts:

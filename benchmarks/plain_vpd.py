@@ -69,7 +69,7 @@ def train_plain(
     """Train components and net in place. Same losses, schedules and coefficients as ``prefactor.vpd.train``."""
     device = next(net.parameters()).device
     c, counts = config.coefficients, [site.count for site in model.sites]
-    components = [*model.U.parameters(), *model.V.parameters()]
+    components = [*model.U, *model.V]
     for parameter in components:
         parameter.requires_grad_(True)
     optimiser = torch.optim.AdamW([*components, *net.parameters()], lr=config.learning_rate, weight_decay=0.0)

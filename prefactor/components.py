@@ -41,6 +41,32 @@ class Site:
         return self.stop - self.start
 
 
+class Subcomponents(nn.Module):
+    """The subcomponents of one matrix: ``U`` (C, d_out), ``V`` (C, d_in)."""
+
+    def __init__(self, U: Tensor, V: Tensor):
+        super().__init__()
+        self.U, self.V = nn.Parameter(U.clone()), nn.Parameter(V.clone())
+
+    def forward(self, x: Tensor, y: Tensor, m: Tensor, r: Tensor, bias: Tensor | None) -> Tensor:
+        """The matrix's masked output, where ``y`` is its own for the input ``x`` (batch, position, d_in).
+
+        Args:
+            m: masks (batch, position, C).
+            r: mask of Δ (batch, position, 1).
+        """
+        new = r * y + ((m - r) * (x @ self.V.T)) @ self.U
+        return new if bias is None else new + (1 - r) * bias
+
+    def activations(self, x: Tensor) -> Tensor:
+        """``v_c^T x``, (batch, position, C)."""
+        return x @ self.V.T
+
+    def delta(self, weight: Tensor) -> Tensor:
+        """Δ (d_out, d_in) of the matrix ``weight``."""
+        return weight - self.U.T @ self.V
+
+
 class DecomposedModel(nn.Module):
     """A frozen target model with trainable subcomponents ``U``, ``V`` beside each chosen matrix."""
 
@@ -69,9 +95,19 @@ class DecomposedModel(nn.Module):
             self.sites.append(Site(name, modules[name], start, stop))
             start = stop
         self.subcomponents = start
-        self.U = nn.ParameterList([nn.Parameter(U[s.name].clone()) for s in self.sites])
-        self.V = nn.ParameterList([nn.Parameter(V[s.name].clone()) for s in self.sites])
+        self.parts = [Subcomponents(U[s.name], V[s.name]) for s in self.sites]
+        self.components = nn.ModuleList(self.parts)
         self.input_of = _distinct_inputs(self.target, self.sites)
+
+    @property
+    def U(self) -> list[Tensor]:
+        """The write directions of each matrix, (C, d_out)."""
+        return [part.U for part in self.parts]
+
+    @property
+    def V(self) -> list[Tensor]:
+        """The read directions of each matrix, (C, d_in)."""
+        return [part.V for part in self.parts]
 
     @property
     def names(self) -> list[str]:
@@ -120,13 +156,11 @@ class DecomposedModel(nn.Module):
         rhos = rho.split(1, dim=-1)
 
         def replace(i: int) -> Callable[..., Tensor]:
-            site, m, r, U, V = self.sites[i], masks[i], rhos[i], self.U[i], self.V[i]
+            site, part, m, r = self.sites[i], self.parts[i], masks[i], rhos[i]
 
             def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
                 x, y = args[0].view(*tokens.shape[:2], -1), output.view(*tokens.shape[:2], -1)
-                new = r * y + ((m - r) * (x @ V.T)) @ U
-                if site.module.bias is not None:
-                    new = new + (1 - r) * site.module.bias
+                new = part(x, y, m, r, site.module.bias)
                 return (new if route is None else torch.where(route[..., i : i + 1], new, y)).view_as(output)
 
             return hook
@@ -136,12 +170,13 @@ class DecomposedModel(nn.Module):
 
     def inner_activations(self, inputs: list[Tensor]) -> Tensor:
         """``v_c^T x`` of every subcomponent, (batch, position, C)."""
-        return torch.cat([inputs[r] @ v.T for r, v in zip(self.input_of, self.V, strict=True)], dim=-1)
+        parts = zip(self.input_of, self.parts, strict=True)
+        return torch.cat([part.activations(inputs[reads]) for reads, part in parts], dim=-1)
 
     def deltas(self) -> Iterator[Tensor]:
         """Δ (d_out, d_in) of each matrix, differentiable in U and V."""
-        for site, U, V in zip(self.sites, self.U, self.V, strict=True):
-            yield weight_of(site.module) - U.T @ V
+        for site, part in zip(self.sites, self.parts, strict=True):
+            yield part.delta(weight_of(site.module))
 
 
 @contextmanager
@@ -176,39 +211,3 @@ def _distinct_inputs(target: Any, sites: list[Site]) -> list[int]:
     with hooked(sites, note):
         target(input_ids=example.to(device), use_cache=False)
     return reads
-
-
-def initial_components(
-    modules: Mapping[str, Matrix], counts: Mapping[str, int], rng: torch.Generator
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Random unit read directions, and the least-squares write directions for them, of each matrix.
-
-    With C >= d_in the subcomponents sum to ``W`` from the first step on (Δ = 0), so no warm-up is needed.
-    Returns ``U`` (C, d_out) and ``V`` (C, d_in) by module name.
-    """
-    U, V = {}, {}
-    for name, module in modules.items():
-        weight = weight_of(module).detach().double().cpu()
-        v = torch.randn(counts[name], weight.shape[1], generator=rng, dtype=torch.float64)
-        v /= v.norm(dim=1, keepdim=True)
-        u = torch.linalg.pinv(v).T @ weight.T  # the least-norm U with U^T V closest to W
-        scale = (u.norm(dim=1, keepdim=True).mean()) ** 0.5  # share the norm between both sides
-        V[name] = (v * scale).to(module.weight)
-        U[name] = (u / scale).to(module.weight)
-    return U, V
-
-
-def singular_components(
-    modules: Mapping[str, Matrix], counts: Mapping[str, int]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The ``counts`` largest singular directions of each matrix, the singular value shared by both sides.
-
-    A decomposition that costs nothing, to see what training one buys. Returns as :func:`initial_components`.
-    """
-    U, V = {}, {}
-    for name, module in modules.items():
-        left, values, right = torch.linalg.svd(weight_of(module).detach().double().cpu(), full_matrices=False)
-        scale = values[: counts[name], None].sqrt()
-        U[name] = (left.T[: counts[name]] * scale).to(module.weight)
-        V[name] = (right[: counts[name]] * scale).to(module.weight)
-    return U, V

@@ -7,17 +7,20 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from prefactor.components import DecomposedModel, initial_components, singular_components
+from prefactor.components import DecomposedModel
 from prefactor.config.decompose import DecomposeConfig, NetConfig
 from prefactor.errors import PrefactorError
 from prefactor.importance_net import ImportanceNet
+from prefactor.initial import initial_components, singular_components
 from prefactor.matrices import Matrix, matrices, shape_of
+from prefactor.ranks import ALONE, Ranks
 from prefactor.runtime import generator
+from prefactor.sharding import gathered, place
 from prefactor.tensors import read_tensors, write_tensors
 
 
 def start_decomposition(
-    target: Any, config: DecomposeConfig, device: torch.device
+    target: Any, config: DecomposeConfig, device: torch.device, ranks: Ranks = ALONE
 ) -> tuple[DecomposedModel, ImportanceNet]:
     """The untrained components and importance net of ``target``, drawn from the training seed."""
     modules = matrices(target, config.modules)
@@ -25,8 +28,9 @@ def start_decomposition(
     counts = {name: _count(name, module, config) for name, module in modules.items()}
     svd = config.source == "svd"
     parts = singular_components(modules, counts) if svd else initial_components(modules, counts, rng)
-    model = DecomposedModel(target, *parts).to(device)
-    net = build_net(model, config.net).initialise(rng).to(device)
+    model = DecomposedModel(target, *parts)
+    net = build_net(model, config.net).initialise(rng)
+    place(model, net, ranks, device)
     return model, net
 
 
@@ -53,8 +57,11 @@ def build_net(model: DecomposedModel, config: NetConfig) -> ImportanceNet:
     return ImportanceNet(model.input_widths, model.subcomponents, config.width, config.blocks, config.heads)
 
 
-def write_components(path: Path, model: DecomposedModel) -> None:
-    write_tensors(path, model.state())
+def write_components(path: Path, model: DecomposedModel, ranks: Ranks = ALONE) -> None:
+    """To be called by every process, as :func:`write_net`; one writes."""
+    tensors = gathered(model.state())
+    if ranks.main:
+        write_tensors(path, tensors)
 
 
 def read_components(path: Path, target: Any) -> DecomposedModel:
@@ -66,11 +73,13 @@ def read_components(path: Path, target: Any) -> DecomposedModel:
     return model.requires_grad_(False)
 
 
-def write_net(path: Path, net: ImportanceNet) -> None:
+def write_net(path: Path, net: ImportanceNet, ranks: Ranks = ALONE) -> None:
     """The net's weights; its shape is in the file's metadata, so that reading needs no params."""
     shape = NetConfig(width=net.project.out_features, blocks=len(net.blocks), heads=net.heads)
     # One key: safetensors writes several in random order, and equal nets must give equal bytes.
-    write_tensors(path, net.state_dict(), {"shape": shape.model_dump_json()})
+    tensors = gathered(net.state_dict())
+    if ranks.main:
+        write_tensors(path, tensors, {"shape": shape.model_dump_json()})
 
 
 def read_net(path: Path, model: DecomposedModel) -> ImportanceNet:

@@ -2,7 +2,7 @@
 
 Nothing grows with the number of tokens: sums, a count a (subcomponent, token), and a fixed number of example windows
 drawn by reservoir. Each firing's place in the reservoir is decided by a random priority that depends on (seed, block)
-alone, so the result is the same under any batching, up to the rounding of the sums.
+alone, so the result is the same under any batching, and on any number of processes, up to the rounding of the sums.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from prefactor.flops import flops_of
 from prefactor.importance_net import ImportanceNet, lower_leaky
 from prefactor.ledger import Cost
 from prefactor.progress import track
+from prefactor.ranks import ALONE, Ranks
 from prefactor.runtime import generator
 
 
@@ -41,8 +42,10 @@ class Harvest:
 
 
 @torch.no_grad()
-def harvest(model: DecomposedModel, net: ImportanceNet, blocks: Blocks, config: HarvestConfig, cost: Cost) -> Harvest:
-    """Read ``blocks`` once through target and importance net."""
+def harvest(
+    model: DecomposedModel, net: ImportanceNet, blocks: Blocks, config: HarvestConfig, cost: Cost, ranks: Ranks = ALONE
+) -> Harvest:
+    """Read ``blocks`` once through target and importance net; of several processes each reads its share of batches."""
     device = next(net.parameters()).device
     vocabulary = model.target.get_input_embeddings().weight.shape[0]
     C, E, W = model.subcomponents, config.examples, 2 * config.either_side + 1
@@ -65,13 +68,15 @@ def harvest(model: DecomposedModel, net: ImportanceNet, blocks: Blocks, config: 
     sample = torch.from_numpy(blocks.tokens[:1]).long().to(device)
     flops = flops_of(lambda: _read(model, net, norms, sample))
     cost.add(blocks.tokens.size, flops * len(blocks))
-    for start in track(starts, len(starts), "harvest"):
+    mine = starts[ranks.rank :: ranks.count]
+    for start in track(mine, len(mine), "harvest") if ranks.main else mine:
         tokens = torch.from_numpy(blocks.tokens[start : start + config.batch]).long().to(device)
         logits, g, activation = _read(model, net, norms, tokens)
         fires = g > config.threshold
         where = domain_of[start : start + config.batch].to(device)
         _add_sums(result, tokens, logits.argmax(-1), g, activation, fires, where)
         _keep_examples(result, g, activation, fires, start, config)
+    _join(result, ranks)
     for field, value in vars(result).items():
         if isinstance(value, Tensor):
             setattr(result, field, value.cpu())
@@ -118,17 +123,32 @@ def _keep_examples(
     inside = (around >= 0) & (around < positions)
     index = (block[..., None], around.clamp(0, positions - 1), column[None, :, None])
     nothing = torch.tensor(torch.nan, device=g.device)
-    merged = {
+    new = {
         "priority": low,
         "place": chosen + start * positions,
         "window_importance": torch.where(inside, g[index], nothing),
         "window_activation": torch.where(inside, activation[index], nothing),
     }
-    order = torch.cat([result.priority, low]).topk(config.examples, dim=0, largest=False).indices
-    for field, new in merged.items():
-        both = torch.cat([getattr(result, field), new])
-        index_of = order if both.ndim == 2 else order[..., None].expand(-1, -1, both.shape[-1])
-        setattr(result, field, both.gather(0, index_of))
+    _keep_lowest(result, {name: torch.cat([getattr(result, name), found]) for name, found in new.items()})
+
+
+def _keep_lowest(result: Harvest, candidates: dict[str, Tensor]) -> None:
+    """Of ``candidates`` (n, C) or (n, C, W), by field, each subcomponent's E of lowest priority become its examples."""
+    order = candidates["priority"].topk(len(result.priority), dim=0, largest=False).indices
+    for field, found in candidates.items():
+        index = order if found.ndim == 2 else order[..., None].expand(-1, -1, found.shape[-1])
+        setattr(result, field, found.gather(0, index))
+
+
+def _join(result: Harvest, ranks: Ranks) -> None:
+    """Make one harvest of those of several processes."""
+    if ranks.count == 1:
+        return
+    examples = ("priority", "place", "window_importance", "window_activation")
+    _keep_lowest(result, {name: ranks.gather(getattr(result, name)) for name in examples})
+    for field, value in vars(result).items():
+        if isinstance(value, Tensor) and field not in examples:
+            setattr(result, field, ranks.total(value))
 
 
 def top_tokens(counts: Tensor, total: Tensor, kind: str, k: int, least: int) -> tuple[np.ndarray, np.ndarray]:

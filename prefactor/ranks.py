@@ -21,6 +21,7 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
+    sharded: bool = False  # whether each holds its part of the state only (``sharding.py``)
 
     @property
     def main(self) -> bool:
@@ -49,7 +50,7 @@ class Ranks:
         return local + (whole - local.detach())
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        if self.count == 1:
+        if self.count == 1 or self.sharded:  # then the backward pass has summed them
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([g.flatten() for g in gradients])  # one message, not one a tensor
@@ -78,10 +79,20 @@ ALONE = Ranks()
 
 
 def join(device: torch.device) -> Ranks:
-    """Join the processes that ``torchrun`` has started, if it has; ``device`` is this one's."""
+    """Join the processes that ``torchrun`` has started, if it has; ``device`` is this one's.
+
+    With ``PREFACTOR_SHARD=1`` they share the state too.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return Ranks(dist.get_rank(), count)
+    return Ranks(dist.get_rank(), count, os.environ.get("PREFACTOR_SHARD") == "1")
+
+
+def leave() -> None:
+    """Part from the other processes when all are done: one that goes first takes the others down."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()

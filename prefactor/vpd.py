@@ -39,6 +39,7 @@ from prefactor.masks import both_halves
 from prefactor.progress import track
 from prefactor.ranks import ALONE, Ranks
 from prefactor.runtime import generator
+from prefactor.sharding import gathered, like
 
 CHECKPOINT_SECONDS = 60.0
 RECORD_EVERY = 10  # steps
@@ -84,7 +85,9 @@ def train(
     for parameter in [*model.U, *model.V]:
         parameter.requires_grad_(clip is not None)
     parameters = [*components, *net.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0, fused=True)
+    optimiser = torch.optim.AdamW(
+        parameters, lr=config.learning_rate, betas=config.betas, weight_decay=0.0, fused=True
+    )  # fmt: skip
     rows, positions, matrices = ranks.rows(config.batch), blocks.shape[1], len(model.sites)
     adversary = Adversary(
         config.adversary, rows, positions, model.subcomponents, matrices, config.seed, device, model.U[0].dtype
@@ -264,9 +267,9 @@ def _state(
     tensors = {"step": torch.tensor(step), "cost": spent}
     tensors |= {f"curve.{k}": torch.tensor([row[k] for row in curve], dtype=torch.float64) for k in curve[0]}
     for i, parameter in enumerate(parameters):
-        tensors[f"parameter.{i}"] = parameter
+        tensors[f"parameter.{i}"] = parameter.detach()
         tensors |= {f"optimiser.{i}.{k}": v for k, v in optimiser.state[parameter].items()}
-    return tensors | {f"adversary.{k}": ranks.gather(v) for k, v in adversary.state().items()}
+    return gathered(tensors) | {f"adversary.{k}": ranks.gather(v) for k, v in adversary.state().items()}
 
 
 @torch.no_grad()
@@ -275,10 +278,10 @@ def _restore(
     cost: Cost,
 ) -> tuple[int, list[dict[str, float]]]:  # fmt: skip
     for i, parameter in enumerate(parameters):
-        parameter.copy_(saved[f"parameter.{i}"])
+        parameter.copy_(like(saved[f"parameter.{i}"], parameter))
         prefix = f"optimiser.{i}."
         state = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
-        optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in state.items()}
+        optimiser.state[parameter] = {k: v if k == "step" else like(v, parameter) for k, v in state.items()}
     seconds, tokens, flops = saved["cost"].tolist()
     cost.resume(seconds, int(tokens), flops)
     adversary.load({k.removeprefix("adversary."): v for k, v in saved.items() if k.startswith("adversary.")})

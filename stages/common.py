@@ -1,6 +1,5 @@
 """What every stage script shares: its typed params, and errors as one line with exit code 2."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,17 +47,6 @@ def section(name: str, kind: Any) -> Any:
             raise ParamsError(f"{PARAMS}: {name} is missing; add that section")
         value = value[key]
     return parse(TypeAdapter(kind), value, name)
-
-
-def run_together(main: Callable[..., None]) -> None:
-    """As :func:`run`, in ``PREFACTOR_PROCESSES`` processes that share the work (``prefactor/ranks.py``)."""
-    count = os.environ.get("PREFACTOR_PROCESSES", "1")
-    if count != "1" and "WORLD_SIZE" not in os.environ:
-        spec = sys.modules["__main__"].__spec__
-        assert spec is not None  # stages are started as modules
-        together = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m", spec.name]
-        os.execv(sys.executable, [sys.executable, *together, *sys.argv[1:]])
-    run(main)
 
 
 def run(main: Callable[..., None]) -> None:

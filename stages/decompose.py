@@ -18,8 +18,9 @@ from prefactor.ranks import join
 from prefactor.runtime import setup
 from prefactor.target import read_target
 from prefactor.vpd import train
-from stages.common import DATA, RUNS, run_together, section
+from stages.common import DATA, RUNS, section
 from stages.live import live
+from stages.together import run_together
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
     blocks = read_blocks(corpus, "train")
     device = setup()
     ranks = join(device)
-    model, net = start_decomposition(read_target(target / "checkpoint", device), config, device)
+    model, net = start_decomposition(read_target(target / "checkpoint", device), config, device, ranks)
     key = run_key(config.model_dump(mode="json"), sha256(corpus / "train.parquet"), read_json(target / MANIFEST))
     checkpoint = Checkpoint(RUNS / "decompose", key)
     clip = config.clip if config.source == "trained" else None  # None: the components are not trained
@@ -37,10 +38,10 @@ def main() -> None:
         curve = train(
             model, net, blocks.tokens, config.training, cost, checkpoint, clip, ranks=ranks, after_record=record
         )
+    write_components(out / "components.safetensors", model, ranks)
+    write_net(out / "importance.safetensors", net, ranks)
     if not ranks.main:
         return
-    write_components(out / "components.safetensors", model)
-    write_net(out / "importance.safetensors", net)
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))
     last = pd.DataFrame(curve).tail(max(1, len(curve) // 10)).mean().to_dict()  # the last tenth: a window, not a point
     metrics = {"subcomponents": model.subcomponents, "matrices": len(model.sites), "steps": config.training.steps}

@@ -13,9 +13,11 @@ from prefactor.decompose import read_components, read_net
 from prefactor.harvest import harvest
 from prefactor.harvest_tables import example_table, subcomponent_table
 from prefactor.ledger import ledger
+from prefactor.ranks import join
 from prefactor.runtime import setup
 from prefactor.target import read_target
-from stages.common import DATA, run, section
+from stages.common import DATA, section
+from stages.together import run_together
 
 
 def main() -> None:
@@ -30,10 +32,13 @@ def main() -> None:
     blocks = take(read_blocks(corpus, "harvest"), config.tokens, "harvest.tokens")
     tokenizer = Tokenizer.from_file(str(corpus / "tokenizer.json"))
     device = setup()
+    ranks = join(device)
     model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
     net = read_net(refit / "importance.safetensors", model)
-    with ledger(out / "cost.json") as cost:
-        gathered = harvest(model, net, blocks, config, cost)
+    with ledger(out / "cost.json", ranks.main) as cost:
+        gathered = harvest(model, net, blocks, config, cost, ranks)
+    if not ranks.main:
+        return
 
     def decode(token: int) -> str:
         return tokenizer.decode([token], skip_special_tokens=False)
@@ -51,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_together(main)

@@ -17,10 +17,12 @@ from prefactor.ledger import ledger
 from prefactor.quality import battery, pgd_kl
 from prefactor.ranks import join
 from prefactor.runtime import setup
+from prefactor.sharding import place
 from prefactor.target import read_target
 from prefactor.vpd import train
-from stages.common import DATA, RUNS, run_together, section
+from stages.common import DATA, RUNS, section
 from stages.live import live
+from stages.together import run_together
 
 
 def main() -> None:
@@ -34,6 +36,7 @@ def main() -> None:
     ranks = join(device)
     model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
     net = read_net(parts / "importance.safetensors", model).train().requires_grad_(True)
+    place(model, net, ranks, device)
     inputs = [sha256(corpus / "train.parquet"), *(read_json(folder / MANIFEST) for folder in (target, parts))]
     checkpoint = Checkpoint(RUNS / "importance", run_key(config.model_dump(mode="json"), inputs))
     with ledger(out / "cost.json", ranks.main) as cost:
@@ -42,12 +45,12 @@ def main() -> None:
                 model, net, blocks.tokens, config.training, cost, checkpoint, what="importance", ranks=ranks,
                 after_record=record,
             )  # fmt: skip
-        if not ranks.main:
-            return
         net.eval().requires_grad_(False)
         metrics = battery(model, net, held_out, config.seed)
         metrics["kl"] |= pgd_kl(model, net, held_out, config.battery.pgd_steps, config.seed)
-    write_net(out / "importance.safetensors", net)
+    write_net(out / "importance.safetensors", net, ranks)
+    if not ranks.main:
+        return
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))
     write_json(out / "metrics.json", metrics)
     write_manifest(out, ["importance.safetensors"])  # not what is measured: measuring more must not rerun the rest

@@ -11,13 +11,14 @@ from peft import PeftModel
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from prefactor.components import DecomposedModel, initial_components
+from prefactor.components import DecomposedModel
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.decompose import start_decomposition
 from prefactor.edits.adapter import write_adapter
 from prefactor.edits.change import applied, attached
 from prefactor.edits.methods import Prefactors, term_of
 from prefactor.errors import PrefactorError
+from prefactor.initial import initial_components
 from prefactor.ledger import Cost
 from prefactor.matrices import matrices, shape_of
 from prefactor.runtime import generator

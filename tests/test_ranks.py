@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -13,10 +14,14 @@ import torch.multiprocessing as mp
 
 import prefactor.vpd as vpd
 from prefactor.checkpoint import Checkpoint
+from prefactor.config.harvest import HarvestConfig
 from prefactor.config.training import AdversaryConfig
+from prefactor.corpus.blocks import Blocks
 from prefactor.errors import PrefactorError
+from prefactor.harvest import Harvest, harvest
 from prefactor.ledger import Cost
 from prefactor.ranks import ALONE, Ranks
+from prefactor.sharding import gathered, place
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, training
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +29,7 @@ CONFIGS = {
     "position": AdversaryConfig(ascents=1, learning_rate=0.05),
     "pooled": AdversaryConfig(scope="pooled", particles=3, ascents=1, learning_rate=0.05),
 }
+CONFIGS["position, sharded"] = CONFIGS["position"]
 
 
 def _train(ranks: Ranks, scope: str, folder: Path | None = None, stop: int = 20) -> tuple[dict, list, Cost]:
@@ -31,6 +37,7 @@ def _train(ranks: Ranks, scope: str, folder: Path | None = None, stop: int = 20)
     # In float64, where a wrong sum cannot hide behind what Adam makes of rounding errors.
     model, cost = tiny_decomposed().double(), Cost()
     net = tiny_net(model).double()
+    place(model, net, ranks, torch.device("cpu"))
     config = training(steps=20, batch=4, adversary=CONFIGS[scope])
 
     def after(step: int) -> None:
@@ -41,7 +48,10 @@ def _train(ranks: Ranks, scope: str, folder: Path | None = None, stop: int = 20)
     curve = vpd.train(
         model, net, tiny_blocks(), config, cost, checkpoint, clip=0.01, ranks=ranks, after_step=after
     )  # fmt: skip
-    return {**model.state(), **net.state_dict()}, curve, cost
+    if ranks.sharded:
+        mine = sum(t.to_local().numel() for t in [*model.U, *model.V, *net.parameters()])
+        assert mine < 0.55 * sum(t.numel() for t in [*model.U, *model.V, *net.parameters()])
+    return gathered({**model.state(), **net.state_dict()}), curve, cost
 
 
 def _worker(rank: int, folder: str, scope: str) -> None:
@@ -49,12 +59,43 @@ def _worker(rank: int, folder: str, scope: str) -> None:
     vpd.CHECKPOINT_SECONDS = 0.0
     root = Path(folder)
     dist.init_process_group("gloo", init_method=f"file://{root / 'meet'}", rank=rank, world_size=2)
-    ranks = Ranks(rank, 2)
+    ranks = Ranks(rank, 2, "sharded" in scope)
     state, curve, cost = _train(ranks, scope)
     with contextlib.suppress(KeyboardInterrupt):
         _train(ranks, scope, root / "runs", stop=13)
     torch.save({"state": state, "curve": curve, "cost": vars(cost)}, root / f"{rank}.pt")
     dist.destroy_process_group()
+
+
+def _harvest(ranks: Ranks) -> Harvest:
+    model = tiny_decomposed(6)
+    texts = Blocks(tiny_blocks(7), np.array(["en", "de"] * 4)[:7], [[str(i)] for i in range(7)])
+    config = HarvestConfig(
+        tokens=84, batch=2, threshold=0.1, examples=4, either_side=3, table=5, least_count=2, seed=0
+    )  # fmt: skip
+    return harvest(model, tiny_net(model), texts, config, Cost(), ranks)
+
+
+def _harvesting(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    torch.save(vars(_harvest(Ranks(rank, 2))), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_harvest_what_one_does(tmp_path: Path) -> None:
+    """Four batches of seven blocks: one process reads more than the other."""
+    mp.spawn(_harvesting, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    alone = vars(_harvest(ALONE))
+    assert (alone["priority"] < 1).any()
+    for rank in (0, 1):
+        both = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        for field, value in alone.items():
+            if isinstance(value, torch.Tensor) and value.is_floating_point():
+                torch.testing.assert_close(both[field], value, rtol=1e-6, atol=1e-5, equal_nan=True, msg=field)
+            elif isinstance(value, torch.Tensor):
+                used = alone["priority"] < 1 if field == "place" else torch.ones_like(value, dtype=torch.bool)
+                assert torch.equal(both[field][used], value[used]), field
 
 
 @pytest.mark.parametrize("scope", list(CONFIGS))
@@ -81,7 +122,7 @@ def test_a_stage_starts_its_own_processes(tmp_path: Path) -> None:
     (tmp_path / "several.py").write_text(
         "import torch\n"
         "from prefactor.ranks import join\n"
-        "from stages.common import run_together\n"
+        "from stages.together import run_together\n"
         "def main(word):\n"
         "    ranks = join(torch.device('cpu'))\n"
         "    total = ranks.total(torch.tensor([ranks.rank + 1.0])).item()\n"

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from prefactor.components import DecomposedModel, initial_components
+from prefactor.components import DecomposedModel
 from prefactor.config.training import AdversaryConfig, Coefficients, Penalty, TrainingConfig
 from prefactor.importance_net import ImportanceNet
+from prefactor.initial import initial_components
 from prefactor.matrices import matrices
 from prefactor.runtime import generator
 

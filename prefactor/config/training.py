@@ -64,6 +64,7 @@ class TrainingConfig(Config):
     steps: int = Field(ge=1)
     batch: int = Field(ge=1)  # blocks a step
     learning_rate: float = Field(gt=0)  # cosine to a tenth
+    betas: tuple[float, float] = (0.9, 0.999)  # of AdamW
     coefficients: Annotated[Coefficients, BeforeValidator(_preset)]
     penalty: Penalty
     adversary: AdversaryConfig

@@ -1,0 +1,46 @@
+"""What the benchmarks of the decomposition share: the text of the last run, changed params, the figures of quality."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from prefactor.config.decompose import DecomposeConfig
+from prefactor.corpus.blocks import read_blocks
+from prefactor.quality import battery, pgd_kl
+from stages.common import DATA
+
+KEPT = Path(".runs/bench")  # of this machine, known to neither git nor DVC
+HELD_OUT = 2048  # tokens
+
+
+class Text:
+    """The corpus of the last run, in this folder."""
+
+    def __init__(self, device: torch.device) -> None:
+        corpus = DATA / "corpus"
+        if not (corpus / "train.parquet").exists():
+            sys.exit("this benchmark needs the text of a run: make run first")
+        self.device = device
+        self.train = read_blocks(corpus, "train")
+        self.blocks = self.train.tokens
+        held_out = read_blocks(corpus, "eval").tokens
+        self.held_out = held_out[: HELD_OUT // held_out.shape[1]]
+        self.vocabulary = len(json.loads((corpus / "tokenizer.json").read_text())["model"]["vocab"])
+
+
+def decomposition(config: DecomposeConfig, **changes: Any) -> DecomposeConfig:
+    """``config`` with ``changes`` in its section ``training``."""
+    return config.model_copy(update={"training": config.training.model_copy(update=changes)})
+
+
+def quality(model: Any, net: Any, held_out: np.ndarray) -> dict[str, float]:
+    found = battery(model, net, held_out, 0)
+    return {
+        "pgd20": pgd_kl(model, net, held_out, (20,), 0)["pgd20"],
+        "l0": found["l0"]["0"],
+        "stochastic": found["kl"]["stochastic"],
+    }
