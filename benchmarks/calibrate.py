@@ -56,8 +56,8 @@ def recipe(case: Case, seed: int = 0) -> TrainingConfig:
     )  # fmt: skip
 
 
-def calibrate(case: Case, config: TrainingConfig, toy_steps: int = 5000) -> list[Found]:
-    toy = train_toy(case, config.seed, toy_steps)
+def calibrate(case: Case, config: TrainingConfig) -> list[Found]:
+    toy = train_toy(case, config.seed)
     found = matrices(toy)
     parts = initial_components(found, dict.fromkeys(found, case.subcomponents), generator(config.seed, -2))
     model = DecomposedModel(toy, *parts, divergence=SQUARED)

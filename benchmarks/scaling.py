@@ -130,7 +130,7 @@ def checked(layers: int, width: int, mlp: int, rows: int, positions: int) -> lis
     run()  # so that what libraries allocate once is not counted
     cost.flops = 0.0
     allocated = peak_memory(run, torch.device("cpu"))
-    sites = [(*shape_of(m), 3 * min(shape_of(m))) for m in matrices(target).values()]
+    sites = [(*shape_of(m), 2 * min(shape_of(m))) for m in matrices(target).values()]
     plan = Plan(sites, width, 2048, 128, 2, rows, positions)
     flops, memory = cost.flops / training.steps, plan.memory()
     planned = 1024 * (sum(memory.values()) - memory["target"])

@@ -124,6 +124,7 @@ class Case:
     subcomponents: int  # a matrix
     minimality: float  # coefficient; the error is a mean over features, so the more there are the less each weighs
     steps: int
+    toy_steps: int = 5000  # that the toy itself is trained
 
 
 CASES = {
@@ -131,19 +132,19 @@ CASES = {
     "superposition 5-2, identity": Case(lambda: Superposition(5, 2, 1), 0.05, 0.0, 20, 3e-3, 4000),
     "superposition 40-10": Case(lambda: Superposition(40, 10), 0.05, 0.0, 200, 2e-4, 8000),
     "superposition 40-10, identity": Case(lambda: Superposition(40, 10, 1), 0.05, 0.0, 200, 2e-4, 8000),
-    "residual MLP, 1 layer": Case(lambda: ResidualMLP(100, 1000, 50, 1), 0.01, -1.0, 100, 1e-4, 4000),
-    "residual MLP, 2 layers": Case(lambda: ResidualMLP(100, 1000, 25, 2), 0.01, -1.0, 100, 1e-4, 4000),
+    "residual MLP, 1 layer": Case(lambda: ResidualMLP(100, 1000, 50, 1), 0.01, -1.0, 100, 1e-5, 4000, 2000),
+    "residual MLP, 2 layers": Case(lambda: ResidualMLP(100, 1000, 25, 2), 0.01, -1.0, 100, 1e-5, 4000, 2000),
 }
 
 
-def train_toy(case: Case, seed: int, steps: int = 5000, batch: int = 2048) -> Toy:
+def train_toy(case: Case, seed: int, batch: int = 2048) -> Toy:
     """Adam on the squared error, the rate falling to zero."""
     torch.manual_seed(seed)
     toy = case.build()
     rng = torch.Generator().manual_seed(seed)
     adam = torch.optim.Adam([p for p in toy.parameters() if p.requires_grad], lr=5e-3)
-    for step in range(steps):
-        adam.param_groups[0]["lr"] = 5e-3 * (1 - step / steps)
+    for step in range(case.toy_steps):
+        adam.param_groups[0]["lr"] = 5e-3 * (1 - step / case.toy_steps)
         x = sparse(batch, toy.features, case.chance, rng, case.low)
         adam.zero_grad()
         F.mse_loss(toy.trained_output(x), toy.label(x)).backward()

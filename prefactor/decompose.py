@@ -37,7 +37,7 @@ def start_decomposition(
 def _count(name: str, matrix: Matrix, config: DecomposeConfig) -> int:
     rank, wanted = min(shape_of(matrix)), config.subcomponents
     if wanted == "auto":
-        return rank if config.source == "svd" else 3 * rank
+        return rank if config.source == "svd" else 2 * rank
     if isinstance(wanted, dict):
         count = next((count for pattern, count in wanted.items() if re.fullmatch(pattern, name)), None)
         if count is None:

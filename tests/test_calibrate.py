@@ -6,13 +6,15 @@ from benchmarks.calibrate import calibrate, recipe
 from benchmarks.toys import Case, Superposition, samples, train_toy
 
 # Three directions in a plane: no basis has them, and a singular decomposition finds two.
-SMALL = Case(lambda: Superposition(3, 2), chance=0.1, low=0.0, subcomponents=8, minimality=5e-3, steps=1500)
-SEED, TOY_STEPS = 1, 1500
+SMALL = Case(
+    lambda: Superposition(3, 2), chance=0.1, low=0.0, subcomponents=8, minimality=5e-3, steps=1500, toy_steps=1500
+)
+SEED = 1
 
 
 def test_three_features_in_two_dimensions_are_told_apart() -> None:
     torch.set_num_threads(1)
-    (found,) = calibrate(SMALL, recipe(SMALL, SEED), TOY_STEPS)
+    (found,) = calibrate(SMALL, recipe(SMALL, SEED))
     assert found.cosine > 0.99
     assert found.read_cosine > 0.99
     assert abs(found.norm_ratio - 1) < 0.05
@@ -21,7 +23,7 @@ def test_three_features_in_two_dimensions_are_told_apart() -> None:
 
 
 def test_a_toy_holds_all_its_features_and_samples_have_the_stated_density() -> None:
-    toy = train_toy(SMALL, SEED, TOY_STEPS)
+    toy = train_toy(SMALL, SEED)
     assert isinstance(toy, Superposition)
     assert toy.read.weight.norm(dim=0).min() > 0.8
     assert torch.equal(toy.write.weight, toy.read.weight.T)

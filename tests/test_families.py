@@ -122,7 +122,7 @@ def test_counts_come_from_the_shapes_unless_given() -> None:
     base = {"net": net, "clip": 0.01, "training": training().model_dump()}
     target = _target("gpt2")
     model, _ = start_decomposition(target, DecomposeConfig.model_validate(base), torch.device("cpu"))
-    assert [site.count for site in model.sites] == [3 * min(shape_of(site.module)) for site in model.sites]
+    assert [site.count for site in model.sites] == [2 * min(shape_of(site.module)) for site in model.sites]
     given = {"subcomponents": {r".*\.c_attn": 5, ".*": 7}}
     model, _ = start_decomposition(target, DecomposeConfig.model_validate(base | given), torch.device("cpu"))
     assert [site.count for site in model.sites] == [5, 7, 7, 7] * 2

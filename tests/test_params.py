@@ -17,7 +17,6 @@ from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.pipeline import check_text, needs
 from prefactor.config.training import PRESETS
 from prefactor.errors import ParamsError
-from stages import common
 from stages.params import read_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +27,7 @@ GOOD = json.loads(json.dumps(YAML(typ="safe").load((ROOT / "params.yaml").read_t
 @pytest.fixture
 def complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], str]:
     """What is said of params in which the values under some dotted keys are replaced (``...``: left out)."""
-    monkeypatch.setattr(common, "PARAMS", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
 
     def complaint(changes: dict[str, Any]) -> str:
         params = copy.deepcopy(GOOD)

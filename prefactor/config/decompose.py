@@ -7,7 +7,7 @@ from pydantic import Field
 from prefactor.config.base import Config
 from prefactor.config.training import TrainingConfig
 
-# Of each matrix: three times its rank (auto; with svd its rank); a number; or by regular expression, first match.
+# Of each matrix: twice its rank (auto; with svd its rank); a number; or by regular expression, first match.
 Subcomponents = Literal["auto"] | Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=1)]]
 
 

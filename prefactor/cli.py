@@ -1,0 +1,191 @@
+"""``prefactor``: look at a decomposition, and edit with it, from a terminal. ``prefactor --help``.
+
+Everything here is :class:`prefactor.workspace.Workspace` with tables around it; ``--json`` prints it for machines.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from prefactor.errors import PrefactorError
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Folder = Annotated[Path, typer.Option("--folder", "-C", help="The folder with params.yaml and data/.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else.")]
+MOST = 20  # rows shown unless told
+
+
+def _plainly(command: Callable[..., None]) -> Callable[..., None]:
+    """An error the user can act on is one line and exit code 2, as in the stages."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except PrefactorError as error:
+            print(f"prefactor: error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+
+    return run
+
+
+@app.command()
+@_plainly
+def components(
+    label: Annotated[str | None, typer.Argument(help="Words its label has; -word: has not (after --).")] = None,
+    domain: Annotated[str | None, typer.Option(help="Sort by the mean importance on this domain.")] = None,
+    module: Annotated[str | None, typer.Option(help="Regular expression that the module's name contains.")] = None,
+    most: Annotated[int, typer.Option(help="Rows to show.", min=1)] = MOST,
+    folder: Folder = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Search the subcomponents that are alive: by label, domain and module."""
+    from prefactor.workspace import Workspace
+
+    work = Workspace(folder)
+    found = work.components(label, domain, module)
+    importances = [f"importance_{name}" for name in work.domains]
+    rows = found.head(most)[["subcomponent", "label", "score", "mean_importance", *importances]].to_dict("records")
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table(
+        "subcomponent", "label", "score", *work.domains, title=f"{len(found)} found; mean importance by domain"
+    )
+    for row in rows:
+        figures = [f"{row[name]:.3f}" for name in importances]
+        table.add_row(row["subcomponent"], row["label"], _number(row["score"], ".2f"), *figures)
+    _console().print(table)
+
+
+@app.command()
+@_plainly
+def show(
+    subcomponent: Annotated[str, typer.Argument(help="module:index")],
+    windows: Annotated[int, typer.Option(help="Activating windows to show.", min=0)] = 5,
+    folder: Folder = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """All that is known of one subcomponent, and where it is needed."""
+    from prefactor.workspace import Workspace
+
+    work = Workspace(folder)
+    known = work.show(subcomponent)
+    known["examples"] = known["examples"][:windows]
+    if as_json:
+        _print_json(known)
+        return
+    console = _console()
+    console.print(f"[b]{known['subcomponent']}[/b]  {known['label']}  (score {_number(known['score'], '.2f')})")
+    console.print(f"{known['reasoning']}\n", markup=False)
+    table = Table("domain", "mean importance", "share of firings")
+    for name in work.domains:
+        table.add_row(name, f"{known[f'importance_{name}']:.3f}", f"{known[f'share_{name}']:.2f}")
+    console.print(table)
+    for side, what in (("input", "fires on"), ("output", "the target then predicts")):
+        tokens = "  ".join(repr(entry["token"]) for entry in known[f"{side}_pmi"])
+        console.print(f"{what}: {tokens}", markup=False)
+    for example in known["examples"]:
+        line = Text(f"{example['domain']}  ", style="dim")
+        for token, importance in zip(example["tokens"], example["importance"], strict=True):
+            line.append(token.replace("\n", "⏎"), style="reverse" if importance > 0.1 else "")
+        console.print(line)
+
+
+@app.command()
+@_plainly
+def edit(
+    remove: Annotated[str, typer.Option(help="The domain to remove: its tag or its language (de, german).")],
+    tokens: Annotated[int, typer.Option(help="Target tokens to fit on.", min=1)] = 4,
+    retain: Annotated[list[str] | None, typer.Option(help="Domain held in the loss; may be repeated.")] = None,
+    component: Annotated[list[str] | None, typer.Option(help="module:index to rescale; may be repeated.")] = None,
+    query: Annotated[str | None, typer.Option(help="Words of the label to choose by, as in choose.query.")] = None,
+    guarded: Annotated[bool, typer.Option(help="Guard the change by importance.")] = False,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="module:index=α, not fitted; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the target tokens' draw.")] = 0,
+    export: Annotated[Path | None, typer.Option(help="Write a PEFT adapter into this folder.")] = None,
+    merge: Annotated[Path | None, typer.Option(help="Write the edited checkpoint into this folder.")] = None,
+    save: Annotated[str | None, typer.Option(help="Add the edit to params.yaml under this name.")] = None,
+    folder: Folder = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Choose, fit and measure an edit from the cached decomposition."""
+    from prefactor.edits.saving import save_edit
+    from prefactor.workspace import Workspace
+
+    work = Workspace(folder)
+    for path in (export, merge):
+        if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise PrefactorError(f"{path} is there already: name another folder, or remove it")
+    if set_:
+        made = work.set(dict(map(_prefactor, set_)), target=remove, retain=retain)
+    else:
+        made = work.remove(
+            remove, tokens, retain=retain, subcomponents=component, query=query, guarded=guarded, seed=seed
+        )
+    if save is not None:
+        save_edit(work.params, save, made.edit)
+    rows = made.measure()
+    written = [str(made.export(export))] if export else []
+    written += [str(made.merge(merge))] if merge else []
+    if as_json:
+        parts = [{"subcomponent": n, "label": made.labels[n], "prefactor": a} for n, a in made.prefactors.items()]
+        _print_json({"subcomponents": parts, "chance": made.chance, "table": rows, "written": written})
+        return
+    console = _console()
+    for name, alpha in made.prefactors.items():
+        console.print(f"{name}  {made.labels[name]!r}  prefactor {alpha:.3g}", markup=False)
+    _print_damage(console, rows, made.chance)
+    for path in written:
+        console.print(f"written: {path}", markup=False)
+    if save is not None:
+        console.print(f"{work.params} has it as edits.{save}: `dvc repro` makes its tables", markup=False)
+
+
+def _print_damage(console: Console, rows: Sequence[dict[str, Any]], chance: float) -> None:
+    table = Table(
+        "domain", "", "before", "after", "damage", "KL", title=f"nats a token on held-out text; chance is {chance:.2f}"
+    )
+    for row in rows:
+        figures = [f"{row['base_ce']:.2f}", f"{row['edited_ce']:.2f}", f"{row['damage']:+.3f}", f"{row['kl']:.3f}"]
+        table.add_row(row["domain"], row["role"], *figures)
+    console.print(table)
+
+
+def _prefactor(given: str) -> tuple[str, float]:
+    name, _, value = given.rpartition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise PrefactorError(f"--set {given}: {value!r} is no number: write module:index=-1") from None
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None or value != value else format(value, form)
+
+
+def _print_json(value: Any) -> None:
+    def plain(item: Any) -> Any:
+        return item.tolist() if hasattr(item, "tolist") else str(item)
+
+    print(json.dumps(value, default=plain, ensure_ascii=False, indent=1))
+
+
+def _console() -> Console:
+    # A log has no width of its own, and these tables need more than 80 columns.
+    return Console() if sys.stdout.isatty() else Console(width=140)
+
+
+def main() -> None:
+    app()

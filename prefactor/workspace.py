@@ -1,0 +1,232 @@
+"""A folder with a cached decomposition, for edits by hand: choose, fit and measure in seconds, without a stage.
+
+What is read is what the stages left in ``data/`` (fetch a team's with ``dvc pull``), checked against its manifest, and
+read when first asked for. What is chosen, fitted and measured here is what the stages would: same text, same loss.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+
+from prefactor.artifacts import read_json, verify
+from prefactor.components import DecomposedModel
+from prefactor.config.edit import FitConfig
+from prefactor.config.edits import ByLabel, ByName, Domains, GuardByImportance, GuardedEdit, ScalarEdit
+from prefactor.config.evaluate import EvaluateConfig
+from prefactor.config.selection import SelectionConfig
+from prefactor.corpus.blocks import Blocks, read_blocks, take
+from prefactor.decompose import read_components, read_net
+from prefactor.edits.build import build_method
+from prefactor.edits.edited import Edited
+from prefactor.edits.effect import effects
+from prefactor.edits.fit import Draw, Fitter
+from prefactor.edits.methods import Prefactors, term_of
+from prefactor.edits.sweep import fit_text
+from prefactor.errors import PrefactorError
+from prefactor.evaluate import HeldOut, hold_out
+from prefactor.importance_net import ImportanceNet
+from prefactor.label.domains import LANGUAGES
+from prefactor.ledger import Cost
+from prefactor.params import PARAMS, section
+from prefactor.runtime import setup
+from prefactor.selection import Effect, Selection, matches_query, select
+from prefactor.target import read_target
+
+NEAREST = 3  # names suggested for one that is unknown
+
+
+class Workspace:
+    """The caches of one folder. ``Workspace(".").remove("de", tokens=4).measure()`` is a whole edit."""
+
+    def __init__(self, root: Path | str = "."):
+        self.data, self.params = Path(root) / "data", Path(root) / PARAMS
+
+    @cached_property
+    def domains(self) -> list[str]:
+        """Every domain of the corpus, the one with most text first."""
+        tokens = read_json(self._stage("corpus", []) / "metrics.json")["tokens"]["train"]
+        return sorted(tokens, key=lambda domain: (-tokens[domain], domain))
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row a subcomponent: the columns of ``harvest/subcomponents.parquet`` and of ``label/labels.parquet``."""
+        statistics = pd.read_parquet(self._stage("harvest", ["subcomponents.parquet"]) / "subcomponents.parquet")
+        labels = pd.read_parquet(self._stage("label", ["labels.parquet"]) / "labels.parquet")
+        return statistics.merge(labels, on="subcomponent", validate="one_to_one")
+
+    @cached_property
+    def model(self) -> DecomposedModel:
+        checkpoint = self._stage("target", ["checkpoint"]) / "checkpoint"
+        components = self._stage("decompose", ["components.safetensors"]) / "components.safetensors"
+        return read_components(components, read_target(checkpoint, setup()))
+
+    @cached_property
+    def net(self) -> ImportanceNet:
+        return read_net(self._stage("importance", ["importance.safetensors"]) / "importance.safetensors", self.model)
+
+    @cached_property
+    def chance(self) -> float:
+        """``ln |vocabulary|`` in nats."""
+        return math.log(self.model.target.get_input_embeddings().weight.shape[0])
+
+    def components(
+        self, label: str | None = None, domain: str | None = None, module: str | None = None
+    ) -> pd.DataFrame:
+        """The alive subcomponents that match all that is given, most needed first.
+
+        Args:
+            label: words its label has (``-word``: has not), as in ``choose.query``.
+            domain: sort by the mean importance on this domain.
+            module: regular expression that the module's name contains.
+
+        Raises:
+            PrefactorError: the domain is unknown, or ``module`` is no regular expression.
+        """
+        found = self.table[self.table["alive"]]
+        if label is not None:
+            found = found[[matches_query(label, text) for text in found["label"]]]
+        if module is not None:
+            try:
+                found = found[found["module"].str.contains(re.compile(module))]
+            except re.error as error:
+                raise PrefactorError(f"module {module!r} is no regular expression ({error}): mend it") from None
+        by = "mean_importance" if domain is None else f"importance_{self._domain(domain)}"
+        return found.sort_values(by, ascending=False, kind="stable")
+
+    def show(self, subcomponent: str) -> dict[str, Any]:
+        """All that is known of ``module:index``: its row, and under ``examples`` its activating windows.
+
+        Raises:
+            PrefactorError: there is no such subcomponent; the nearest names are given.
+        """
+        self._known([subcomponent])
+        (row,) = self.table[self.table["subcomponent"] == subcomponent].to_dict("records")
+        path = self._stage("harvest", ["examples.parquet"]) / "examples.parquet"
+        examples = pq.read_table(path, filters=[("subcomponent", "=", subcomponent)]).to_pylist()
+        return {**{str(key): value for key, value in row.items()}, "examples": examples}
+
+    def choose(self, domains: Domains, query: str | None = None) -> Selection:
+        """The subcomponent whose label matches and whose prefactor removes the target at the least damage.
+
+        ``query`` is as ``choose.query`` in params; left out, the target's name and none of the other domains'.
+        """
+        config = section("selection", SelectionConfig, self.params)
+        choose = ByLabel(by="label", query=query or self._query(domains.target), rank="effect")
+        return select(choose, domains.target, domains, self.table, self.table, config, partial(self._effects, domains))
+
+    def remove(
+        self,
+        target: str,
+        tokens: int,
+        *,
+        retain: Sequence[str] | None = None,
+        subcomponents: Sequence[str] | None = None,
+        query: str | None = None,
+        guarded: bool = False,
+        seed: int = 0,
+    ) -> Edited:
+        """Drive ``target`` to chance with ``tokens`` of its tokens.
+
+        Args:
+            retain: domains held in the loss; left out, the one with most text besides the target. All others are
+                protected: no loss sees them.
+            subcomponents: ``module:index`` to rescale; left out, one is chosen by label and effect (:meth:`choose`).
+            guarded: let the change read directions that meet text as little as can be where the subcomponents are not
+                needed (by importance, without a domain's tag).
+
+        Raises:
+            PrefactorError: a name is unknown, there is too little text, or nothing matches.
+        """
+        domains = self._roles(target, retain)
+        config = section("edit", FitConfig, self.params).model_copy(update={"budgets": (tokens,)})
+        chosen = list(self._known(subcomponents) if subcomponents else self.choose(domains, query).subcomponents)
+        choose = ByName(by="name", subcomponents=tuple(chosen))
+        edit: ScalarEdit | GuardedEdit = ScalarEdit(method="scalar", domains=domains, choose=choose)
+        if guarded:
+            guard = GuardByImportance(weigh="importance")
+            edit = GuardedEdit(method="guarded", domains=domains, choose=choose, guard=guard, ridge=0.01)
+        blocks = self._blocks("fit")
+        text = fit_text(self.model, blocks, domains, config)
+        method, _ = build_method(edit, chosen, self.model, self.net, blocks, config)
+        optimiser = config.prefactor
+        (fit,) = Fitter(self.model.target, method, text, optimiser, config).fit(
+            tokens, [Draw(seed, optimiser.learning_rates[0])]
+        )
+        return self._edited(dict(zip(chosen, fit.parameters[0].tolist(), strict=True)), domains, fit.change, edit)
+
+    def set(self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None) -> Edited:
+        """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged."""
+        names = list(self._known(list(prefactors)))
+        method = Prefactors(tuple(term_of(self.model, name) for name in names))
+        change = method.change([torch.tensor([float(prefactors[n]) for n in names], device=self.model.U[0].device)])
+        return self._edited(dict(prefactors), self._roles(target, retain), change, None)
+
+    def held_out(self, domains: Domains) -> dict[str, HeldOut]:
+        """Text of the eval split of every domain, as much as ``evaluate.tokens`` says, seen by the base model."""
+        config, blocks = section("evaluate", EvaluateConfig, self.params), self._blocks("eval")
+        return {
+            domain: hold_out(
+                self.model.target, take(blocks.of(domain), config.tokens.of(role), "evaluate.tokens").tokens
+            )
+            for domain, role in domains.roles.items()
+        }
+
+    def _edited(self, prefactors: dict[str, float], domains: Domains, change: Any, edit: Any) -> Edited:
+        labels = self.table.set_index("subcomponent")["label"]
+        base = (self.data / "target" / "checkpoint").as_posix()
+        about = {name: str(labels[name]) for name in prefactors}
+        held_out = partial(self.held_out, domains)
+        return Edited(self.model.target, base, prefactors, about, domains, change, self.chance, held_out, edit)
+
+    def _effects(self, domains: Domains, names: Sequence[str]) -> list[Effect]:
+        config, blocks = section("selection", SelectionConfig, self.params), self._blocks("select")
+        held = {
+            domain: hold_out(self.model.target, take(blocks.of(domain), config.tokens, "selection.tokens").tokens)
+            for domain in (domains.target, *domains.retain)
+        }
+        return effects(self.model, names, held.pop(domains.target), held, Cost())
+
+    def _blocks(self, split: str) -> Blocks:
+        return read_blocks(self.data / "corpus", split)
+
+    def _stage(self, name: str, files: list[str]) -> Path:
+        verify(self.data / name, only=files or None)
+        return self.data / name
+
+    def _query(self, target: str) -> str:
+        words = {domain: LANGUAGES.get(domain, domain) for domain in self.domains}
+        return " ".join([words[target], *(f"-{word}" for domain, word in words.items() if domain != target)])
+
+    def _roles(self, target: str, retain: Sequence[str] | None) -> Domains:
+        target = self._domain(target)
+        kept = [self._domain(name) for name in retain] if retain else [d for d in self.domains if d != target][:1]
+        if target in kept:
+            raise PrefactorError(f"{target} cannot be both removed and retained: retain another")
+        protect = tuple(d for d in self.domains if d != target and d not in kept)
+        return Domains(target=target, retain=tuple(kept), protect=protect)
+
+    def _domain(self, name: str) -> str:
+        """The domain of this name: its tag, or its language in words."""
+        by_word = {LANGUAGES.get(domain, domain).casefold(): domain for domain in self.domains}
+        found = name if name in self.domains else by_word.get(name.casefold())
+        if found is None:
+            near = difflib.get_close_matches(name.casefold(), [*self.domains, *by_word], n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise PrefactorError(f"no domain is called {name!r}: {hint}there are {', '.join(self.domains)}")
+        return found
+
+    def _known(self, names: Sequence[str]) -> Sequence[str]:
+        everything = set(self.table["subcomponent"])
+        for name in names:
+            if name not in everything:
+                near = difflib.get_close_matches(name, everything, n=NEAREST, cutoff=0.0)
+                raise PrefactorError(f"{name!r} is no subcomponent; the nearest: {', '.join(near)}")
+        return names
