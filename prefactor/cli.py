@@ -121,10 +121,17 @@ def edit(
     as_json: AsJson = False,
 ) -> None:
     """Choose, fit and measure an edit from the cached decomposition."""
-    from prefactor.edits.saving import save_edit
+    from transformers.utils import logging
+
+    from prefactor.edits.saving import check_name, save_edit
     from prefactor.workspace import Workspace
 
+    logging.disable_progress_bar()  # of loading weights
     work = Workspace(folder)
+    if save is not None:
+        if set_:
+            raise PrefactorError("--save is for edits that are fitted, and --set fits nothing: leave one of them out")
+        check_name(work.params, save)
     for path in (export, merge):
         if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise PrefactorError(f"{path} is there already: name another folder, or remove it")
@@ -134,7 +141,7 @@ def edit(
         made = work.remove(
             remove, tokens, retain=retain, subcomponents=component, query=query, guarded=guarded, seed=seed
         )
-    if save is not None:
+    if save is not None and made.edit is not None:
         save_edit(work.params, save, made.edit)
     rows = made.measure()
     written = [str(made.export(export))] if export else []

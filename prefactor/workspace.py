@@ -19,7 +19,16 @@ import torch
 from prefactor.artifacts import read_json, verify
 from prefactor.components import DecomposedModel
 from prefactor.config.edit import FitConfig
-from prefactor.config.edits import ByLabel, ByName, Domains, GuardByImportance, GuardedEdit, ScalarEdit
+from prefactor.config.edits import (
+    ByLabel,
+    ByName,
+    Choose,
+    Domains,
+    EditConfig,
+    GuardByImportance,
+    GuardedEdit,
+    ScalarEdit,
+)
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.selection import SelectionConfig
 from prefactor.corpus.blocks import Blocks, read_blocks, take
@@ -37,7 +46,7 @@ from prefactor.label.domains import LANGUAGES
 from prefactor.ledger import Cost
 from prefactor.params import PARAMS, section
 from prefactor.runtime import setup
-from prefactor.selection import Effect, Selection, matches_query, select
+from prefactor.selection import Effect, Selection, matches_query, read_selection, select
 from prefactor.target import read_target
 
 NEAREST = 3  # names suggested for one that is unknown
@@ -116,10 +125,16 @@ class Workspace:
     def choose(self, domains: Domains, query: str | None = None) -> Selection:
         """The subcomponent whose label matches and whose prefactor removes the target at the least damage.
 
-        ``query`` is as ``choose.query`` in params; left out, the target's name and none of the other domains'.
+        Where an edit of params chooses in just this way, what its stage measured is taken. ``query`` is as
+        ``choose.query`` in params; left out, the target's name and none of the other domains'.
         """
         config = section("selection", SelectionConfig, self.params)
         choose = ByLabel(by="label", query=query or self._query(domains.target), rank="effect")
+        wanted = (_unordered(choose), domains.target, domains.retain)
+        for name, edit in section("edits", dict[str, EditConfig], self.params).items():
+            folder = self.data / "selection" / name
+            if (_unordered(edit.choose), edit.domains.target, edit.domains.retain) == wanted and folder.is_dir():
+                return read_selection(folder)
         return select(choose, domains.target, domains, self.table, self.table, config, partial(self._effects, domains))
 
     def remove(
@@ -202,7 +217,7 @@ class Workspace:
         return self.data / name
 
     def _query(self, target: str) -> str:
-        words = {domain: LANGUAGES.get(domain, domain) for domain in self.domains}
+        words = {domain: LANGUAGES.get(domain, domain).lower() for domain in self.domains}
         return " ".join([words[target], *(f"-{word}" for domain, word in words.items() if domain != target)])
 
     def _roles(self, target: str, retain: Sequence[str] | None) -> Domains:
@@ -230,3 +245,10 @@ class Workspace:
                 near = difflib.get_close_matches(name, everything, n=NEAREST, cutoff=0.0)
                 raise PrefactorError(f"{name!r} is no subcomponent; the nearest: {', '.join(near)}")
         return names
+
+
+def _unordered(choose: Choose) -> Choose:
+    """The order of a query's words means nothing."""
+    if not isinstance(choose, ByLabel):
+        return choose
+    return choose.model_copy(update={"query": " ".join(sorted(choose.query.lower().split()))})

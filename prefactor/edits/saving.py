@@ -13,18 +13,21 @@ from prefactor.params import read_params
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")  # it becomes a folder and part of a DVC stage's name
 
 
-def save_edit(params: Path, name: str, edit: ScalarEdit | GuardedEdit | None) -> None:
-    """Add ``edit`` to the section ``edits`` of ``params`` as ``name``.
+def check_name(params: Path, name: str) -> None:
+    """Whether an edit can be saved as ``name``, before it is made.
 
     Raises:
-        PrefactorError: the name is taken or no name, or the edit's prefactors were given and not fitted: the DAG fits.
+        PrefactorError: the name is taken, or is none for an edit.
     """
-    if edit is None:
-        raise PrefactorError("--save is for edits that are fitted, and --set fits nothing: leave one of them out")
     if not NAME.fullmatch(name):
         raise PrefactorError(f"--save {name!r}: use small letters, digits, - and _")
     if name in (read_params(params).get("edits") or {}):
         raise PrefactorError(f"{params} has an edit {name!r} already: save it under another name")
+
+
+def save_edit(params: Path, name: str, edit: ScalarEdit | GuardedEdit) -> None:
+    """Add ``edit`` to the section ``edits`` of ``params`` as ``name``."""
+    check_name(params, name)
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
     whole = yaml.load(params.read_text(encoding="utf-8"))

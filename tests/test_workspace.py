@@ -1,0 +1,192 @@
+"""Edits by hand from a folder's caches, in Python and on the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+from typer.testing import CliRunner
+
+from prefactor.artifacts import write_json, write_manifest, write_table
+from prefactor.cli import app
+from prefactor.config.edits import EditConfig
+from prefactor.config.harvest import HarvestConfig
+from prefactor.corpus.blocks import Blocks, as_table
+from prefactor.decompose import write_components, write_net
+from prefactor.errors import PrefactorError
+from prefactor.harvest import harvest
+from prefactor.harvest_tables import example_table, subcomponent_table
+from prefactor.label.labeller import LABELS
+from prefactor.ledger import Cost
+from prefactor.params import section
+from prefactor.target import logits_of
+from prefactor.workspace import Workspace
+from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
+
+ROOT = Path(__file__).resolve().parent.parent
+GERMAN = "layers.1.self_attn.v_proj:2"
+
+
+def _blocks(n: int, seed: int) -> Blocks:
+    return Blocks(
+        tiny_blocks(n, seed), np.array([("en", "de", "fr")[i % 3] for i in range(n)]), [[str(i)] for i in range(n)]
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("work")
+    data, model = root / "data", tiny_decomposed(6)
+    net = tiny_net(model)
+    for place, split in enumerate(("train", "select", "fit", "eval")):
+        write_table(data / "corpus" / f"{split}.parquet", as_table(_blocks(30, place)))
+    write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30, "fr": 30}}})
+    write_manifest(data / "corpus", ["train.parquet", "select.parquet", "fit.parquet", "eval.parquet"])
+    model.target.save_pretrained(data / "target" / "checkpoint")
+    write_manifest(data / "target", ["checkpoint"])
+    write_components(data / "decompose" / "components.safetensors", model)
+    write_manifest(data / "decompose", ["components.safetensors"])
+    write_net(data / "importance" / "importance.safetensors", net)
+    write_manifest(data / "importance", ["importance.safetensors"])
+    config = HarvestConfig(
+        tokens=360, batch=5, threshold=0.1, examples=3, either_side=3, table=5, least_count=1, seed=0
+    )  # fmt: skip
+    read = _blocks(30, 9)
+    found = harvest(model, net, read, config, Cost())
+    write_table(data / "harvest" / "subcomponents.parquet", subcomponent_table(found, model, str, config))
+    write_table(data / "harvest" / "examples.parquet", example_table(found, model.names, read, str))
+    write_manifest(data / "harvest", ["subcomponents.parquet", "examples.parquet"])
+    text = {GERMAN: "German text", "layers.0.self_attn.q_proj:1": "German and French text"}
+    labels = [
+        {
+            "subcomponent": n,
+            "label": text.get(n, "unclear"),
+            "reasoning": "",
+            "evidence": "{}",
+            "score": 0.5,
+            "labeller": "t",
+        }
+        for n in model.names
+    ]
+    write_table(data / "label" / "labels.parquet", pa.Table.from_pylist(labels, schema=LABELS))
+    write_manifest(data / "label", ["labels.parquet"])
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["edit"] |= {"retain_tokens": 60, "guard_tokens": 60}
+    params["edit"]["prefactor"] |= {"steps": 4}
+    params["selection"] |= {"tokens": 60}
+    params["evaluate"] |= {"tokens": {"target": 60, "retained": 60, "protected": 60}}
+    (root / "params.yaml").write_text("# mine\n" + yaml.safe_dump(params), encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def work(folder: Path) -> Workspace:
+    return Workspace(folder)
+
+
+def test_components_are_found_by_label_domain_and_module(work: Workspace) -> None:
+    assert list(work.components("german -french")["subcomponent"]) == [GERMAN]
+    by_german = work.components(domain="german")
+    assert by_german["alive"].all()
+    assert by_german["importance_de"].is_monotonic_decreasing
+    assert set(work.components(module=r"1\.mlp")["module"].str.split(".").str[1]) == {"1"}
+    with pytest.raises(PrefactorError, match="no domain is called 'germn': did you mean german"):
+        work.components(domain="germn")
+    with pytest.raises(PrefactorError, match=r"module '\(' is no regular expression"):
+        work.components(module="(")
+
+
+def test_show_gives_the_row_and_the_windows(work: Workspace) -> None:
+    known = work.show(GERMAN)
+    assert known["label"] == "German text"
+    assert 1 <= len(known["examples"]) <= 3
+    assert {example["subcomponent"] for example in known["examples"]} == {GERMAN}
+    with pytest.raises(PrefactorError, match=r"'v_proj:2' is no subcomponent; the nearest: .*v_proj:2"):
+        work.show("v_proj:2")
+
+
+def test_a_prefactor_of_one_changes_nothing_and_the_bits_come_back(work: Workspace) -> None:
+    rows = work.set({GERMAN: 1.0}, target="de").measure()
+    assert [(row["domain"], row["role"]) for row in rows] == [("de", "target"), ("en", "retained"), ("fr", "protected")]
+    assert all(row["damage"] == 0 for row in rows)
+    before = {name: p.clone() for name, p in work.model.target.state_dict().items()}
+    inverted = work.set({GERMAN: -1.0}, target="de")
+    with inverted.applied():
+        assert not torch.equal(
+            work.model.target.state_dict()[f"model.{GERMAN[:-2]}.weight"], before[f"model.{GERMAN[:-2]}.weight"]
+        )
+    assert all(torch.equal(p, before[name]) for name, p in work.model.target.state_dict().items())
+
+
+def test_the_adapter_and_the_merged_checkpoint_are_the_edit(work: Workspace, tmp_path: Path) -> None:
+    made = work.set({GERMAN: -2.0, "layers.0.mlp.up_proj:0": 3.0}, target="de", retain=["fr"])
+    tokens = torch.from_numpy(tiny_blocks(3, 5)).long()
+    with made.applied():
+        wanted = logits_of(work.model.target, tokens)
+    merged = AutoModelForCausalLM.from_pretrained(made.merge(tmp_path / "merged")).eval()
+    assert torch.equal(logits_of(merged, tokens), wanted)
+    base = AutoModelForCausalLM.from_pretrained(work.data / "target" / "checkpoint")
+    stock = PeftModel.from_pretrained(base, str(made.export(tmp_path / "adapter"))).eval()
+    torch.testing.assert_close(logits_of(stock, tokens), wanted, atol=1e-5, rtol=0)
+
+
+def test_remove_chooses_by_label_and_effect_and_can_be_saved(work: Workspace, tmp_path: Path) -> None:
+    made = work.remove("German", tokens=3)
+    assert list(made.prefactors) == [GERMAN]  # the only label of German alone
+    assert (made.domains.target, made.domains.retain, made.domains.protect) == ("de", ("en",), ("fr",))
+    again = work.remove("de", tokens=3, subcomponents=[GERMAN])
+    assert again.prefactors == made.prefactors
+    guarded = work.remove("de", tokens=3, subcomponents=[GERMAN], guarded=True)
+    assert guarded.edit is not None and guarded.edit.method == "guarded"
+    with pytest.raises(PrefactorError, match="de cannot be both removed and retained"):
+        work.remove("de", tokens=3, retain=["de"])
+
+
+def _prefactor(*words: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, list(words))
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    root.mkdir()
+    (root / "params.yaml").write_text((folder / "params.yaml").read_text())
+    (root / "data").symlink_to(folder / "data")
+    words = ("edit", "-C", str(root), "--remove", "de", "--tokens", "2", "--json")
+    code, out, err = _prefactor(*words, "--save", "by-hand")
+    assert code == 0, err
+    said = json.loads(out)
+    assert [part["subcomponent"] for part in said["subcomponents"]] == [GERMAN]
+    assert {row["domain"] for row in said["table"]} == {"en", "de", "fr"}
+    assert (root / "params.yaml").read_text().startswith("# mine\n")
+    saved = section("edits.by-hand", EditConfig, root / "params.yaml")
+    assert saved.choose.subcomponents == (GERMAN,)
+    for more, complaint in (
+        (("--save", "by-hand"), "has an edit 'by-hand' already"),
+        (("--save", "By Hand"), "use small letters"),
+        (("--save", "other", "--set", f"{GERMAN}=-1"), "--set fits nothing"),
+        (("--set", f"{GERMAN}=much"), "'much' is no number"),
+        (("--set", "nothing=-1"), "'nothing' is no subcomponent; the nearest:"),
+        (("--merge", str(root)), "is there already"),
+    ):
+        code, _, err = _prefactor(*words, *more)
+        assert code == 2
+        assert err.startswith("prefactor: error: ") and err.count("\n") == 1
+        assert complaint in err
+
+
+def test_the_command_line_shows_tables(folder: Path) -> None:
+    code, out, err = _prefactor("components", "german", "-C", str(folder))
+    assert code == 0, err
+    assert "2 found" in out and GERMAN in out
+    code, out, err = _prefactor("show", GERMAN, "-C", str(folder))
+    assert code == 0, err
+    assert "German text" in out
+    code, out, err = _prefactor("edit", "-C", str(folder), "--remove", "de", "--set", f"{GERMAN}=-1")
+    assert code == 0, err
+    assert "protected" in out
