@@ -121,12 +121,10 @@ def edit(
     as_json: AsJson = False,
 ) -> None:
     """Choose, fit and measure an edit from the cached decomposition."""
-    from transformers.utils import logging
-
     from prefactor.edits.saving import check_name, save_edit
     from prefactor.workspace import Workspace
 
-    logging.disable_progress_bar()  # of loading weights
+    _quiet()
     work = Workspace(folder)
     if save is not None:
         if set_:
@@ -160,6 +158,49 @@ def edit(
         console.print(f"{work.params} has it as edits.{save}: `dvc repro` makes its tables", markup=False)
 
 
+@app.command()
+@_plainly
+def export(
+    name: Annotated[str, typer.Argument(help="An edit of params.yaml that was run.")],
+    into: Annotated[Path, typer.Argument(help="A new folder.")],
+    merged: Annotated[bool, typer.Option(help="A whole checkpoint in place of a PEFT adapter.")] = False,
+    tokens: Annotated[int | None, typer.Option(help="Budget of the fit; the headline's if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Draw of the fit.")] = 0,
+    folder: Folder = Path("."),
+) -> None:
+    """Write an edit of the DAG for other tools: stock transformers and peft load it."""
+    from prefactor.workspace import Workspace
+
+    _quiet()
+    if into.exists():
+        raise PrefactorError(f"{into} is there already: name another folder, or remove it")
+    Workspace(folder).export(name, into, merged, tokens, seed)
+    print(f"written: {into}")
+
+
+@app.command()
+@_plainly
+def compare(
+    names: Annotated[list[str] | None, typer.Argument(help="Edits that were run; all if left out.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Budget; the headline's if left out.")] = None,
+    folder: Folder = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Edits side by side: what each did to its target and to every other domain, means over draws."""
+    from prefactor.workspace import Workspace
+
+    rows = Workspace(folder).compare(names or (), tokens)
+    if as_json:
+        _print_json(rows)
+        return
+    domains = list(dict.fromkeys(domain for row in rows for domain in row["damage"]))
+    table = Table("edit", "tokens", "removes", "CE - chance", *domains, title="nats a token; damage by domain")
+    for row in rows:
+        damage = [f"{row['damage'][d]:+.3f}" if d in row["damage"] else "" for d in domains]
+        table.add_row(row["edit"], str(row["budget"]), row["target"], f"{row['target_ce_minus_chance']:+.2f}", *damage)
+    _console().print(table)
+
+
 def _print_damage(console: Console, rows: Sequence[dict[str, Any]], chance: float) -> None:
     table = Table(
         "domain", "", "before", "after", "damage", "KL", title=f"nats a token on held-out text; chance is {chance:.2f}"
@@ -187,6 +228,13 @@ def _print_json(value: Any) -> None:
         return item.tolist() if hasattr(item, "tolist") else str(item)
 
     print(json.dumps(value, default=plain, ensure_ascii=False, indent=1))
+
+
+def _quiet() -> None:
+    """No bars of transformers: what is loaded here is loaded in a moment."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
 
 
 def _console() -> Console:
