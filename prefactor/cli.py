@@ -1,6 +1,6 @@
 """``prefactor``: look at a decomposition, and edit with it, from a terminal. ``prefactor --help``.
 
-Everything here is :class:`prefactor.workspace.Workspace` with tables around it; ``--json`` prints it for machines.
+What it does is in ``workspace.py`` and ``edits/ran.py``; here are the tables around it, and JSON for machines.
 """
 
 import json
@@ -17,7 +17,12 @@ from rich.text import Text
 
 from prefactor.errors import PrefactorError
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Look at a cached decomposition, and edit the model with it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 Folder = Annotated[Path, typer.Option("--folder", "-C", help="The folder with params.yaml and data/.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else.")]
@@ -158,9 +163,9 @@ def edit(
         console.print(f"{work.params} has it as edits.{save}: `dvc repro` makes its tables", markup=False)
 
 
-@app.command()
+@app.command("export")
 @_plainly
-def export(
+def export_(
     name: Annotated[str, typer.Argument(help="An edit of params.yaml that was run.")],
     into: Annotated[Path, typer.Argument(help="A new folder.")],
     merged: Annotated[bool, typer.Option(help="A whole checkpoint in place of a PEFT adapter.")] = False,
@@ -169,27 +174,27 @@ def export(
     folder: Folder = Path("."),
 ) -> None:
     """Write an edit of the DAG for other tools: stock transformers and peft load it."""
-    from prefactor.workspace import Workspace
+    from prefactor.edits.ran import export
 
     _quiet()
     if into.exists():
         raise PrefactorError(f"{into} is there already: name another folder, or remove it")
-    Workspace(folder).export(name, into, merged, tokens, seed)
+    export(folder / "data", name, into, merged, tokens, seed)
     print(f"written: {into}")
 
 
-@app.command()
+@app.command("compare")
 @_plainly
-def compare(
+def compare_(
     names: Annotated[list[str] | None, typer.Argument(help="Edits that were run; all if left out.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Budget; the headline's if left out.")] = None,
     folder: Folder = Path("."),
     as_json: AsJson = False,
 ) -> None:
     """Edits side by side: what each did to its target and to every other domain, means over draws."""
-    from prefactor.workspace import Workspace
+    from prefactor.edits.ran import compare
 
-    rows = Workspace(folder).compare(names or (), tokens)
+    rows = compare(folder / "data", names or (), tokens)
     if as_json:
         _print_json(rows)
         return

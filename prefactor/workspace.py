@@ -7,8 +7,7 @@ read when first asked for. What is chosen, fitted and measured here is what the 
 import difflib
 import math
 import re
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -34,15 +33,12 @@ from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.selection import SelectionConfig
 from prefactor.corpus.blocks import Blocks, read_blocks, take
 from prefactor.decompose import read_components, read_net
-from prefactor.edits.adapter import write_adapter
 from prefactor.edits.build import build_method
-from prefactor.edits.change import applied
 from prefactor.edits.edited import Edited
 from prefactor.edits.effect import effects
 from prefactor.edits.fit import Draw, Fitter
 from prefactor.edits.methods import Prefactors, term_of
 from prefactor.edits.sweep import fit_text
-from prefactor.edits.tables import read_changes
 from prefactor.errors import PrefactorError
 from prefactor.evaluate import HeldOut, hold_out
 from prefactor.importance_net import ImportanceNet
@@ -187,65 +183,6 @@ class Workspace:
         method = Prefactors(tuple(term_of(self.model, name) for name in names))
         change = method.change([torch.tensor([float(prefactors[n]) for n in names], device=self.model.U[0].device)])
         return self._edited(dict(prefactors), self._roles(target, retain), change, None)
-
-    def compare(self, names: Sequence[str] = (), tokens: int | None = None) -> list[dict[str, Any]]:
-        """A row an edit that was run: means over draws at a budget of ``tokens`` (the headline's if left out).
-
-        Raises:
-            PrefactorError: no such edit was run, or not at this budget.
-        """
-        rows = []
-        for name in names or [path.name for path in sorted((self.data / "evaluate").glob("*"))]:
-            about = self._edit(name)
-            budget = about["headline_budget"] if tokens is None else tokens
-            table = pd.read_parquet(self._stage(f"evaluate/{name}", ["table.parquet"]) / "table.parquet")
-            self._budget(name, budget, table["budget"])
-            at = table[table["budget"] == budget]
-            ce = float(at[at["role"] == "target"]["edited_ce"].mean())
-            others = at[at["role"] != "target"].groupby("domain", sort=False)["damage"].mean()
-            rows.append(
-                {
-                    "edit": name, "budget": int(budget), "target": about["target"],
-                    "target_ce_minus_chance": ce - read_json(self.data / "target" / "metrics.json")["chance"],
-                    "damage": {str(domain): float(value) for domain, value in others.items()},
-                }
-            )  # fmt: skip
-        return rows
-
-    def export(self, name: str, into: Path, merged: bool = False, tokens: int | None = None, seed: int = 0) -> None:
-        """Write a fit of an edit that was run: a PEFT adapter, or the merged checkpoint with its tokenizer.
-
-        Raises:
-            PrefactorError: no such edit was run, or not with this budget and seed.
-        """
-        about = self._edit(name)
-        budget = about["headline_budget"] if tokens is None else tokens
-        checkpoint = self._stage("target", ["checkpoint"]) / "checkpoint"
-        target = read_target(checkpoint, setup())
-        fits = read_changes(self._stage(f"edit/{name}", ["fits.parquet", "fits.safetensors"]), target.device)
-        self._budget(name, budget, [one for one, _, _ in fits])
-        change = next((change for one, draw, change in fits if (one, draw) == (budget, seed)), None)
-        if change is None:
-            raise PrefactorError(f"edits.{name} has no draw {seed}: use one of 0 to {max(d for _, d, _ in fits)}")
-        if not merged:
-            write_adapter(into, target, change, checkpoint.as_posix())
-            return
-        with applied(target, change):
-            target.save_pretrained(into)
-        for path in checkpoint.glob("tokenizer*"):
-            shutil.copy(path, into)
-
-    def _edit(self, name: str) -> dict[str, Any]:
-        ran = sorted(path.parent.name for path in (self.data / "edit").glob("*/edit.json"))
-        if name not in ran:
-            there = ", ".join(ran) or "none"
-            raise PrefactorError(f"no edit {name!r} was run; there are {there}: `dvc repro` runs those of params.yaml")
-        return read_json(self._stage(f"edit/{name}", ["edit.json"]) / "edit.json")
-
-    def _budget(self, name: str, budget: int, there: Iterable[int]) -> None:
-        if budget not in set(there):
-            known = ", ".join(map(str, sorted(set(there))))
-            raise PrefactorError(f"edits.{name} was not fitted on {budget} tokens: use one of {known}")
 
     def held_out(self, domains: Domains) -> dict[str, HeldOut]:
         """Text of the eval split of every domain, as much as ``evaluate.tokens`` says, seen by the base model."""

@@ -16,10 +16,10 @@ from transformers import AutoModelForCausalLM
 
 from prefactor.artifacts import sha256
 from prefactor.edits.change import applied
+from prefactor.edits.ran import compare, export
 from prefactor.edits.tables import read_changes
 from prefactor.errors import PrefactorError
 from prefactor.target import read_target
-from prefactor.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 GERMAN = {"target": "de", "retain": ["en"], "protect": ["fr"]}
@@ -155,22 +155,22 @@ def test_every_adapter_in_stock_peft_is_our_edit(through_prefect: Path, name: st
     assert not torch.allclose(read_target(checkpoint)(input_ids=tokens).logits, ours, atol=1e-4)
 
 
-def test_a_workspace_compares_and_exports_what_the_stages_made(through_prefect: Path, tmp_path: Path) -> None:
-    work = Workspace(through_prefect)
-    rows = {row["edit"]: row for row in work.compare()}
+def test_what_the_stages_made_is_compared_and_exported(through_prefect: Path, tmp_path: Path) -> None:
+    data = through_prefect / "data"
+    rows = {row["edit"]: row for row in compare(data)}
     assert set(rows) == {"scalar", "guarded", "lora"}
     metrics = json.loads((through_prefect / "data/evaluate/lora/metrics.json").read_text())
     assert rows["lora"]["damage"]["fr"] == pytest.approx(metrics["damage"]["fr"]["mean"])
-    work.export("lora", tmp_path / "adapter", tokens=2, seed=1)
-    work.export("lora", tmp_path / "merged", merged=True, tokens=2, seed=1)
+    export(data, "lora", tmp_path / "adapter", tokens=2, seed=1)
+    export(data, "lora", tmp_path / "merged", merged=True, tokens=2, seed=1)
     tokens = torch.arange(20)[None]
     base = AutoModelForCausalLM.from_pretrained(through_prefect / "data/target/checkpoint")
     stock = PeftModel.from_pretrained(base, str(tmp_path / "adapter")).merge_and_unload()
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     torch.testing.assert_close(stock(tokens).logits, merged(tokens).logits, atol=1e-5, rtol=0)
     with pytest.raises(PrefactorError, match=r"edits\.lora was not fitted on 3 tokens: use one of 2, 4"):
-        work.compare(["lora"], tokens=3)
+        compare(data, ["lora"], tokens=3)
     with pytest.raises(PrefactorError, match=r"edits\.lora has no draw 9: use one of 0 to 1"):
-        work.export("lora", tmp_path / "none", seed=9)
+        export(data, "lora", tmp_path / "none", seed=9)
     with pytest.raises(PrefactorError, match="no edit 'nope' was run; there are guarded, lora, scalar"):
-        work.compare(["nope"])
+        compare(data, ["nope"])

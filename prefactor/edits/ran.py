@@ -1,0 +1,80 @@
+"""Edits that the stages made: side by side, and written for other tools."""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from prefactor.artifacts import read_json, verify
+from prefactor.edits.adapter import write_adapter
+from prefactor.edits.change import applied
+from prefactor.edits.tables import read_changes
+from prefactor.errors import PrefactorError
+from prefactor.runtime import setup
+from prefactor.target import read_target
+
+
+def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) -> list[dict[str, Any]]:
+    """A row an edit under ``data`` (all, if none is named): means over draws at a budget of ``tokens``.
+
+    Without ``tokens`` it is each edit's headline budget.
+
+    Raises:
+        PrefactorError: no such edit was run, or not at this budget.
+    """
+    chance = read_json(data / "target" / "metrics.json")["chance"]
+    rows = []
+    for name in names or [path.name for path in sorted((data / "evaluate").glob("*"))]:
+        about = _about(data, name)
+        budget = about["headline_budget"] if tokens is None else tokens
+        verify(data / "evaluate" / name, only=["table.parquet"])
+        table = pd.read_parquet(data / "evaluate" / name / "table.parquet")
+        _check_budget(name, budget, table["budget"])
+        at = table[table["budget"] == budget]
+        ce = float(at[at["role"] == "target"]["edited_ce"].mean())
+        others = at[at["role"] != "target"].groupby("domain", sort=False)["damage"].mean()
+        row = {"edit": name, "budget": int(budget), "target": about["target"], "target_ce_minus_chance": ce - chance}
+        rows.append(row | {"damage": {str(domain): float(value) for domain, value in others.items()}})
+    return rows
+
+
+def export(data: Path, name: str, into: Path, merged: bool = False, tokens: int | None = None, seed: int = 0) -> None:
+    """Write a fit of an edit: a PEFT adapter, or the merged checkpoint with its tokenizer.
+
+    Raises:
+        PrefactorError: no such edit was run, or not with this budget and seed.
+    """
+    about, checkpoint = _about(data, name), data / "target" / "checkpoint"
+    budget = about["headline_budget"] if tokens is None else tokens
+    verify(data / "target", only=["checkpoint"])
+    verify(data / "edit" / name, only=["fits.parquet", "fits.safetensors"])
+    target = read_target(checkpoint, setup())
+    fits = read_changes(data / "edit" / name, target.device)
+    _check_budget(name, budget, [one for one, _, _ in fits])
+    change = next((change for one, draw, change in fits if (one, draw) == (budget, seed)), None)
+    if change is None:
+        raise PrefactorError(f"edits.{name} has no draw {seed}: use one of 0 to {max(draw for _, draw, _ in fits)}")
+    if not merged:
+        write_adapter(into, target, change, checkpoint.as_posix())
+        return
+    with applied(target, change):
+        target.save_pretrained(into)
+    for path in checkpoint.glob("tokenizer*"):
+        shutil.copy(path, into)
+
+
+def _about(data: Path, name: str) -> dict[str, Any]:
+    ran = sorted(path.parent.name for path in (data / "edit").glob("*/edit.json"))
+    if name not in ran:
+        there = ", ".join(ran) or "none"
+        raise PrefactorError(f"no edit {name!r} was run; there are {there}: `dvc repro` runs those of params.yaml")
+    verify(data / "edit" / name, only=["edit.json"])
+    return read_json(data / "edit" / name / "edit.json")
+
+
+def _check_budget(name: str, budget: int, there: Iterable[int]) -> None:
+    known = sorted(set(there))
+    if budget not in known:
+        raise PrefactorError(f"edits.{name} was not fitted on {budget} tokens: use one of {', '.join(map(str, known))}")
