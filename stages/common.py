@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prefactor.errors import PrefactorError
-from prefactor.params import PARAMS, read_params, section
+from prefactor.params import read_params, section
 
-__all__ = ["DATA", "PARAMS", "RUNS", "read_params", "run", "section"]
+__all__ = ["DATA", "RUNS", "read_params", "run", "section"]
 
 DATA = Path("data")  # what the stages write, kept by DVC
 RUNS = Path(".runs")  # checkpoints of stages that were interrupted: of this machine, known to neither git nor DVC
