@@ -138,6 +138,8 @@ def edit(
     for path in (export, merge):
         if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise PrefactorError(f"{path} is there already: name another folder, or remove it")
+    if set_ and (component or query or guarded):
+        raise PrefactorError("--set names what it changes and fits nothing: leave out --component, --query, --guarded")
     if set_:
         made = work.set(dict(map(_prefactor, set_)), target=remove, retain=retain)
     else:

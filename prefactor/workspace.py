@@ -35,7 +35,7 @@ from prefactor.corpus.blocks import Blocks, read_blocks, take
 from prefactor.decompose import read_components, read_net
 from prefactor.edits.build import build_method
 from prefactor.edits.edited import Edited
-from prefactor.edits.effect import effects
+from prefactor.edits.effect import effects_on
 from prefactor.edits.fit import Draw, Fitter
 from prefactor.edits.methods import Prefactors, term_of
 from prefactor.edits.sweep import fit_text
@@ -196,18 +196,14 @@ class Workspace:
 
     def _edited(self, prefactors: dict[str, float], domains: Domains, change: Any, edit: Any) -> Edited:
         labels = self.table.set_index("subcomponent")["label"]
-        base = (self.data / "target" / "checkpoint").as_posix()
+        base = self.data / "target" / "checkpoint"
         about = {name: str(labels[name]) for name in prefactors}
         held_out = partial(self.held_out, domains)
         return Edited(self.model.target, base, prefactors, about, domains, change, self.chance, held_out, edit)
 
     def _effects(self, domains: Domains, names: Sequence[str]) -> list[Effect]:
-        config, blocks = section("selection", SelectionConfig, self.params), self._blocks("select")
-        held = {
-            domain: hold_out(self.model.target, take(blocks.of(domain), config.tokens, "selection.tokens").tokens)
-            for domain in (domains.target, *domains.retain)
-        }
-        return effects(self.model, names, held.pop(domains.target), held, Cost())
+        config = section("selection", SelectionConfig, self.params)
+        return effects_on(self._blocks("select"), self.model, names, domains, config.tokens, Cost())
 
     def _blocks(self, split: str) -> Blocks:
         return read_blocks(self.data / "corpus", split)

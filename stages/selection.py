@@ -13,10 +13,9 @@ import pyarrow.parquet as pq
 from prefactor.artifacts import verify, write_manifest
 from prefactor.config.edits import Choose, Domains
 from prefactor.config.selection import SelectionConfig
-from prefactor.corpus.blocks import read_blocks, take
+from prefactor.corpus.blocks import read_blocks
 from prefactor.decompose import read_components
-from prefactor.edits.effect import effects
-from prefactor.evaluate import hold_out
+from prefactor.edits.effect import effects_on
 from prefactor.ledger import Cost, ledger
 from prefactor.runtime import setup
 from prefactor.selection import FILE, Effect, select, write_selection
@@ -55,11 +54,7 @@ def _measured(domains: Domains, config: SelectionConfig, cost: Cost, names: Sequ
     target = read_target(DATA / "target" / "checkpoint", setup())
     model = read_components(DATA / "decompose" / "components.safetensors", target)
     text = read_blocks(DATA / "corpus", "select")
-    held = {
-        domain: hold_out(target, take(text.of(domain), config.tokens, "selection.tokens").tokens)
-        for domain in (domains.target, *domains.retain)
-    }
-    return effects(model, names, held.pop(domains.target), held, cost)
+    return effects_on(text, model, names, domains, config.tokens, cost)
 
 
 if __name__ == "__main__":

@@ -172,6 +172,7 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
         (("--save", "other", "--set", f"{GERMAN}=-1"), "--set fits nothing"),
         (("--set", f"{GERMAN}=much"), "'much' is no number"),
         (("--set", "nothing=-1"), "'nothing' is no subcomponent; the nearest:"),
+        (("--set", f"{GERMAN}=-1", "--guarded"), "leave out --component, --query, --guarded"),
         (("--merge", str(root)), "is there already"),
     ):
         code, _, err = _prefactor(*words, *more)

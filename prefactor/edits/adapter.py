@@ -1,5 +1,6 @@
-"""An edit as a standard PEFT adapter: stock ``peft`` loads and merges it on the stock checkpoint."""
+"""An edit for other tools: a standard PEFT adapter for the stock checkpoint, or a checkpoint that has it merged."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from peft import LoraConfig
 from transformers.pytorch_utils import Conv1D
 
 from prefactor.artifacts import write_json
-from prefactor.edits.change import Change
+from prefactor.edits.change import Change, applied
 from prefactor.matrices import matrix_of
 from prefactor.tensors import write_tensors
 
@@ -33,3 +34,11 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "adapter_model.safetensors", tensors, {"format": "pt"})
     write_json(folder / "adapter_config.json", values)
+
+
+def write_merged(folder: Path, target: Any, change: Change, checkpoint: Path) -> None:
+    """Write ``target`` with ``change`` in its weights as a checkpoint, with the tokenizer of ``checkpoint``."""
+    with applied(target, change):
+        target.save_pretrained(folder)
+    for path in checkpoint.glob("tokenizer*"):
+        shutil.copy(path, folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prefactor.config.edits import Domains, GuardedEdit, ScalarEdit
-from prefactor.edits.adapter import write_adapter
+from prefactor.edits.adapter import write_adapter, write_merged
 from prefactor.edits.change import Change, applied
 from prefactor.evaluate import HeldOut, measure
 
@@ -17,7 +17,7 @@ class Edited:
     """A change of a target's weights by the prefactors of some subcomponents."""
 
     target: Any
-    base: str  # the folder of its checkpoint
+    checkpoint: Path  # the folder it was read from
     prefactors: Mapping[str, float]  # by module:index
     labels: Mapping[str, str]
     domains: Domains
@@ -38,11 +38,10 @@ class Edited:
 
     def export(self, folder: Path | str) -> Path:
         """Write the edit as a standard PEFT adapter."""
-        write_adapter(Path(folder), self.target, self.change, self.base)
+        write_adapter(Path(folder), self.target, self.change, self.checkpoint.as_posix())
         return Path(folder)
 
     def merge(self, folder: Path | str) -> Path:
-        """Write the edited target as a checkpoint of ``transformers``."""
-        with self.applied():
-            self.target.save_pretrained(folder)
+        """Write the edited target as a checkpoint of ``transformers``, tokenizer included."""
+        write_merged(Path(folder), self.target, self.change, self.checkpoint)
         return Path(folder)

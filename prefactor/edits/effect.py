@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from prefactor.components import DecomposedModel
+from prefactor.config.edits import Domains
+from prefactor.corpus.blocks import Blocks, take
 from prefactor.edits.change import Change
 from prefactor.edits.methods import Prefactors, term_of
-from prefactor.evaluate import HeldOut, measure
+from prefactor.evaluate import HeldOut, hold_out, measure
 from prefactor.flops import flops_of
 from prefactor.ledger import Cost
 from prefactor.progress import track
@@ -17,6 +19,21 @@ from prefactor.selection import Effect
 # Prefactors are tried away from 1, inverting first, until the target's cross-entropy passes chance.
 INVERTING = (0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0, -16.0, -24.0)
 AMPLIFYING = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+
+
+def effects_on(
+    blocks: Blocks, model: DecomposedModel, names: Sequence[str], domains: Domains, tokens: int, cost: Cost
+) -> list[Effect]:
+    """:func:`effects` on the first ``tokens`` tokens a domain of the select split's ``blocks``.
+
+    Raises:
+        PrefactorError: there are fewer.
+    """
+    held = {
+        domain: hold_out(model.target, take(blocks.of(domain), tokens, "selection.tokens").tokens)
+        for domain in (domains.target, *domains.retain)
+    }
+    return effects(model, names, held.pop(domains.target), held, cost)
 
 
 def effects(

@@ -1,6 +1,5 @@
 """Edits that the stages made: side by side, and written for other tools."""
 
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from prefactor.artifacts import read_json, verify
-from prefactor.edits.adapter import write_adapter
-from prefactor.edits.change import applied
+from prefactor.edits.adapter import write_adapter, write_merged
 from prefactor.edits.tables import read_changes
 from prefactor.errors import PrefactorError
 from prefactor.runtime import setup
@@ -56,13 +54,10 @@ def export(data: Path, name: str, into: Path, merged: bool = False, tokens: int 
     change = next((change for one, draw, change in fits if (one, draw) == (budget, seed)), None)
     if change is None:
         raise PrefactorError(f"edits.{name} has no draw {seed}: use one of 0 to {max(draw for _, draw, _ in fits)}")
-    if not merged:
+    if merged:
+        write_merged(into, target, change, checkpoint)
+    else:
         write_adapter(into, target, change, checkpoint.as_posix())
-        return
-    with applied(target, change):
-        target.save_pretrained(into)
-    for path in checkpoint.glob("tokenizer*"):
-        shutil.copy(path, into)
 
 
 def _about(data: Path, name: str) -> dict[str, Any]:
