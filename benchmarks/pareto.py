@@ -27,13 +27,14 @@ from prefactor.vpd import train
 from stages.common import DATA, section
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)  # of the minimality coefficient of params.yaml
+LP = Penalty(kind="lp", start=1.0, end=0.4)
 SMOOTH = Penalty(kind="smooth-l0", start=1.0, end=0.01, until=0.9)
 
 Change = Callable[[DecomposeConfig], DecomposeConfig]
 
 
 def _lp(config: DecomposeConfig) -> DecomposeConfig:
-    return config
+    return decomposition(config, penalty=LP)
 
 
 def _smooth(config: DecomposeConfig) -> DecomposeConfig:
@@ -42,16 +43,16 @@ def _smooth(config: DecomposeConfig) -> DecomposeConfig:
 
 def _pooled(config: DecomposeConfig) -> DecomposeConfig:
     pooled = config.training.adversary.model_copy(update={"scope": "pooled", "particles": 4})
-    return decomposition(config, adversary=pooled)
+    return _lp(decomposition(config, adversary=pooled))
 
 
 def _spd(config: DecomposeConfig) -> DecomposeConfig:
     none = config.training.coefficients.model_copy(update={"adversarial": 0.0, "frequency": 0.0})
-    return decomposition(config, coefficients=none)
+    return _lp(decomposition(config, coefficients=none))
 
 
 def _svd(config: DecomposeConfig) -> DecomposeConfig:
-    return config.model_copy(update={"source": "svd", "subcomponents": "auto"})
+    return _lp(config.model_copy(update={"source": "svd", "subcomponents": "auto"}))
 
 
 OBJECTIVES: dict[str, Change] = {"lp": _lp, "smooth-l0": _smooth, "lp, pooled": _pooled, "spd": _spd, "svd": _svd}
