@@ -34,13 +34,20 @@ from benchmarks.common import KEPT, Text, decomposition, quality
 from benchmarks.plain_vpd import train_plain
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.target import TrainTarget
-from prefactor.config.training import AdversaryConfig, Penalty
+from prefactor.config.training import AdversaryConfig, Coefficients, Penalty
 from prefactor.decompose import start_decomposition
 from prefactor.ledger import Cost
 from prefactor.runtime import setup
 from prefactor.target import read_target, train_target
 from prefactor.vpd import train
 from stages.common import section
+
+
+def _coefficients(frequency: float) -> Coefficients:
+    return Coefficients(
+        stochastic=0.5, adversarial=0.5, minimality=1e-4, frequency=frequency, faithfulness=3e5
+    )  # fmt: skip
+
 
 # The paper's: two inner ascents by position, |g|^p with p from 2; its batch of blocks and rate as they do best here.
 PAPER = {
@@ -49,17 +56,22 @@ PAPER = {
     "batch": 4,
     "learning_rate": 6e-3,
     "betas": (0.9, 0.999),
+    "coefficients": _coefficients(4e-4),
 }
-# The engine's: no inner ascents, a faster adversary and Adam, smooth L0, smaller batches. The default of params.yaml.
+# The engine's: no inner ascents, a faster adversary and Adam, smooth L0, smaller batches. To quality it also starts
+# from the singular directions (``SINGULAR``). The default of params.yaml.
 FAST = {
     "adversary": AdversaryConfig(scope="position", ascents=0, learning_rate=0.04),
     "penalty": Penalty(kind="smooth-l0", start=1.0, end=0.01, until=0.9),
     "batch": 2,
-    "learning_rate": 1e-2,
+    "learning_rate": 7e-3,
     "betas": (0.9, 0.95),
+    "coefficients": _coefficients(5e-4),
 }
+RANDOM = {"initial": "random", "subcomponents": "auto"}
+SINGULAR = {"initial": "singular", "subcomponents": "auto"}
 # Steps of the engine's runs, in those of the plain one.
-LENGTHS = (0.75, 1.125, 1.5, 2.0, 2.7)
+LENGTHS = (0.6, 0.75, 0.9, 1.1, 1.5, 2.0)
 # Subcomponents a matrix of the paper's 67M target: 9,728 a layer.
 PAPER_COUNTS = {
     r".*\.[qk]_proj": 512, r".*\.[vo]_proj": 1024, r".*\.up_proj": 3072, r".*\.down_proj": 3584,
@@ -188,7 +200,7 @@ def bench_quality(config: DecomposeConfig, text: Text, width: int, seeds: int, s
         rows.append([width, seed, "plain", steps, f"{budget:.0f}", *(f"{v:.3g}" for v in bar.values()), ""])
         console.print(*rows[-1])
         for length in (round(ratio * steps) for ratio in LENGTHS):
-            short = decomposition(config, seed=seed, steps=length, **FAST)
+            short = decomposition(config.model_copy(update=SINGULAR), seed=seed, steps=length, **FAST)
             model, net, seconds = run_engine(target, short, text.blocks, text.device)
             found, spent = quality(model, net, text.held_out), sum(seconds)
             reached = found["pgd20"] <= bar["pgd20"] and found["l0"] <= bar["l0"]
@@ -266,7 +278,7 @@ def report(title: str, columns: list[str], rows: list[list[Any]]) -> None:
 
 def main(parts: list[str]) -> None:
     device = setup()
-    config = section("decompose", DecomposeConfig)
+    config = section("decompose", DecomposeConfig).model_copy(update=RANDOM)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     console.print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     found: dict[str, Any] = {"machine": name, "threads": torch.get_num_threads(), "torch": torch.__version__}

@@ -51,11 +51,17 @@ def _spd(config: DecomposeConfig) -> DecomposeConfig:
     return _lp(decomposition(config, coefficients=none))
 
 
+def _singular(config: DecomposeConfig) -> DecomposeConfig:
+    return _smooth(config.model_copy(update={"initial": "singular", "subcomponents": "auto"}))
+
+
 def _svd(config: DecomposeConfig) -> DecomposeConfig:
     return _lp(config.model_copy(update={"source": "svd", "subcomponents": "auto"}))
 
 
-OBJECTIVES: dict[str, Change] = {"lp": _lp, "smooth-l0": _smooth, "lp, pooled": _pooled, "spd": _spd, "svd": _svd}
+OBJECTIVES: dict[str, Change] = {
+    "lp": _lp, "smooth-l0": _smooth, "smooth-l0, singular": _singular, "lp, pooled": _pooled, "spd": _spd, "svd": _svd,
+}  # fmt: skip
 
 
 def scaled(config: DecomposeConfig, factor: float) -> DecomposeConfig:
@@ -86,7 +92,7 @@ def main() -> None:
     given = arguments.parse_args()
     if unknown := [name for name in given.objectives if name not in OBJECTIVES]:
         arguments.error(f"no objective is called {unknown[0]!r}; there are {', '.join(map(repr, OBJECTIVES))}")
-    config = section("decompose", DecomposeConfig)
+    config = section("decompose", DecomposeConfig).model_copy(update={"initial": "random"})
     config = decomposition(config, **{k: v for k in ("steps", "batch") if (v := getattr(given, k)) is not None})
     text = Text(setup())
     target = read_target(DATA / "target" / "checkpoint", text.device)

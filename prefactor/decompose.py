@@ -26,8 +26,7 @@ def start_decomposition(
     modules = matrices(target, config.modules)
     rng = generator(config.training.seed, -2)
     counts = {name: _count(name, module, config) for name, module in modules.items()}
-    svd = config.source == "svd"
-    parts = singular_components(modules, counts) if svd else initial_components(modules, counts, rng)
+    parts = singular_components(modules, counts) if config.singular else initial_components(modules, counts, rng)
     model = DecomposedModel(target, *parts)
     net = build_net(model, config.net).initialise(rng)
     place(model, net, ranks, device)
@@ -37,7 +36,7 @@ def start_decomposition(
 def _count(name: str, matrix: Matrix, config: DecomposeConfig) -> int:
     rank, wanted = min(shape_of(matrix)), config.subcomponents
     if wanted == "auto":
-        return rank if config.source == "svd" else 2 * rank
+        return rank if config.singular else 2 * rank
     if isinstance(wanted, dict):
         count = next((count for pattern, count in wanted.items() if re.fullmatch(pattern, name)), None)
         if count is None:
@@ -45,7 +44,7 @@ def _count(name: str, matrix: Matrix, config: DecomposeConfig) -> int:
                 f"decompose.subcomponents has no pattern that matches the matrix {name}: add one, or '.*' as the last"
             )
         wanted = count
-    if config.source == "svd" and wanted > rank:
+    if config.singular and wanted > rank:
         raise PrefactorError(
             f"decompose.subcomponents asks for {wanted} singular directions of {name}, which has {rank}: ask for "
             "fewer, or write auto"

@@ -21,7 +21,7 @@ class Divergence:
 
 
 class _Reconstruction(torch.autograd.Function):
-    """Written by hand since logits are as wide as the vocabulary: one buffer of their size, from here to its gradient."""
+    """Written by hand since logits are as wide as the vocabulary: one buffer of their size serves to their gradient."""
 
     @staticmethod
     def forward(ctx: Any, p: Tensor, negentropy: Tensor, logits: Tensor) -> Tensor:  # type: ignore[override]

@@ -92,9 +92,10 @@ def test_singular_components_sum_to_the_best_approximation_of_their_rank() -> No
         torch.testing.assert_close((U.norm(dim=1) * V.norm(dim=1)).detach(), values[:3], rtol=1e-4, atol=1e-5)
 
 
-def test_more_singular_directions_than_there_are_is_an_error() -> None:
+@pytest.mark.parametrize("singular", [{"source": "svd"}, {"initial": "singular"}])
+def test_more_singular_directions_than_there_are_is_an_error(singular: dict[str, str]) -> None:
     net = {"width": 16, "blocks": 1, "heads": 2}
-    config = {"net": net, "clip": 0.01, "training": training().model_dump(), "source": "svd"}
+    config = {"net": net, "clip": 0.01, "training": training().model_dump(), **singular}
     model, _ = start_decomposition(tiny_target(), DecomposeConfig.model_validate(config), torch.device("cpu"))
     assert [site.count for site in model.sites] == [min(shape_of(site.module)) for site in model.sites]
     with pytest.raises(PrefactorError, match=r"asks for 17 singular directions of layers\.0.*, which has 16"):

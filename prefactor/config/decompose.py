@@ -7,7 +7,8 @@ from pydantic import Field
 from prefactor.config.base import Config
 from prefactor.config.training import TrainingConfig
 
-# Of each matrix: twice its rank (auto; with svd its rank); a number; or by regular expression, first match.
+# Of each matrix: twice its rank (auto; where singular directions are taken, its rank); a number; or by regular
+# expression, first match.
 Subcomponents = Literal["auto"] | Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=1)]]
 
 
@@ -23,6 +24,12 @@ class DecomposeConfig(Config):
     modules: str = ".*"  # regular expression over the names of the base model's matrices
     subcomponents: Subcomponents = "auto"
     source: Literal["trained", "svd"] = "trained"  # svd: the largest singular directions, and only the net is trained
+    initial: Literal["random", "singular"] = "random"  # read directions that training starts from
     net: NetConfig
     clip: float = Field(gt=0)  # norm at which the gradients of U and V are clipped
     training: TrainingConfig
+
+    @property
+    def singular(self) -> bool:
+        """Whether the components are, or start as, singular directions: a matrix has no more of them than its rank."""
+        return self.source == "svd" or self.initial == "singular"
