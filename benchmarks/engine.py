@@ -42,13 +42,8 @@ from prefactor.target import read_target, train_target
 from prefactor.vpd import train
 from stages.common import section
 
-
-def _coefficients(frequency: float) -> Coefficients:
-    return Coefficients(
-        stochastic=0.5, adversarial=0.5, minimality=1e-4, frequency=frequency, faithfulness=3e5
-    )  # fmt: skip
-
-
+# Of both.
+COEFFICIENTS = Coefficients(stochastic=0.5, adversarial=0.5, minimality=1e-4, frequency=4e-4, faithfulness=3e5)
 # The paper's: two inner ascents by position, |g|^p with p from 2; its batch of blocks and rate as they do best here.
 PAPER = {
     "adversary": AdversaryConfig(scope="position", ascents=2, learning_rate=0.01),
@@ -56,7 +51,7 @@ PAPER = {
     "batch": 4,
     "learning_rate": 6e-3,
     "betas": (0.9, 0.999),
-    "coefficients": _coefficients(4e-4),
+    "coefficients": COEFFICIENTS,
 }
 # The engine's: no inner ascents, a faster adversary and Adam, smooth L0, smaller batches. To quality it also starts
 # from the singular directions (``SINGULAR``). The default of params.yaml.
@@ -66,12 +61,12 @@ FAST = {
     "batch": 2,
     "learning_rate": 7e-3,
     "betas": (0.9, 0.95),
-    "coefficients": _coefficients(5e-4),
+    "coefficients": COEFFICIENTS,
 }
 RANDOM = {"initial": "random", "subcomponents": "auto"}
 SINGULAR = {"initial": "singular", "subcomponents": "auto"}
 # Steps of the engine's runs, in those of the plain one.
-LENGTHS = (0.6, 0.75, 0.9, 1.1, 1.5, 2.0)
+LENGTHS = (0.6, 0.7, 0.8, 0.95, 1.2, 1.6, 2.2)
 # Subcomponents a matrix of the paper's 67M target: 9,728 a layer.
 PAPER_COUNTS = {
     r".*\.[qk]_proj": 512, r".*\.[vo]_proj": 1024, r".*\.up_proj": 3072, r".*\.down_proj": 3584,
