@@ -42,7 +42,6 @@ from prefactor.target import read_target, train_target
 from prefactor.vpd import train
 from stages.common import section
 
-# Of both.
 COEFFICIENTS = Coefficients(stochastic=0.5, adversarial=0.5, minimality=1e-4, frequency=4e-4, faithfulness=3e5)
 # The paper's: two inner ascents by position, |g|^p with p from 2; its batch of blocks and rate as they do best here.
 PAPER = {
@@ -53,8 +52,8 @@ PAPER = {
     "betas": (0.9, 0.999),
     "coefficients": COEFFICIENTS,
 }
-# The engine's: no inner ascents, a faster adversary and Adam, smooth L0, smaller batches. To quality it also starts
-# from the singular directions (``SINGULAR``). The default of params.yaml.
+# The engine's: no inner ascents, a faster adversary and Adam, smooth L0, smaller batches; to quality it also starts from
+# the singular directions (``SINGULAR``). The default of params.yaml starts from random ones, at rate 1e-2.
 FAST = {
     "adversary": AdversaryConfig(scope="position", ascents=0, learning_rate=0.04),
     "penalty": Penalty(kind="smooth-l0", start=1.0, end=0.01, until=0.9),
