@@ -52,8 +52,8 @@ PAPER = {
     "betas": (0.9, 0.999),
     "coefficients": COEFFICIENTS,
 }
-# The engine's: no inner ascents, a faster adversary and Adam, smooth L0, smaller batches; to quality it also starts from
-# the singular directions (``SINGULAR``). The default of params.yaml starts from random ones, at rate 1e-2.
+# The engine's: no inner ascents, a faster adversary and Adam, smooth L0, smaller batches; to quality it also starts
+# from the singular directions (``SINGULAR``). The default of params.yaml starts from random ones, at rate 1e-2.
 FAST = {
     "adversary": AdversaryConfig(scope="position", ascents=0, learning_rate=0.04),
     "penalty": Penalty(kind="smooth-l0", start=1.0, end=0.01, until=0.9),
