@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,54 +10,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Divergence:
-    """How far a masked model's output is from the target's: ``measure(prepare(target), masked)``.
+    """How far a masked model's output is from the target's: ``measure(prepare(target), masked)``, a scalar."""
 
-    ``masked`` is one batch, or several of the target's size below each other; one number comes back for each, (k,).
-    """
-
-    prepare: Callable[[Tensor], Any]
-    measure: Callable[[Any, Tensor], Tensor]
+    prepare: Callable[[Tensor], Tensor]
+    measure: Callable[[Tensor, Tensor], Tensor]
 
 
-class _Reconstruction(torch.autograd.Function):
-    """Written by hand since logits are as wide as the vocabulary: one buffer of their size serves to their gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, p: Tensor, negentropy: Tensor, logits: Tensor) -> Tensor:  # type: ignore[override]
-        logq = F.log_softmax(logits, dim=-1)
-        ctx.p, ctx.logq = p, logq
-        cross = [torch.dot(p.flatten(), part.flatten()) for part in logq.split(len(p))]
-        return (negentropy - torch.stack(cross)) / p[..., 0].numel()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:  # type: ignore[override]
-        p, by_logits = ctx.p, ctx.logq.exp_()
-        del ctx.p, ctx.logq  # spent: a second backward pass must fail
-        for part, weight in zip(by_logits.split(len(p)), grad / p[..., 0].numel(), strict=True):
-            part.sub_(p).mul_(weight)
-        return None, None, by_logits
-
-
-def prepare_reconstruction(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Probabilities of the target's ``logits`` (batch, position, vocabulary), and ``Σ p ln p`` over all of them."""
-    logp = F.log_softmax(logits, dim=-1)
-    p = logp.exp()
-    return p, torch.dot(p.flatten(), logp.flatten())
-
-
-def reconstruction(wanted: tuple[Tensor, Tensor], logits: Tensor) -> Tensor:
-    """``KL(target ‖ masked)`` in nats, averaged over batch and positions: (k,).
+def reconstruction(target_logp: Tensor, logits: Tensor) -> Tensor:
+    """``KL(target ‖ masked)`` in nats, averaged over batch and positions.
 
     Args:
-        wanted: what :func:`prepare_reconstruction` made of the target's logits.
-        logits: (k batch, position, vocabulary) of the masked model. Their graph serves one backward pass.
+        target_logp: (batch, position, vocabulary) log-probabilities of the target.
+        logits: (batch, position, vocabulary) of the masked model.
     """
-    return _Reconstruction.apply(*wanted, logits)  # type: ignore[no-any-return]
-
-
-def squared(wanted: Tensor, output: Tensor) -> Tensor:
-    """Mean squared error of each batch of ``output`` (k batch, ...) against ``wanted`` (batch, ...): (k,)."""
-    return (output.unflatten(0, (-1, len(wanted))) - wanted).square().flatten(1).mean(1)
+    return token_kl(target_logp, logits).mean()
 
 
 def token_kl(target_logp: Tensor, logits: Tensor) -> Tensor:
@@ -66,8 +31,8 @@ def token_kl(target_logp: Tensor, logits: Tensor) -> Tensor:
     return (target_logp.exp() * (target_logp - F.log_softmax(logits, dim=-1))).sum(-1)
 
 
-KL = Divergence(prepare_reconstruction, reconstruction)
-SQUARED = Divergence(lambda output: output, squared)  # for targets that are no language models
+KL = Divergence(lambda logits: F.log_softmax(logits, dim=-1), reconstruction)
+SQUARED = Divergence(lambda output: output, F.mse_loss)  # for targets that are no language models
 
 
 def lp_penalty(g: Tensor, p: float) -> Tensor:

@@ -20,7 +20,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -179,9 +178,9 @@ def _step(
             torch.cat([tokens, tokens]), both_halves(g, r, r_bad), torch.cat([rho, rho_bad.expand_as(rho)]),
             torch.cat([route, torch.ones_like(route)]),
         )  # fmt: skip
-        stochastic, adversarial = divergence(wanted, out)
+        stochastic, adversarial = divergence(wanted, out[:batch]), divergence(wanted, out[batch:])
     else:
-        (stochastic,) = divergence(wanted, model.masked(tokens, g + (1 - g) * r, rho, route))
+        stochastic = divergence(wanted, model.masked(tokens, g + (1 - g) * r, rho, route))
         adversarial = torch.zeros((), device=g.device)
     total = ranks.total(penalise(upper_leaky(z), config.penalty, progress).sum(dim=(0, 1)))
     minimal, frequent = minimality(total, whole)
@@ -203,13 +202,13 @@ def _step(
 
 
 def _ascend(
-    model: DecomposedModel, adversary: Adversary, tokens: Tensor, wanted: Any, g: Tensor, ascents: int,
+    model: DecomposedModel, adversary: Adversary, tokens: Tensor, wanted: Tensor, g: Tensor, ascents: int,
     share: float = 1.0,
 ) -> None:  # fmt: skip
     """Let the sources climb the divergence ``ascents`` times, all else fixed; ``tokens`` are ``share`` of the batch."""
     for _ in range(ascents):
         leaf, r, rho = adversary.leaves()
-        (loss,) = share * model.divergence.measure(wanted, model.masked(tokens, g + (1 - g) * r, rho))
+        loss = share * model.divergence.measure(wanted, model.masked(tokens, g + (1 - g) * r, rho))
         (gradient,) = torch.autograd.grad(loss, leaf)
         adversary.ascend(gradient)
 

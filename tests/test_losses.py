@@ -7,15 +7,7 @@ import torch
 
 from prefactor.config.training import Penalty
 from prefactor.draws import random_routing
-from prefactor.losses import (
-    faithfulness,
-    lp_penalty,
-    minimality,
-    prepare_reconstruction,
-    reconstruction,
-    smooth_l0_penalty,
-    token_kl,
-)
+from prefactor.losses import faithfulness, lp_penalty, minimality, smooth_l0_penalty, token_kl
 from prefactor.vpd import penalise
 
 
@@ -24,21 +16,6 @@ def test_kl_is_torchs() -> None:
     p, q = torch.distributions.Categorical(logits=a), torch.distributions.Categorical(logits=b)
     assert torch.allclose(token_kl(a.log_softmax(-1), b), torch.distributions.kl_divergence(p, q), atol=1e-6)
     assert token_kl(a.log_softmax(-1), a).abs().max() < 1e-6
-
-
-def test_reconstruction_and_its_gradient_are_the_mean_kl_of_each_batch() -> None:
-    rng = torch.Generator().manual_seed(0)
-    target = torch.randn(2, 3, 5, generator=rng, dtype=torch.float64)
-    masked = torch.randn(4, 3, 5, generator=rng, dtype=torch.float64, requires_grad=True)
-    weights = torch.tensor([0.3, 2.0], dtype=torch.float64)
-    plain = torch.stack([token_kl(target.log_softmax(-1), half).mean() for half in masked.split(2)])
-    (gradient,) = torch.autograd.grad((weights * plain).sum(), masked)
-    fused = reconstruction(prepare_reconstruction(target), masked)
-    assert torch.allclose(fused, plain, rtol=1e-12, atol=1e-14)
-    (weights * fused).sum().backward(retain_graph=True)
-    assert masked.grad is not None and torch.allclose(masked.grad, gradient, rtol=1e-12, atol=1e-14)
-    with pytest.raises(AttributeError):  # its buffer became the gradient
-        fused.sum().backward()
 
 
 def test_penalties() -> None:

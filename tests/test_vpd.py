@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import prefactor.vpd as vpd
 from prefactor.adversary import Adversary
@@ -14,7 +15,7 @@ from prefactor.config.training import AdversaryConfig
 from prefactor.errors import PrefactorError
 from prefactor.importance_net import lower_leaky
 from prefactor.ledger import Cost
-from prefactor.losses import prepare_reconstruction, reconstruction
+from prefactor.losses import reconstruction
 from prefactor.runtime import generator
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, training
 
@@ -54,16 +55,16 @@ def test_adversary_climbs_and_stays_in_bounds() -> None:
     net = tiny_net(model)
     tokens = torch.from_numpy(tiny_blocks(3)).long()
     logits, inputs = model.observe(tokens)
-    wanted, g = prepare_reconstruction(logits), lower_leaky(net(inputs)).detach()
+    logp, g = F.log_softmax(logits, dim=-1), lower_leaky(net(inputs)).detach()
     config = AdversaryConfig(ascents=0, learning_rate=0.05)
     adversary = Adversary(config, range(3), 12, model.subcomponents, len(model.sites), 0, g.device)
 
     def kl() -> float:
         _, r, rho = adversary.leaves()
-        return reconstruction(wanted, model.masked(tokens, g + (1 - g) * r, rho)).item()
+        return reconstruction(logp, model.masked(tokens, g + (1 - g) * r, rho)).item()
 
     start = kl()
-    vpd._ascend(model, adversary, tokens, wanted, g, 30)
+    vpd._ascend(model, adversary, tokens, logp, g, 30)
     assert kl() > 1.2 * start
     assert adversary.sources.min() >= 0 and adversary.sources.max() <= 1
 
