@@ -33,8 +33,8 @@ def singular_components(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The ``counts`` largest singular directions of each matrix, the singular value shared by both sides.
 
-    A decomposition that costs nothing, and one to start from: with as many as the matrix's rank Δ = 0, and training
-    need not undo what random directions share. Returns as :func:`initial_components`.
+    A decomposition that costs nothing, to see what training one buys, or to train further: with as many as the matrix's
+    rank Δ = 0. Returns as :func:`initial_components`.
     """
     U, V = {}, {}
     for name, module in modules.items():
