@@ -131,7 +131,7 @@ CASES = {
     "superposition 5-2": Case(lambda: Superposition(5, 2), 0.05, 0.0, 20, 3e-3, 4000),
     "superposition 5-2, identity": Case(lambda: Superposition(5, 2, 1), 0.05, 0.0, 20, 3e-3, 4000),
     "superposition 40-10": Case(lambda: Superposition(40, 10), 0.05, 0.0, 200, 2e-4, 8000),
-    "superposition 40-10, identity": Case(lambda: Superposition(40, 10, 1), 0.05, 0.0, 200, 2e-4, 8000),
+    "superposition 40-10, identity": Case(lambda: Superposition(40, 10, 1), 0.05, 0.0, 200, 5e-5, 8000),
     "residual MLP, 1 layer": Case(lambda: ResidualMLP(100, 1000, 50, 1), 0.01, -1.0, 100, 3e-5, 4000, 2000),
     "residual MLP, 2 layers": Case(lambda: ResidualMLP(100, 1000, 25, 2), 0.01, -1.0, 100, 2e-5, 4000, 2000),
 }
