@@ -3,8 +3,8 @@
 Decomposes the target of the last run (``make run`` first) once for every objective and minimality coefficient, and
 prints PGD-20 KL against L0 on held-out text: an objective is better where its points lie lower and further left. The
 rest of the recipe is that of ``params.yaml``, but from random read directions where an objective does not say
-otherwise; the frequency coefficient keeps its ratio to the other. Each result is kept in ``.runs/bench/pareto.jsonl`` as it comes, and a
-run that is started again makes only what is missing.
+otherwise; the frequency coefficient keeps its ratio to the other. Each result is kept in ``.runs/bench/pareto.jsonl``
+as it comes, and a run that is started again makes only what is missing.
 """
 
 import argparse
