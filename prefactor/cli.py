@@ -111,6 +111,10 @@ def show(
 def edit(
     remove: Annotated[str, typer.Option(help="The domain to remove: its tag or its language (de, german).")],
     tokens: Annotated[int, typer.Option(help="Target tokens to fit on.", min=1)] = 4,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Fit on no token: go as far as this KL (nats) on text far from any use.")
+    ] = None,
+    uniform: Annotated[bool, typer.Option(help="Aim at a uniform prediction, and not only at chance.")] = False,
     retain: Annotated[list[str] | None, typer.Option(help="Domain held in the loss; may be repeated.")] = None,
     component: Annotated[list[str] | None, typer.Option(help="module:index to rescale; may be repeated.")] = None,
     query: Annotated[str | None, typer.Option(help="Words of the label to choose by, as in choose.query.")] = None,
@@ -118,6 +122,10 @@ def edit(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="module:index=α, not fitted; may be repeated.")
     ] = None,
+    rewrite: Annotated[
+        str | None, typer.Option(help="module:index=TOKEN: have it write toward this token; nothing is fitted.")
+    ] = None,
+    strength: Annotated[float, typer.Option(help="Of --rewrite; negative steers away from the token.")] = 4.0,
     seed: Annotated[int, typer.Option(help="Of the target tokens' draw.")] = 0,
     export: Annotated[Path | None, typer.Option(help="Write a PEFT adapter into this folder.")] = None,
     merge: Annotated[Path | None, typer.Option(help="Write the edited checkpoint into this folder.")] = None,
@@ -132,32 +140,40 @@ def edit(
     _quiet()
     work = Workspace(folder)
     if save is not None:
-        if set_:
-            raise PrefactorError("--save is for edits that are fitted, and --set fits nothing: leave one of them out")
         check_name(work.params, save)
     for path in (export, merge):
         if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise PrefactorError(f"{path} is there already: name another folder, or remove it")
-    if set_ and (component or query or guarded):
-        raise PrefactorError("--set names what it changes and fits nothing: leave out --component, --query, --guarded")
+    given = "--set" if set_ else "--rewrite"
+    if (set_ or rewrite) and (component or query or guarded or uniform or tolerance is not None or (set_ and rewrite)):
+        raise PrefactorError(
+            f"{given} names what it changes and fits nothing: leave out --component, --query, --guarded, --uniform, "
+            "--tolerance and the other of --set and --rewrite"
+        )
     if set_:
         made = work.set(dict(map(_prefactor, set_)), target=remove, retain=retain)
+    elif rewrite is not None:
+        subcomponent, _, token = rewrite.partition("=")
+        made = work.rewrite(subcomponent, token, strength, target=remove, retain=retain)
     else:
         made = work.remove(
-            remove, tokens, retain=retain, subcomponents=component, query=query, guarded=guarded, seed=seed
-        )
-    if save is not None and made.edit is not None:
+            remove, 0 if tolerance is not None else tokens, retain=retain, subcomponents=component, query=query,
+            guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
+        )  # fmt: skip
+    if save is not None:
         save_edit(work.params, save, made.edit)
     rows = made.measure()
     written = [str(made.export(export))] if export else []
     written += [str(made.merge(merge))] if merge else []
     if as_json:
-        parts = [{"subcomponent": n, "label": made.labels[n], "prefactor": a} for n, a in made.prefactors.items()]
+        parts = [{"subcomponent": n, "label": t, "prefactor": made.prefactors.get(n)} for n, t in made.labels.items()]
         _print_json({"subcomponents": parts, "chance": made.chance, "table": rows, "written": written})
         return
     console = _console()
-    for name, alpha in made.prefactors.items():
-        console.print(f"{name}  {made.labels[name]!r}  prefactor {alpha:.3g}", markup=False)
+    for name, label in made.labels.items():
+        alpha = made.prefactors.get(name)
+        how = f"writes {strength:g} toward its token" if alpha is None else f"prefactor {alpha:.3g}"
+        console.print(f"{name}  {label!r}  {how}", markup=False)
     _print_damage(console, rows, made.chance)
     for path in written:
         console.print(f"written: {path}", markup=False)

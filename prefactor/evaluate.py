@@ -1,5 +1,6 @@
 """What did an edit change? Cross-entropy and KL per domain on held-out text, and rollouts before and after."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,11 @@ class HeldOut:
     plogp: Tensor  # (n, position): Σ p log p over the vocabulary
     ce: float  # nats a token
 
+    @property
+    def chance(self) -> float:
+        """``ln |vocabulary|`` in nats."""
+        return math.log(self.p.shape[-1])
+
 
 @torch.no_grad()
 def hold_out(target: Any, tokens: np.ndarray) -> HeldOut:
@@ -41,18 +47,24 @@ def hold_out(target: Any, tokens: np.ndarray) -> HeldOut:
 
 @torch.no_grad()
 def measure(target: Any, change: Change, domains: Mapping[str, HeldOut]) -> dict[str, dict[str, float]]:
-    """For each domain ``base_ce``, ``edited_ce``, ``damage`` (the difference), ``kl`` (base ‖ edited), nats a token."""
+    """For each domain ``base_ce``, ``edited_ce``, ``damage`` (the difference), ``kl`` (base ‖ edited), nats a token.
+
+    And how much the edited predictions still claim to know: their mean ``entropy``, at most chance, and
+    ``uniform_kl`` (uniform ‖ edited), 0 if they claim nothing.
+    """
     rows = {}
     with applied(target, change):
         for domain, held in domains.items():
-            ces, kls = [], []
+            found = {"edited_ce": [], "kl": [], "entropy": [], "uniform_kl": []}
             for tokens, p, plogp in zip(*(x.split(BATCH) for x in (held.tokens, held.p, held.plogp)), strict=True):
                 # Memory traffic decides here: the vocabulary is swept as seldom as can be.
                 logq = F.log_softmax(logits_of(target, tokens), dim=-1)
-                ces.append(_token_ce(logq, tokens))
-                kls.append((plogp - logq.mul_(p).sum(-1)).double())
-            ce, kl = torch.cat(ces).mean().item(), torch.cat(kls).mean().item()
-            rows[domain] = {"base_ce": held.ce, "edited_ce": ce, "damage": ce - held.ce, "kl": kl}
+                found["edited_ce"].append(_token_ce(logq, tokens))
+                found["kl"].append((plogp - (logq * p).sum(-1)).double())
+                found["uniform_kl"].append((-held.chance - logq.mean(-1)).double())
+                found["entropy"].append(-(logq.exp().mul_(logq)).sum(-1).double())
+            means = {key: torch.cat(parts).mean().item() for key, parts in found.items()}
+            rows[domain] = {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means
     return rows
 
 

@@ -6,14 +6,15 @@ looked at them. (A label may still say that a subcomponent is about German alone
 
 import difflib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pandas as pd
 
 from prefactor.artifacts import read_json, verify, write_json
-from prefactor.config.edits import ByContrast, ByLabel, ByName, ByRandom, Choose, Domains, Nothing
+from prefactor.config.edits import ByContrast, ByLabel, ByName, ByRandom, BySingular, Choose, Domains, Nothing
 from prefactor.config.selection import SelectionConfig
 from prefactor.errors import PrefactorError
 
@@ -50,6 +51,23 @@ class Effect:
     prefactor: float  # the one that brings the target domain to chance, or nearest to it
     short: float  # of chance; 0 where it is reached
     damage: float | None  # mean over the retained domains at that prefactor; None where chance is not reached
+    spill: float | None = None  # KL on the worst of the untagged text that is unlike the target; None if unknown
+
+    def price(self, rank: str) -> float:
+        """What it is ranked by: the spill, or the damage."""
+        return (self.spill if rank == "spill" else self.damage) or 0.0
+
+
+class Measure(Protocol):
+    """What only a model can say of candidates."""
+
+    def effects(self, names: Sequence[str]) -> Sequence[Effect]:
+        """The effect of each of ``module:index``."""
+        ...
+
+    def directions(self, module: str) -> int:
+        """How many singular directions a matrix has."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,9 @@ class _Candidate:
         return self.target - sum(self.retained) / max(1, len(self.retained))
 
 
+T = TypeVar("T", str, _Candidate)
+
+
 def select(
     choose: Choose,
     edit: str,
@@ -80,15 +101,16 @@ def select(
     subcomponents: pd.DataFrame,
     labels: pd.DataFrame,
     config: SelectionConfig,
-    effects: Callable[[Sequence[str]], Sequence[Effect]] | None = None,
+    measure: Measure | None = None,
 ) -> Selection:
     """Choose as ``choose`` says from the rows of the harvest and label tables.
 
     By label, the matches are ranked by *margin*: mean importance on the target domain less the largest on a
     retained one, since a subcomponent that one retained domain needs damages it however little the others do.
-    With ``rank: effect`` the first ``config.tried`` of these are ranked again by what ``effects`` measures, the damage
+    With ``rank: effect`` the first ``config.tried`` of these are ranked again by what ``measure`` finds, the damage
     to the retained domains where one prefactor brings the target to chance, since importance does not say how much
-    of the target hangs on a subcomponent nor what else its directions meet.
+    of the target hangs on a subcomponent nor what else its directions meet; with ``rank: spill`` by the divergence on
+    the worst of the untagged text that is unlike the target, which stands for neighbours that nobody named.
     By contrast, all alive ones are ranked by mean importance on the target less the mean over the retained.
 
     Raises:
@@ -100,13 +122,15 @@ def select(
     everything = _candidates(edit, domains, subcomponents, labels)
     if isinstance(choose, ByName):
         return Selection(edit, choose.by, _named(choose, edit, domains, everything), ())
+    if isinstance(choose, BySingular):
+        return Selection(edit, choose.by, *_singular(choose, edit, domains, everything, config, measure))
     ranked = _ranked(choose, edit, [one for one in everything if one.alive])
     if len(ranked) < choose.top:
         remedy = "lower it or widen the query" if isinstance(choose, ByLabel) else "lower it"
         raise PrefactorError(f"edits.{edit}.choose.top = {choose.top}: only {len(ranked)} qualify: {remedy}")
     shown = choose.top + config.runners_up
-    if isinstance(choose, ByLabel) and choose.rank == "effect":
-        choices = _by_effect(choose, domains, ranked, max(config.tried, choose.top), effects)[:shown]
+    if isinstance(choose, ByLabel) and choose.rank != "importance":
+        choices = _by_effect(choose, domains, ranked, max(config.tried, choose.top), measure)[:shown]
     else:
         choices = [
             _choice(one, choose, domains, f"{_way(choose)}, {place} of {len(ranked)}")
@@ -190,31 +214,53 @@ def _ranked(choose: ByLabel | ByContrast | ByRandom, edit: str, alive: list[_Can
 
 
 def _by_effect(
-    choose: ByLabel, domains: Domains, ranked: Sequence[_Candidate], tried: int,
-    effects: Callable[[Sequence[str]], Sequence[Effect]] | None,
-) -> list[Choice]:  # fmt: skip
-    """The first ``tried`` matches, least damage first, and after them those that never reach chance."""
-    if effects is None:
-        raise ValueError("rank: effect needs a way to measure effects")
+    choose: ByLabel, domains: Domains, ranked: Sequence[_Candidate], tried: int, measure: Measure | None
+) -> list[Choice]:
+    """The first ``tried`` matches, least damage (or spill) first, and after them those that never reach chance."""
     matches = ranked[:tried]
-    measured = zip(matches, effects([one.subcomponent for one in matches]), strict=True)
     choices = []
-    for place, (one, effect) in enumerate(sorted(measured, key=lambda pair: _order(pair[1])), start=1):
-        if effect.damage is None:
-            found = f"at best {effect.short:.2f} nats short of chance"
-        else:
-            found = f"{domains.target} at chance for {effect.damage:+.3f} nats on {', '.join(domains.retain)}"
-        why = (
-            f"{_way(choose)} ({len(ranked)}), {place} of {len(matches)} tried: {found} at prefactor "
-            f"{effect.prefactor:.3g}"
-        )
-        score = None if effect.damage is None else round(-effect.damage, 6)
-        choices.append(replace(_choice(one, choose, domains, why), score=score))
+    for place, (one, effect) in enumerate(_measured(matches, choose.rank, measure), start=1):
+        why = f"{_way(choose)} ({len(ranked)}), {place} of {len(matches)} tried: {_found(effect, domains)}"
+        choices.append(replace(_choice(one, choose, domains, why), score=_score(effect, choose.rank)))
     return choices
 
 
-def _order(effect: Effect) -> tuple[float, float]:
-    return effect.short, effect.damage or 0.0
+def _singular(
+    choose: BySingular, edit: str, domains: Domains, everything: list[_Candidate], config: SelectionConfig,
+    measure: Measure | None,
+) -> tuple[tuple[Choice, ...], tuple[Choice, ...]]:  # fmt: skip
+    """The chosen singular directions and the runners-up, of the matrix in which the query's own choice lies."""
+    by_label = ByLabel(by="label", query=choose.query, rank=choose.rank)
+    ranked = _ranked(by_label, edit, [one for one in everything if one.alive])
+    module = _measured(ranked[: config.tried], choose.rank, measure)[0][0].module
+    count = min(max(config.tried, choose.top), measure.directions(module) if measure else 0)
+    names = [f"{module}:sv{i}" for i in range(count)]
+    choices = []
+    for place, (name, effect) in enumerate(_measured(names, "effect", measure), start=1):
+        reason = f"singular direction, {place} of {count} tried: {_found(effect, domains)}."
+        choices.append(Choice(name, "singular direction", _score(effect, "effect"), reason))
+    return tuple(choices[: choose.top]), tuple(choices[choose.top : choose.top + config.runners_up])
+
+
+def _measured(candidates: Sequence[T], rank: str, measure: Measure | None) -> list[tuple[T, Effect]]:
+    """Candidates with their effects, best first; those that never reach chance by how near they come."""
+    if measure is None:
+        raise ValueError(f"rank: {rank} needs a way to measure effects")
+    names = [one if isinstance(one, str) else one.subcomponent for one in candidates]
+    pairs = zip(candidates, measure.effects(names), strict=True)
+    return sorted(pairs, key=lambda pair: (pair[1].short, pair[1].price(rank)))
+
+
+def _found(effect: Effect, domains: Domains) -> str:
+    if effect.damage is None:
+        return f"at best {effect.short:.2f} nats short of chance at prefactor {effect.prefactor:.3g}"
+    spill = "" if effect.spill is None else f" (worst of other text {effect.spill:.3f})"
+    price = f"{effect.damage:+.3f} nats on {', '.join(domains.retain)}{spill}"
+    return f"{domains.target} at chance for {price} at prefactor {effect.prefactor:.3g}"
+
+
+def _score(effect: Effect, rank: str) -> float | None:
+    return None if effect.damage is None else round(-effect.price(rank), 6)
 
 
 def _nearest(query: str, alive: list[_Candidate]) -> list[_Candidate]:

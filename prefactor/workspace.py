@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-import torch
+from tokenizers import Tokenizer
 
 from prefactor.artifacts import read_json, verify
 from prefactor.components import DecomposedModel
@@ -25,20 +25,27 @@ from prefactor.config.edits import (
     Choose,
     Domains,
     EditConfig,
+    Given,
+    Goal,
     GuardByImportance,
     GuardedEdit,
+    PrefactorEdit,
+    RewriteEdit,
     ScalarEdit,
+    Tolerated,
 )
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.selection import SelectionConfig
 from prefactor.corpus.blocks import Blocks, read_blocks, take
 from prefactor.decompose import read_components, read_net
-from prefactor.edits.build import build_method
+from prefactor.edits.build import build_method, unfitted
+from prefactor.edits.change import Change
 from prefactor.edits.edited import Edited
-from prefactor.edits.effect import effects_on
+from prefactor.edits.effect import Measured
 from prefactor.edits.fit import Draw, Fitter
-from prefactor.edits.methods import Prefactors, term_of
+from prefactor.edits.objective import objective_of
 from prefactor.edits.sweep import fit_text
+from prefactor.edits.token import token_of
 from prefactor.errors import PrefactorError
 from prefactor.evaluate import HeldOut, hold_out
 from prefactor.importance_net import ImportanceNet
@@ -46,10 +53,11 @@ from prefactor.label.domains import LANGUAGES
 from prefactor.ledger import Cost
 from prefactor.params import PARAMS, section
 from prefactor.runtime import setup
-from prefactor.selection import Effect, Selection, matches_query, read_selection, select
+from prefactor.selection import Selection, matches_query, read_selection, select
 from prefactor.target import read_target
 
 NEAREST = 3  # names suggested for one that is unknown
+RIDGE = 0.01  # of a guard, as in the default's params
 
 
 class Workspace:
@@ -122,20 +130,19 @@ class Workspace:
         examples = pq.read_table(path, filters=[("subcomponent", "=", subcomponent)]).to_pylist()
         return {**{str(key): value for key, value in row.items()}, "examples": examples}
 
-    def choose(self, domains: Domains, query: str | None = None) -> Selection:
-        """The subcomponent whose label matches and whose prefactor removes the target at the least damage.
+    def choose(self, edit: PrefactorEdit) -> Selection:
+        """The subcomponents that ``edit.choose`` asks for, measured with the edit's own change.
 
-        Where an edit of params chooses in just this way, what its stage measured is taken. ``query`` is as
-        ``choose.query`` in params; left out, the target's name and none of the other domains'.
+        Where an edit of params chooses in just this way, what its stage measured is taken.
         """
         config = section("selection", SelectionConfig, self.params)
-        choose = ByLabel(by="label", query=query or self._query(domains.target), rank="effect")
-        wanted = (_unordered(choose), domains.target, domains.retain)
-        for name, edit in section("edits", dict[str, EditConfig], self.params).items():
+        wanted = _choosing(edit)
+        for name, other in section("edits", dict[str, EditConfig], self.params).items():
             folder = self.data / "selection" / name
-            if (_unordered(edit.choose), edit.domains.target, edit.domains.retain) == wanted and folder.is_dir():
+            if isinstance(other, PrefactorEdit) and _choosing(other) == wanted and folder.is_dir():
                 return read_selection(folder)
-        return select(choose, domains.target, domains, self.table, self.table, config, partial(self._effects, domains))
+        measure = Measured(edit, config, Cost(), lambda: (self.model, self.net, self._blocks("select")))
+        return select(edit.choose, edit.domains.target, edit.domains, self.table, self.table, config, measure)
 
     def remove(
         self,
@@ -146,6 +153,8 @@ class Workspace:
         subcomponents: Sequence[str] | None = None,
         query: str | None = None,
         guarded: bool = False,
+        goal: Goal = "chance",
+        tolerance: float | None = None,
         seed: int = 0,
     ) -> Edited:
         """Drive ``target`` to chance with ``tokens`` of its tokens.
@@ -153,36 +162,70 @@ class Workspace:
         Args:
             retain: domains held in the loss; left out, the one with most text besides the target. All others are
                 protected: no loss sees them.
-            subcomponents: ``module:index`` to rescale; left out, one is chosen by label and effect (:meth:`choose`).
+            subcomponents: ``module:index`` to rescale; left out, one is chosen by label and spill (:meth:`choose`).
+            query: as ``choose.query`` in params; left out, the target's name and none of the other domains'.
             guarded: let the change read directions that meet text as little as can be where the subcomponents are not
                 needed (by importance, without a domain's tag).
+            goal: ``chance``, or a ``uniform`` prediction.
+            tolerance: fit on no token at all (``tokens`` is 0), but go as far as this divergence in nats on text far
+                from where the subcomponents are needed.
 
         Raises:
             PrefactorError: a name is unknown, there is too little text, or nothing matches.
         """
         domains = self._roles(target, retain)
-        config = section("edit", FitConfig, self.params).model_copy(update={"budgets": (tokens,)})
-        chosen = list(self._known(subcomponents) if subcomponents else self.choose(domains, query).subcomponents)
-        choose = ByName(by="name", subcomponents=tuple(chosen))
-        edit: ScalarEdit | GuardedEdit = ScalarEdit(method="scalar", domains=domains, choose=choose)
+        if (tolerance is None) == (tokens == 0):
+            raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance")
+        choose: Choose = ByLabel(by="label", query=query or self._query(domains.target), rank="spill")
+        if subcomponents:
+            choose = ByName(by="name", subcomponents=tuple(self._known(subcomponents)))
+        edit: PrefactorEdit = ScalarEdit(method="scalar", domains=domains, choose=choose, goal=goal)
         if guarded:
             guard = GuardByImportance(weigh="importance")
-            edit = GuardedEdit(method="guarded", domains=domains, choose=choose, guard=guard, ridge=0.01)
+            edit = GuardedEdit(
+                method="guarded", domains=domains, choose=choose, guard=guard, ridge=RIDGE, goal=goal
+            )  # fmt: skip
+        if tolerance is not None:
+            edit = edit.model_copy(update={"alpha": Tolerated(by="tolerance", kl=tolerance)})
+        chosen = list(subcomponents or self.choose(edit).subcomponents)
+        edit = edit.model_copy(update={"choose": ByName(by="name", subcomponents=tuple(chosen))})
+        if tolerance is not None:
+            return self._set(edit, chosen)
+        config = section("edit", FitConfig, self.params).model_copy(update={"budgets": (tokens,)})
         blocks = self._blocks("fit")
         text = fit_text(self.model, blocks, domains, config)
-        method, _ = build_method(edit, chosen, self.model, self.net, blocks, config)
+        method, about = build_method(edit, chosen, self.model, self.net, blocks, config)
         optimiser = config.prefactor
-        (fit,) = Fitter(self.model.target, method, text, optimiser, config).fit(
-            tokens, [Draw(seed, optimiser.learning_rates[0])]
-        )
-        return self._edited(dict(zip(chosen, fit.parameters[0].tolist(), strict=True)), domains, fit.change, edit)
+        fitter = Fitter(self.model.target, method, text, optimiser, config, objective_of(goal))
+        (fit,) = fitter.fit(tokens, [Draw(seed, optimiser.learning_rates[0])])
+        return self._edited(edit, chosen, fit.parameters[0].tolist(), fit.change, about, tokens)
 
     def set(self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None) -> Edited:
         """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged."""
         names = list(self._known(list(prefactors)))
-        method = Prefactors(tuple(term_of(self.model, name) for name in names))
-        change = method.change([torch.tensor([float(prefactors[n]) for n in names], device=self.model.U[0].device)])
-        return self._edited(dict(prefactors), self._roles(target, retain), change, None)
+        values = tuple(float(prefactors[name]) for name in names)
+        edit = ScalarEdit(
+            method="scalar", domains=self._roles(target, retain), alpha=Given(by="hand", values=values),
+            choose=ByName(by="name", subcomponents=tuple(names)),
+        )  # fmt: skip
+        return self._set(edit, names)
+
+    def rewrite(
+        self, subcomponent: str, toward: str, strength: float, *, target: str, retain: Sequence[str] | None = None
+    ) -> Edited:
+        """Replace the write direction of ``module:index`` by ``strength`` times the unit unembedding of ``toward``.
+
+        ``target`` and ``retain`` only say how the table is arranged.
+
+        Raises:
+            PrefactorError: ``toward`` is not one token, or the matrix does not write to the residual stream.
+        """
+        names = list(self._known([subcomponent]))
+        edit = RewriteEdit(
+            method="rewrite", domains=self._roles(target, retain), toward=toward, strength=strength,
+            choose=ByName(by="name", subcomponents=tuple(names)),
+        )  # fmt: skip
+        return self._set(edit, names)
 
     def held_out(self, domains: Domains) -> dict[str, HeldOut]:
         """Text of the eval split of every domain, as much as ``evaluate.tokens`` says, seen by the base model."""
@@ -194,16 +237,32 @@ class Workspace:
             for domain, role in domains.roles.items()
         }
 
-    def _edited(self, prefactors: dict[str, float], domains: Domains, change: Any, edit: Any) -> Edited:
-        labels = self.table.set_index("subcomponent")["label"]
-        base = self.data / "target" / "checkpoint"
-        about = {name: str(labels[name]) for name in prefactors}
-        held_out = partial(self.held_out, domains)
-        return Edited(self.model.target, base, prefactors, about, domains, change, self.chance, held_out, edit)
+    def _set(self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str]) -> Edited:
+        config, token = section("edit", FitConfig, self.params), None
+        if isinstance(edit, RewriteEdit):
+            file = self._stage("corpus", ["tokenizer.json"]) / "tokenizer.json"
+            token = token_of(Tokenizer.from_file(str(file)), edit.toward)
+        values, change, about = unfitted(edit, chosen, self.model, self.net, self._blocks("fit"), config, token)
+        return self._edited(edit, chosen, values, change, about, 0)
 
-    def _effects(self, domains: Domains, names: Sequence[str]) -> list[Effect]:
-        config = section("selection", SelectionConfig, self.params)
-        return effects_on(self._blocks("select"), self.model, names, domains, config.tokens, Cost())
+    def _edited(
+        self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str], values: list[float], change: Change,
+        about: dict[str, Any] | None, tokens: int,
+    ) -> Edited:  # fmt: skip
+        labels = self.table.set_index("subcomponent")["label"]
+        facts = {
+            "edit": f"{edit.domains.target} edited",
+            "method": edit.method,
+            "subcomponents": chosen,
+            "labels": {name: str(labels[name]) for name in chosen},
+            "prefactors": values,
+            **edit.domains.model_dump(mode="json"),
+            "headline_budget": tokens,
+            "guard": about,
+            "decomposition": read_json(self.data / "decompose" / "manifest.json")["files"]["components.safetensors"],
+        }
+        base = self.data / "target" / "checkpoint"
+        return Edited(self.model.target, base, facts, change, self.chance, partial(self.held_out, edit.domains), edit)
 
     def _blocks(self, split: str) -> Blocks:
         return read_blocks(self.data / "corpus", split)
@@ -243,8 +302,9 @@ class Workspace:
         return names
 
 
-def _unordered(choose: Choose) -> Choose:
-    """The order of a query's words means nothing."""
-    if not isinstance(choose, ByLabel):
-        return choose
-    return choose.model_copy(update={"query": " ".join(sorted(choose.query.lower().split()))})
+def _choosing(edit: PrefactorEdit) -> tuple[Any, ...]:
+    """All that a choice depends on; the order of a query's words means nothing."""
+    choose, guard = edit.choose, (edit.guard, edit.ridge) if isinstance(edit, GuardedEdit) else None
+    if isinstance(choose, ByLabel):
+        choose = choose.model_copy(update={"query": " ".join(sorted(choose.query.lower().split()))})
+    return choose, edit.domains.target, edit.domains.retain, guard

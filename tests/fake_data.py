@@ -234,10 +234,13 @@ def _edit(folder: Path, edit: str) -> None:
     table = pa.Table.from_pylist(fits)
     schema = pa.schema([pa.field(field.name, kinds.get(field.name, field.type)) for field in table.schema])
     write_table(folder / "fits.parquet", pa.Table.from_pylist(fits, schema=schema))
+    tried = ((0.003, 2.1), (0.01, 1.9), (0.03, 4.4)) if method == "lora" else ()
+    recipes = [
+        {"budget": 4, "learning_rate": rate, "steps": 60, "loss": loss, "chosen": rate == 0.01} for rate, loss in tried
+    ]
     about = {
         "edit": edit, "method": method, "subcomponents": names, "prefactors": trained, "guard": None,
-        "headline_budget": HEADLINE_BUDGET, "learning_rate": 0.01 if method == "lora" else 0.3,
-        "learning_rates_tried": {"0.003": 2.1, "0.01": 1.9, "0.03": 4.4} if method == "lora" else {"0.3": 0.4},
+        "headline_budget": HEADLINE_BUDGET, "recipes": recipes,
     }  # fmt: skip
     write_json(folder / "edit.json", about | _DOMAINS)
     write_manifest(folder, ["edit.json", "fits.parquet"])

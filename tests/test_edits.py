@@ -13,17 +13,14 @@ from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.edits.adapter import write_adapter
 from prefactor.edits.change import applied, attached
 from prefactor.edits.effect import effects
-from prefactor.edits.fit import (
-    Draw,
-    Fitter,
-    below_chance,
-    choose_learning_rate,
-    draw_target,
-    make_text,
-    validation_loss,
-)
+from prefactor.edits.fit import Draw, Fitter, largest, make_text
 from prefactor.edits.guard import domain_moment, guarded_read, importance_moments
-from prefactor.edits.methods import Lora, Method, Prefactors, Term, term_of
+from prefactor.edits.methods import Finetune, Lora, Method, Prefactors, Term, rewrite, term_of
+from prefactor.edits.nearby import divergence, importance_of, near
+from prefactor.edits.objective import Say, Uniform, below_chance, draw_known
+from prefactor.edits.prefix import prefix_of
+from prefactor.edits.recipe import Recipe, choose_recipes, validation_loss
+from prefactor.edits.tolerance import tolerated
 from prefactor.errors import PrefactorError
 from prefactor.evaluate import hold_out, measure, roll_out
 from prefactor.ledger import Cost
@@ -38,7 +35,7 @@ def _config(**changes: object) -> FitConfig:
     optimiser = Optimiser(steps=15, learning_rates=(0.3,), retain_weight=1.0)
     return FitConfig(
         budgets=(2, 8), seeds=2, headline=2, retain_tokens=60, retain_batch=2, prefactor=optimiser,
-        lora=optimiser, probe_budgets=(2,), probe_seeds=1, probe_tokens=60, guard_tokens=60, seed=0,
+        lora=optimiser, finetune=optimiser, probe_budgets=(2,), probe_seeds=1, probe_tokens=60, guard_tokens=60, seed=0,
     ).model_copy(update=changes)  # fmt: skip
 
 
@@ -57,6 +54,10 @@ def _prefactors() -> tuple[torch.nn.Module, Prefactors]:
 
 def _lora(rank: int = 2) -> Lora:
     return Lora({"layers.0.self_attn.v_proj": (16, 16), "layers.1.mlp.down_proj": (16, 24)}, rank, CPU)
+
+
+def _finetune(share: float = 1.0) -> Finetune:
+    return Finetune(_lora().shapes, share, CPU)
 
 
 def _bits(target: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -106,7 +107,7 @@ def test_attached_equals_applied() -> None:
         assert torch.allclose(target(input_ids=tokens).logits, beside, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", [_prefactors()[1], _lora()])
+@pytest.mark.parametrize("method", [_prefactors()[1], _lora(), _finetune()])
 def test_every_method_starts_at_no_change(method: Method) -> None:
     for A, B in method.change(method.starts(torch.Generator().manual_seed(0))[0]).values():
         assert (B @ A).abs().max() == 0
@@ -120,14 +121,14 @@ def test_no_op_edit_has_no_off_target_kl() -> None:
     assert measure(target, method.change([torch.full((3,), -4.0)]), held)["en"]["kl"] > 1e-3
 
 
-@pytest.mark.parametrize(("method", "tolerance"), [(_prefactors()[1], 1e-5), (_lora(), 1e-5)])
+@pytest.mark.parametrize(("method", "tolerance"), [(_prefactors()[1], 1e-5), (_lora(), 1e-5), (_finetune(), 1e-5)])
 def test_adapter_in_stock_peft_is_our_edit_loose_and_merged(method: Method, tolerance: float, tmp_path: Path) -> None:
     rng = torch.Generator().manual_seed(0)
     parameters = [p.detach() + 0.3 * torch.randn(p.shape, generator=rng) for p in method.starts(rng)[0]]
     target, tokens, change = tiny_target(), torch.from_numpy(tiny_blocks()).long(), method.change(parameters)
     with applied(target, change), torch.no_grad():
         ours = target(input_ids=tokens).logits
-    write_adapter(tmp_path, target, change, "base")
+    write_adapter(tmp_path, target, change, "base", "card")
     loaded = PeftModel.from_pretrained(tiny_target(), str(tmp_path))
     with torch.no_grad():
         assert torch.allclose(loaded(input_ids=tokens).logits, ours, atol=tolerance)
@@ -137,7 +138,7 @@ def test_adapter_in_stock_peft_is_our_edit_loose_and_merged(method: Method, tole
 def test_adapter_bytes_are_equal_for_equal_edits(tmp_path: Path) -> None:
     target, method = _prefactors()
     for name in "ab":
-        write_adapter(tmp_path / name, target, method.change([torch.tensor([2.0, 3.0, 4.0])]), "base")
+        write_adapter(tmp_path / name, target, method.change([torch.tensor([2.0, 3.0, 4.0])]), "base", "card")
     for file in ("adapter_config.json", "adapter_model.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
@@ -145,7 +146,7 @@ def test_adapter_bytes_are_equal_for_equal_edits(tmp_path: Path) -> None:
 def test_target_draw_trains_on_exactly_n_tokens_of_few_blocks() -> None:
     blocks = tiny_blocks(30)
     for n in (1, 3, 4, POSITIONS, 3 * POSITIONS + 2):
-        rows, chosen = draw_target(tiny_target(), blocks, n, torch.Generator().manual_seed(n))
+        rows, chosen = draw_known(tiny_target(), blocks, n, torch.Generator().manual_seed(n))
         assert chosen.sum() == n and chosen.shape == (len(rows), POSITIONS - 1)
         assert len(rows) == math.ceil(n / (POSITIONS // 4))
         assert all((blocks == row.numpy()).all(1).any() for row in rows)
@@ -158,7 +159,7 @@ def test_only_tokens_that_the_target_knows_are_drawn() -> None:
     assert (known == 0).any()
     counts = torch.zeros(POSITIONS - 1)
     for seed in range(300):
-        counts += draw_target(target, blocks, 1, torch.Generator().manual_seed(seed))[1][0]
+        counts += draw_known(target, blocks, 1, torch.Generator().manual_seed(seed))[1][0]
     assert counts[known == 0].sum() <= 1
     assert torch.allclose(counts / 300, known / known.sum(), atol=0.12)
 
@@ -196,12 +197,116 @@ def test_learning_rate_is_the_one_with_the_least_validation_loss() -> None:
     model = tiny_decomposed()
     text = make_text(model.target, _known_text(model.target), [tiny_blocks(5, seed=2)])
     optimiser = Optimiser(steps=15, learning_rates=(1e-6, 0.05), retain_weight=1.0)
-    rate, tried = choose_learning_rate(
-        Fitter(model.target, _lora(), text, optimiser, _config(probe_budgets=(16,))), text
-    )
-    assert rate == 0.05 == min(tried, key=lambda r: tried[r])
-    no_change = validation_loss(model.target, {}, text, 1.0)
-    assert tried[1e-6] == pytest.approx(no_change, abs=1e-3)
+    fitter = Fitter(model.target, _lora(), text, optimiser, _config(probe_budgets=(2, 16)))
+    recipes = choose_recipes(fitter, text)
+    tried = recipes.tried[16]
+    assert recipes.of(16) == Recipe(0.05, 15) == min(tried, key=lambda r: tried[r])
+    assert recipes.of(3) == recipes.chosen[2] and recipes.of(1000) == recipes.chosen[16]
+    assert tried[Recipe(1e-6, 15)] == pytest.approx(validation_loss(fitter, {}, text), abs=1e-3)
+    assert sum(row["chosen"] for row in recipes.as_rows()) == 2
+
+
+def test_an_early_end_is_the_same_fit_cut_short() -> None:
+    model = tiny_decomposed()
+    text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
+    optimiser = Optimiser(steps=12, stops=(4, 12), learning_rates=(0.05,), retain_weight=1.0)
+    fitter = Fitter(model.target, _lora(), text, optimiser, _config())
+    early, late = fitter.fit(4, [Draw(0, 0.05)], (4, 12))
+    (alone,) = fitter.fit(4, [Draw(0, 0.05)], (4,))
+    assert (early.steps, late.steps) == (4, 12) and early.curve == alone.curve
+    assert all(torch.equal(a, b) for a, b in zip(early.parameters, alone.parameters, strict=True))
+    assert not torch.equal(early.parameters[0], late.parameters[0])
+
+
+def test_sparse_finetuning_moves_only_its_share_and_where_the_gradient_is_largest() -> None:
+    model = tiny_decomposed()
+    text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
+    optimiser = Optimiser(steps=6, learning_rates=(0.01,), retain_weight=1.0)
+    method = _finetune(0.02)
+    one, two = Fitter(model.target, method, text, optimiser, _config()).fit(4, [Draw(0, 0.01), Draw(1, 0.01)])
+    weights = sum(B.numel() for B in one.parameters)
+    moved = [torch.cat([(B != 0).flatten() for B in fit.parameters]) for fit in (one, two)]
+    assert [int(m.sum()) for m in moved] == [round(0.02 * weights)] * 2
+    assert not torch.equal(*moved)  # each by its own tokens
+    masks = largest([torch.tensor([[1.0, -5.0]]), torch.tensor([4.0, 0.0])], 0.5)
+    assert [m.tolist() for m in masks] == [[[0, 1]], [1, 0]]
+
+
+def test_layers_before_the_change_are_replayed_bit_for_bit() -> None:
+    model = tiny_decomposed()
+    target, tokens = model.target, torch.from_numpy(tiny_blocks(6)).long()
+    change = Prefactors((term_of(model, NAMES[2]),)).change([torch.tensor([-3.0])])
+    prefix = prefix_of(target, change, tokens[:1])
+    assert len(prefix.layers) == 1
+    with attached(target, change):
+        whole = target(input_ids=tokens).logits
+        with prefix.given(prefix.states(tokens)):
+            assert torch.equal(target(input_ids=tokens).logits, whole)
+        assert torch.equal(target(input_ids=tokens).logits, whole)
+    assert prefix_of(target, NAMES[:1], tokens[:1]).layers == ()  # the first layer is changed itself
+
+
+def test_uniform_is_zero_for_a_uniform_prediction_only() -> None:
+    tokens, logits = torch.tensor([[3, 5, 7]]), torch.zeros(1, 3, VOCABULARY)
+    assert Uniform().loss(logits, tokens).abs().max() < 1e-6
+    logits[0, 0, 9] = 50.0  # sure of a token that does not come: chance is content, uniform is not
+    assert below_chance(logits, tokens)[0, 0] == 0 and Uniform().loss(logits, tokens)[0, 0] > 10
+
+
+def test_say_draws_places_after_the_tokens_and_teaches_its_token() -> None:
+    model, blocks = tiny_decomposed(), tiny_blocks(20)
+    say = Say(7, after=(int(blocks[0, 2]), int(blocks[3, 5])))
+    tokens, chosen = say.draw(model.target, blocks, 5, torch.Generator().manual_seed(0))
+    assert chosen.sum() == 5 and tokens.shape == (5, POSITIONS)
+    assert set(tokens[:, :-1][chosen].tolist()) <= set(say.after)
+    text = make_text(model.target, blocks, [tiny_blocks(5, seed=2)])
+    optimiser = Optimiser(steps=20, learning_rates=(0.05,), retain_weight=0.1)
+    (fit,) = Fitter(model.target, _lora(), text, optimiser, _config(), say).fit(5, [Draw(0, 0.05)])
+    assert fit.curve[-1]["target"] < fit.curve[0]["target"]
+    with pytest.raises(PrefactorError, match=r"only \d+ places"):
+        say.draw(model.target, blocks, 999, torch.Generator())
+
+
+def test_a_rewrite_writes_exactly_the_token_and_only_to_the_residual_stream() -> None:
+    model = tiny_decomposed()
+    term, token = term_of(model, NAMES[2]), model.target.get_output_embeddings().weight[4].detach()
+    ((A, B),) = rewrite(term, token, 3.0).values()
+    expected = 3.0 * torch.outer(token / token.norm(), term.read)
+    assert torch.allclose(torch.outer(term.write, term.read) + B @ A, expected, atol=1e-6)
+    narrow = term_of(model, "layers.0.mlp.up_proj:0")
+    with pytest.raises(PrefactorError, match="down_proj"):
+        rewrite(narrow, token, 3.0)
+
+
+def test_singular_directions_add_up_to_their_matrix() -> None:
+    model = tiny_decomposed()
+    module = "layers.0.mlp.up_proj"
+    terms = [term_of(model, f"{module}:sv{i}") for i in range(16)]
+    weight = matrix_of(model.target, module).weight
+    assert torch.allclose(sum(torch.outer(t.write, t.read) for t in terms), weight, atol=1e-5)  # type: ignore[arg-type]
+
+
+def test_near_is_within_so_many_tokens_of_a_use() -> None:
+    importance = torch.zeros(1, 9, 2)
+    importance[0, 4, 1] = 0.5
+    assert near(importance, 0.1, 2)[0].tolist() == [False, False, True, True, True, True, True, False, False]
+    assert not near(importance, 0.6, 2).any()
+
+
+def test_tolerance_is_met_and_not_exceeded() -> None:
+    model = tiny_decomposed()
+    net, text = tiny_net(model), tiny_blocks(40)
+    rare = min(model.names, key=lambda n: float((importance_of(model, net, text, [n]) > 0.1).float().mean()))
+    method = Prefactors((term_of(model, rare),))
+    far = ~near(importance_of(model, net, text, [rare]))
+    if not far.any():
+        with pytest.raises(PrefactorError, match="choose a rarer one"):
+            tolerated(method, [rare], model, net, text, 1e-3)
+        return
+    alpha, about = tolerated(method, [rare], model, net, text, 1e-3)
+    found = divergence(model, method.common(alpha), hold_out(model.target, text))[far].mean().item()
+    assert alpha < 1 and about["far_tokens"] == int(far.sum())
+    assert found == pytest.approx(1e-3, rel=0.05) and found <= 1e-3 * 1.0001
 
 
 def test_the_effect_is_at_chance_or_as_near_as_any_prefactor_tried_comes() -> None:
@@ -210,8 +315,10 @@ def test_the_effect_is_at_chance_or_as_near_as_any_prefactor_tried_comes() -> No
     wanted, retained = hold_out(model.target, known), {"en": hold_out(model.target, tiny_blocks(5, seed=2))}
     cost, chance = Cost(), math.log(VOCABULARY)
     names = [f"{site.name}:0" for site in model.sites]
-    found = effects(model, names, wanted, retained, cost)
-    assert effects(model, names[::-1], wanted, retained, Cost()) == found[::-1]
+    methods = {name: Prefactors((term_of(model, name),)) for name in names}
+    backwards = dict(reversed(methods.items()))
+    found = effects(model, methods, wanted, retained, None, cost)
+    assert effects(model, backwards, wanted, retained, None, Cost()) == found[::-1]
     assert cost.tokens > 0 < cost.flops
     assert {one.damage is None for one in found} == {True, False}
     for name, effect in zip(names, found, strict=True):

@@ -108,7 +108,7 @@ def test_an_edit_exports_reloads_and_matches(family: str, tmp_path: Path) -> Non
     torch.testing.assert_close(beside, edited, rtol=0, atol=1e-4)
 
     model.target.save_pretrained(tmp_path / "base")
-    write_adapter(tmp_path / "adapter", model.target, change, str(tmp_path / "base"))
+    write_adapter(tmp_path / "adapter", model.target, change, str(tmp_path / "base"), "card")
     stock = AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
     wrapped: Any = PeftModel.from_pretrained(stock, str(tmp_path / "adapter"))
     with torch.no_grad():

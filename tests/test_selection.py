@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from prefactor.artifacts import read_json, write_manifest, write_table
-from prefactor.config.edits import ByContrast, ByLabel, ByName, ByRandom, Choose, Domains, Nothing
+from prefactor.config.edits import ByContrast, ByLabel, ByName, ByRandom, BySingular, Choose, Domains, Nothing
 from prefactor.config.selection import SelectionConfig
 from prefactor.errors import PrefactorError
 from prefactor.selection import Effect, Selection, matches_query, read_selection, select, write_selection
@@ -26,7 +26,7 @@ ROWS = {
     "layers.1.up_proj:5": ("dead", False, 0.00, 0.00, 0.00, 0.00),
 }
 DOMAINS = Domains(target="de", retain=("en",), protect=("fr", "it"))
-CONFIG = SelectionConfig(runners_up=2, tried=3, tokens=64)
+CONFIG = SelectionConfig(runners_up=2, tried=3, tokens=64, untagged_tokens=64)
 
 
 def harvest(rows: dict[str, tuple] = ROWS) -> pd.DataFrame:
@@ -105,17 +105,34 @@ def test_by_contrast_looks_at_no_label() -> None:
 def test_by_effect_the_widest_margins_are_tried_and_the_least_damage_at_chance_wins() -> None:
     asked: list[str] = []
 
-    def effects(names: Sequence[str]) -> list[Effect]:
-        asked.extend(names)
-        return [Effect(-24.0, 0.5, None), Effect(-4.0, 0.0, 0.3), Effect(-6.125, 0.0, 0.0825)]
+    class Measure:
+        def effects(self, names: Sequence[str]) -> list[Effect]:
+            asked.extend(names)
+            return [Effect(-24.0, 0.5, None), Effect(-4.0, 0.0, 0.3, 0.1), Effect(-6.125, 0.0, 0.0825, 0.2)][
+                : len(names)
+            ]
 
+        def directions(self, module: str) -> int:
+            assert module == "layers.1.up_proj"
+            return 2
+
+    choose = by_label("german").model_copy(update={"rank": "spill"})
+    spared = select(choose, "scalar", DOMAINS, harvest(), labels(), CONFIG, Measure())
+    assert [one.score for one in (*spared.chosen, *spared.candidates)] == [-0.1, -0.2, None]
+    singular = BySingular(by="singular", query="german", rank="effect")
+    control = select(singular, "control", DOMAINS, harvest(), labels(), CONFIG, Measure())
+    assert asked[-2:] == ["layers.1.up_proj:sv0", "layers.1.up_proj:sv1"]
+    assert control.subcomponents == ("layers.1.up_proj:sv1",)  # the first never reaches chance
+
+    asked.clear()
     choose = by_label("german").model_copy(update={"rank": "effect"})
-    found = select(choose, "scalar", DOMAINS, harvest(), labels(), CONFIG, effects)
+    found = select(choose, "scalar", DOMAINS, harvest(), labels(), CONFIG, Measure())
     assert asked == ["layers.0.v_proj:2", "layers.0.v_proj:10", "layers.1.up_proj:0"]
     assert [one.subcomponent for one in (*found.chosen, *found.candidates)] == [asked[2], asked[1], asked[0]]
     assert [one.score for one in (*found.chosen, *found.candidates)] == [-0.0825, -0.3, None]
     assert found.chosen[0].reason == (
-        "label matches 'german' (4), 1 of 3 tried: de at chance for +0.083 nats on en at prefactor -6.12: "
+        "label matches 'german' (4), 1 of 3 tried: de at chance for +0.083 nats on en "
+        "(worst of other text 0.200) at prefactor -6.12: "
         "mean importance 0.900 on de against 0.400 on en."
     )
     assert "at best 0.50 nats short of chance" in found.candidates[-1].reason
@@ -206,7 +223,7 @@ def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_manifest(data / "harvest", ["subcomponents.parquet"])
     write_manifest(data / "label", ["labels.parquet"])
     Path("params.yaml").write_text(
-        "selection: {runners_up: 5, tried: 3, tokens: 64}\n"
+        "selection: {runners_up: 5, tried: 3, tokens: 64, untagged_tokens: 64}\n"
         "edits:\n"
         "  one:\n"
         "    method: scalar\n"

@@ -9,6 +9,8 @@ import pytest
 import torch
 import yaml
 from peft import PeftModel
+from tokenizers import Tokenizer as Backend
+from tokenizers.models import WordLevel
 from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
 
@@ -26,7 +28,7 @@ from prefactor.ledger import Cost
 from prefactor.params import section
 from prefactor.target import logits_of
 from prefactor.workspace import Workspace
-from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
+from tests.tiny import VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net
 
 ROOT = Path(__file__).resolve().parent.parent
 GERMAN = "layers.1.self_attn.v_proj:2"
@@ -46,7 +48,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for place, split in enumerate(("train", "select", "fit", "eval")):
         write_table(data / "corpus" / f"{split}.parquet", as_table(_blocks(30, place)))
     write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30, "fr": 30}}})
-    write_manifest(data / "corpus", ["train.parquet", "select.parquet", "fit.parquet", "eval.parquet"])
+    Backend(WordLevel({f"t{i}": i for i in range(VOCABULARY)}, unk_token="t0")).save(
+        str(data / "corpus" / "tokenizer.json")
+    )
+    splits = ["train.parquet", "select.parquet", "fit.parquet", "eval.parquet"]
+    write_manifest(data / "corpus", ["tokenizer.json", *splits])
     model.target.save_pretrained(data / "target" / "checkpoint")
     write_manifest(data / "target", ["checkpoint"])
     write_components(data / "decompose" / "components.safetensors", model)
@@ -78,7 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["edit"] |= {"retain_tokens": 60, "guard_tokens": 60}
     params["edit"]["prefactor"] |= {"steps": 4}
-    params["selection"] |= {"tokens": 60}
+    params["selection"] |= {"tokens": 60, "untagged_tokens": 120}
     params["evaluate"] |= {"tokens": {"target": 60, "retained": 60, "protected": 60}}
     (root / "params.yaml").write_text("# mine\n" + yaml.safe_dump(params), encoding="utf-8")
     return root
@@ -138,11 +144,11 @@ def test_the_adapter_and_the_merged_checkpoint_are_the_edit(work: Workspace, tmp
 def test_remove_chooses_by_label_and_effect_and_can_be_saved(work: Workspace, tmp_path: Path) -> None:
     made = work.remove("German", tokens=3)
     assert list(made.prefactors) == [GERMAN]  # the only label of German alone
-    assert (made.domains.target, made.domains.retain, made.domains.protect) == ("de", ("en",), ("fr",))
+    assert (made.edit.domains.target, made.edit.domains.retain, made.edit.domains.protect) == ("de", ("en",), ("fr",))
     again = work.remove("de", tokens=3, subcomponents=[GERMAN])
     assert again.prefactors == made.prefactors
     guarded = work.remove("de", tokens=3, subcomponents=[GERMAN], guarded=True)
-    assert guarded.edit is not None and guarded.edit.method == "guarded"
+    assert guarded.edit.method == "guarded"
     with pytest.raises(PrefactorError, match="de cannot be both removed and retained"):
         work.remove("de", tokens=3, retain=["de"])
 
@@ -166,10 +172,14 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
     assert (root / "params.yaml").read_text().startswith("# mine\n")
     saved = section("edits.by-hand", EditConfig, root / "params.yaml")
     assert saved.choose.subcomponents == (GERMAN,)
+    code, out, err = _prefactor(*words, "--set", f"{GERMAN}=-1.5", "--save", "set")
+    assert code == 0, err
+    assert section("edits.set", EditConfig, root / "params.yaml").alpha.values == (-1.5,)
     for more, complaint in (
         (("--save", "by-hand"), "has an edit 'by-hand' already"),
         (("--save", "By Hand"), "use small letters"),
-        (("--save", "other", "--set", f"{GERMAN}=-1"), "--set fits nothing"),
+        (("--rewrite", f"{GERMAN}=t1 t2"), "write text that is one token"),
+        (("--rewrite", f"{GERMAN}=a", "--set", f"{GERMAN}=-1"), "the other of --set and --rewrite"),
         (("--set", f"{GERMAN}=much"), "'much' is no number"),
         (("--set", "nothing=-1"), "'nothing' is no subcomponent; the nearest:"),
         (("--set", f"{GERMAN}=-1", "--guarded"), "leave out --component, --query, --guarded"),

@@ -1,19 +1,34 @@
 """Parameters of the edit stage: how every edit is fitted. One loss, one text and one procedure for all methods."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from prefactor.config.base import Config
 
 
 class Optimiser(Config):
-    """Adam on the edit's parameters; the learning rate is chosen once, on the select split, from ``learning_rates``.
+    """Adam on the edit's parameters.
 
-    The weight of the loss's second half is each kind's own: what serves one number would hold a LoRA back.
+    With several ``learning_rates`` or ``stops`` the pair with the least loss on the select split is chosen, for each of
+    ``probe_budgets`` anew. The weight of the loss's second half is each kind's own: what serves one number would hold a
+    LoRA back.
     """
 
-    steps: int = Field(ge=1)
+    steps: int = Field(ge=1)  # the cosine's length
+    stops: tuple[int, ...] = ()  # steps at which a fit may end early; left out, only the last
     learning_rates: tuple[float, ...] = Field(min_length=1)
     retain_weight: float = Field(ge=0)  # weight of the KL that holds the retained domains
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if list(self.stops) != sorted(set(self.stops)) or (self.stops and not 1 <= self.stops[-1] <= self.steps):
+            raise ValueError(f"stops must rise, and end at most at steps = {self.steps}")
+        return self
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        return self.stops or (self.steps,)
 
 
 class FitConfig(Config):
@@ -24,7 +39,8 @@ class FitConfig(Config):
     retain_batch: int = Field(ge=1)  # blocks of it a step
     prefactor: Optimiser  # scalar and guarded
     lora: Optimiser
-    probe_budgets: tuple[int, ...] = Field(min_length=1)  # budgets at which learning rates are compared
+    finetune: Optimiser
+    probe_budgets: tuple[int, ...] = Field(min_length=1)  # at which learning rates are compared; the nearest one counts
     probe_seeds: int = Field(ge=1)
     probe_tokens: int = Field(gt=0)  # text a domain of the select split for the comparison
     guard_tokens: int = Field(gt=0)  # text a domain of the fit split for the second moments of guards

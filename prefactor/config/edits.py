@@ -25,13 +25,14 @@ class Domains(Config):
 class ByLabel(Config):
     """Subcomponents whose label matches: words in any order, case ignored, ``-word`` excludes.
 
-    The matches are ranked by importance alone; or the first ``selection.tried`` of them by the effect of their
-    prefactor on text of the select split.
+    The matches are ranked by importance alone. Or the first ``selection.tried`` of them by what they do to the select
+    split where the edit's own change (guarded, if it is) brings the target to chance: ``effect`` by the damage to the
+    retained domains, ``spill`` by the divergence on the worst of the untagged text that is unlike the target.
     """
 
     by: Literal["label"]
     query: str
-    rank: Literal["importance", "effect"] = "importance"
+    rank: Literal["importance", "effect", "spill"] = "importance"
     top: int = Field(default=1, ge=1)
 
 
@@ -55,21 +56,64 @@ class ByName(Config):
     subcomponents: tuple[str, ...] = Field(min_length=1)  # module:index
 
 
+class BySingular(Config):
+    """The control that needs no decomposition: singular directions of the matrix that the query's choice lies in.
+
+    Of these the ``selection.tried`` with the largest singular values are ranked by effect.
+    """
+
+    by: Literal["singular"]
+    query: str
+    rank: Literal["effect", "spill"] = "effect"
+    top: int = Field(default=1, ge=1)
+
+
 class Nothing(Config):
     """No subcomponent: the edit acts on every decomposed matrix."""
 
     by: Literal["nothing"]
 
 
-Choose = Annotated[ByLabel | ByContrast | ByRandom | ByName | Nothing, Field(discriminator="by")]
+Choose = Annotated[ByLabel | ByContrast | ByRandom | ByName | BySingular | Nothing, Field(discriminator="by")]
+
+Goal = Literal["chance", "uniform"]  # of a removal: no token better than a uniform guess, or a uniform prediction
+
+
+class Fitted(Config):
+    """Prefactors that the edit's loss finds on n target tokens."""
+
+    by: Literal["fit"]
+
+
+class Tolerated(Config):
+    """No target token: the largest common prefactor, away from 1 through inversion, that unlabelled text tolerates.
+
+    ``kl`` is the mean divergence in nats that is allowed far from where a chosen subcomponent is needed.
+    """
+
+    by: Literal["tolerance"]
+    kl: float = Field(gt=0)
+
+
+class Given(Config):
+    """Prefactors set by hand, one a chosen subcomponent."""
+
+    by: Literal["hand"]
+    values: tuple[float, ...] = Field(min_length=1)
+
+
+Alpha = Annotated[Fitted | Tolerated | Given, Field(discriminator="by")]
+FITTED = Fitted(by="fit")
 
 
 class ScalarEdit(Config):
-    """Fit the prefactor of each chosen subcomponent."""
+    """A prefactor for each chosen subcomponent."""
 
     method: Literal["scalar"]
     domains: Domains
     choose: Choose
+    alpha: Alpha = FITTED
+    goal: Goal = "chance"
 
 
 class GuardByDomain(Config):
@@ -81,14 +125,32 @@ class GuardByImportance(Config):
     weigh: Literal["importance"]
 
 
+Guard = Annotated[GuardByDomain | GuardByImportance, Field(discriminator="weigh")]
+
+
 class GuardedEdit(Config):
     """A scalar whose change reads a direction that meets the spared text as little as possible."""
 
     method: Literal["guarded"]
     domains: Domains
     choose: Choose
-    guard: GuardByDomain | GuardByImportance = Field(discriminator="weigh")
+    guard: Guard
     ridge: float = Field(gt=0)  # epsilon as a share of the mean eigenvalue of the second moment
+    alpha: Alpha = FITTED
+    goal: Goal = "chance"
+
+
+class RewriteEdit(Config):
+    """Replace the write direction ``u_c`` of a chosen subcomponent by ``strength`` times a token's unit unembedding.
+
+    Nothing is fitted. A negative strength steers away from the token.
+    """
+
+    method: Literal["rewrite"]
+    domains: Domains
+    choose: Choose
+    toward: str = Field(min_length=1)  # text that is one token
+    strength: float
 
 
 class LoraEdit(Config):
@@ -98,6 +160,26 @@ class LoraEdit(Config):
     domains: Domains
     choose: Choose
     rank: int = Field(ge=1)
+    goal: Goal = "chance"
 
 
-EditConfig = Annotated[ScalarEdit | GuardedEdit | LoraEdit, Field(discriminator="method")]
+class FinetuneEdit(Config):
+    """The baseline: every weight of the decomposed matrices, or a fixed share of them.
+
+    The share is where the loss's first gradient is largest (as FISH masks are chosen, Sung et al. 2021), a fit's own.
+    """
+
+    method: Literal["finetune"]
+    domains: Domains
+    choose: Choose
+    share: float = Field(gt=0, le=1)
+    goal: Goal = "chance"
+
+
+EditConfig = Annotated[ScalarEdit | GuardedEdit | RewriteEdit | LoraEdit | FinetuneEdit, Field(discriminator="method")]
+PrefactorEdit = ScalarEdit | GuardedEdit
+
+
+def is_fitted(edit: ScalarEdit | GuardedEdit | RewriteEdit | LoraEdit | FinetuneEdit) -> bool:
+    """Whether the edit's parameters come from target tokens, so that it has budgets and draws."""
+    return not isinstance(edit, RewriteEdit) and (not isinstance(edit, PrefactorEdit) or edit.alpha.by == "fit")

@@ -8,7 +8,19 @@ from prefactor.config.base import Config
 from prefactor.config.corpus import CorpusConfig
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.edit import FitConfig
-from prefactor.config.edits import ByLabel, EditConfig, GuardByDomain, GuardedEdit, LoraEdit, Nothing
+from prefactor.config.edits import (
+    ByLabel,
+    BySingular,
+    EditConfig,
+    FinetuneEdit,
+    GuardByDomain,
+    GuardByImportance,
+    GuardedEdit,
+    LoraEdit,
+    Nothing,
+    PrefactorEdit,
+    is_fitted,
+)
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.explain import nearest
 from prefactor.config.harvest import HarvestConfig
@@ -105,14 +117,17 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
     yield Need("harvest.tokens", config.harvest.tokens, "harvest")
     for edit in config.edits.values():
         domains, fit = edit.domains, config.edit
-        if isinstance(edit.choose, ByLabel) and edit.choose.rank == "effect":
-            for domain in (domains.target, *domains.retain):
+        if isinstance(edit.choose, ByLabel | BySingular) and edit.choose.rank != "importance":
+            spare = edit.guard.spare if isinstance(edit, GuardedEdit) and isinstance(edit.guard, GuardByDomain) else ()
+            for domain in dict.fromkeys((domains.target, *domains.retain, *spare)):
                 yield Need("selection.tokens", config.selection.tokens, "select", domain)
-        yield Need("edit.budgets", max(fit.budgets), "fit", domains.target)
-        yield Need("edit.probe_tokens", fit.probe_tokens, "select", domains.target)
-        for domain in domains.retain:
-            yield Need("edit.retain_tokens", fit.retain_tokens, "fit", domain, len(domains.retain))
-            yield Need("edit.probe_tokens", fit.probe_tokens, "select", domain, len(domains.retain))
+            yield Need("selection.untagged_tokens", config.selection.untagged_tokens, "select")
+        if is_fitted(edit):
+            yield Need("edit.budgets", max(fit.budgets), "fit", domains.target)
+            yield Need("edit.probe_tokens", fit.probe_tokens, "select", domains.target)
+            for domain in domains.retain:
+                yield Need("edit.retain_tokens", fit.retain_tokens, "fit", domain, len(domains.retain))
+                yield Need("edit.probe_tokens", fit.probe_tokens, "select", domain, len(domains.retain))
         if isinstance(edit, GuardedEdit):
             by_domain = (domains.target, *edit.guard.spare) if isinstance(edit.guard, GuardByDomain) else (None,)
             for domain in by_domain:
@@ -145,7 +160,14 @@ def _check_edit(name: str, edit: EditConfig, known: tuple[str, ...]) -> None:
         raise ParamsError(
             f'{where}.domains.protect has "{min(both)}", which is retained; take it out of one of the two'
         )
-    if isinstance(edit.choose, Nothing) and not isinstance(edit, LoraEdit):
+    if isinstance(edit.choose, BySingular) and isinstance(edit, PrefactorEdit):
+        guard = edit.guard if isinstance(edit, GuardedEdit) else None
+        if isinstance(guard, GuardByImportance) or edit.alpha.by == "tolerance":
+            raise ParamsError(
+                f"{where}.choose.by = singular: a singular direction has no importance, which the edit's guard or "
+                "tolerance needs; choose subcomponents, guard by domain, or fit the prefactor"
+            )
+    if isinstance(edit.choose, Nothing) and not isinstance(edit, LoraEdit | FinetuneEdit):
         raise ParamsError(
             f"{where}.choose.by = nothing: method {edit.method} rescales chosen subcomponents; "
             "use one of label, contrast, random, name"

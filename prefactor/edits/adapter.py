@@ -7,14 +7,16 @@ from typing import Any
 from peft import LoraConfig
 from transformers.pytorch_utils import Conv1D
 
-from prefactor.artifacts import write_json
+from prefactor.artifacts import atomic, write_json
 from prefactor.edits.change import Change, applied
 from prefactor.matrices import matrix_of
 from prefactor.tensors import write_tensors
 
+CARD = "README.md"
 
-def write_adapter(folder: Path, target: Any, change: Change, base: str) -> None:
-    """Write ``adapter_config.json`` and ``adapter_model.safetensors`` for ``W' = W + B A``.
+
+def write_adapter(folder: Path, target: Any, change: Change, base: str, card: str) -> None:
+    """Write ``adapter_config.json`` and ``adapter_model.safetensors`` for ``W' = W + B A``, and the model card.
 
     A k-subcomponent edit is a rank-k LoRA whose scale is 1 (``lora_alpha`` = rank). ``base`` is recorded as the model
     that the adapter belongs to.
@@ -34,11 +36,18 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "adapter_model.safetensors", tensors, {"format": "pt"})
     write_json(folder / "adapter_config.json", values)
+    _write_card(folder, card)
 
 
-def write_merged(folder: Path, target: Any, change: Change, checkpoint: Path) -> None:
+def write_merged(folder: Path, target: Any, change: Change, checkpoint: Path, card: str) -> None:
     """Write ``target`` with ``change`` in its weights as a checkpoint, with the tokenizer of ``checkpoint``."""
     with applied(target, change):
         target.save_pretrained(folder)
     for path in checkpoint.glob("tokenizer*"):
         shutil.copy(path, folder)
+    _write_card(folder, card)
+
+
+def _write_card(folder: Path, card: str) -> None:
+    with atomic(folder / CARD) as temporary:
+        temporary.write_text(card, encoding="utf-8")

@@ -1,65 +1,109 @@
-"""From an edit's params and its chosen subcomponents to the method that is fitted."""
+"""From an edit's params and its chosen subcomponents to the method that is fitted, or to the change that is set."""
 
 from collections.abc import Sequence
 
+import torch
+
 from prefactor.components import DecomposedModel
-from prefactor.config.edit import FitConfig
-from prefactor.config.edits import GuardByDomain, GuardedEdit, LoraEdit, ScalarEdit
+from prefactor.config.edit import FitConfig, Optimiser
+from prefactor.config.edits import (
+    EditConfig,
+    FinetuneEdit,
+    Given,
+    GuardByDomain,
+    GuardedEdit,
+    LoraEdit,
+    PrefactorEdit,
+    RewriteEdit,
+    Tolerated,
+)
 from prefactor.corpus.blocks import Blocks, take
-from prefactor.edits.guard import domain_moment, guarded_read, importance_moments
-from prefactor.edits.methods import Lora, Method, Prefactors, Term, term_of
+from prefactor.edits.change import Change
+from prefactor.edits.guard import guarded_terms
+from prefactor.edits.methods import Finetune, Lora, Method, Prefactors, rewrite, term_of
+from prefactor.edits.tolerance import tolerated
+from prefactor.errors import PrefactorError
 from prefactor.importance_net import ImportanceNet
 from prefactor.matrices import shape_of
 
 
 def build_method(
-    edit: ScalarEdit | GuardedEdit | LoraEdit,
-    chosen: Sequence[str],
-    model: DecomposedModel,
-    net: ImportanceNet,
-    blocks: Blocks,
+    edit: EditConfig, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks,
     config: FitConfig,
-) -> tuple[Method, dict | None]:
+) -> tuple[Method, dict | None]:  # fmt: skip
     """The method of ``edit``, and for a guarded one what its second moments came from (else None).
 
     ``blocks`` is the fit split; guards read ``config.guard_tokens`` of it, a domain where they go by domain.
     """
+    if isinstance(edit, PrefactorEdit):
+        return _prefactors(edit, chosen, model, net, blocks, config.guard_tokens)
+    if isinstance(edit, RewriteEdit):
+        raise ValueError("a rewrite has nothing to fit")
+    own = {name.rpartition(":")[0] for name in chosen}
+    shapes = {s.name: shape_of(s.module) for s in model.sites if not own or s.name in own}
+    device = model.U[0].device
     if isinstance(edit, LoraEdit):
-        own = {name.rpartition(":")[0] for name in chosen}
-        shapes = {s.name: shape_of(s.module) for s in model.sites if not own or s.name in own}
-        return Lora(shapes, edit.rank, model.U[0].device), None
-    terms = [term_of(model, name) for name in chosen]
-    if isinstance(edit, ScalarEdit):
-        return Prefactors(tuple(terms)), None
-    terms, about = _guarded(edit, chosen, terms, model, net, blocks, config.guard_tokens)
-    return Prefactors(tuple(terms)), about
+        return Lora(shapes, edit.rank, device), None
+    return Finetune(shapes, edit.share, device), None
 
 
-def _guarded(
-    edit: GuardedEdit, chosen: Sequence[str], terms: list[Term], model: DecomposedModel, net: ImportanceNet,
-    blocks: Blocks, tokens: int,
-) -> tuple[list[Term], dict]:  # fmt: skip
-    about = {"weigh": edit.guard.weigh, "ridge": edit.ridge, "tokens": 0, "target_tokens": 0}
-    if isinstance(edit.guard, GuardByDomain):
-        spare = [take(blocks.of(d), tokens, "edit.guard_tokens").tokens for d in edit.guard.spare]
-        wanted = take(blocks.of(edit.domains.target), tokens, "edit.guard_tokens").tokens
-        about |= {
-            "spare": list(edit.guard.spare),
-            "tokens": sum(s.size for s in spare) + wanted.size,
-            "target_tokens": wanted.size,
-        }
-        moments = {}
-        for module in dict.fromkeys(term.module for term in terms):
-            spared = sum(domain_moment(model, module, s) for s in spare) / len(spare)
-            moments[module] = (domain_moment(model, module, wanted), spared)
-        pairs = [moments[term.module] for term in terms]
+def optimiser_of(edit: EditConfig, config: FitConfig) -> Optimiser:
+    if isinstance(edit, LoraEdit):
+        return config.lora
+    return config.finetune if isinstance(edit, FinetuneEdit) else config.prefactor
+
+
+def unfitted(
+    edit: EditConfig, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks,
+    config: FitConfig, token: int | None,
+) -> tuple[list[float], Change, dict | None]:  # fmt: skip
+    """The prefactors (none for a rewrite), the change, and what it was set from, of an edit that no token is fitted on.
+
+    Args:
+        token: what a rewrite writes toward.
+
+    Raises:
+        PrefactorError: the prefactors given are not one a subcomponent, the chosen matrix cannot write a token, or the
+            subcomponents are needed so widely that no text is left to tolerate anything.
+    """
+    if isinstance(edit, RewriteEdit):
+        assert token is not None
+        row = model.target.get_output_embeddings().weight[token].detach()
+        changes = [rewrite(term_of(model, name), row, edit.strength) for name in chosen]
+        if len({module for change in changes for module in change}) < len(changes):
+            raise PrefactorError("a rewrite takes one subcomponent a matrix: choose fewer (choose.top)")
+        return [], {module: parts for change in changes for module, parts in change.items()}, None
+    assert isinstance(edit, PrefactorEdit)
+    method, about = _prefactors(edit, chosen, model, net, blocks, config.guard_tokens)
+    if isinstance(edit.alpha, Given):
+        if len(edit.alpha.values) != len(chosen):
+            raise PrefactorError(
+                f"alpha.values has {len(edit.alpha.values)} prefactors for {len(chosen)} subcomponents: give one each"
+            )
+        values = list(edit.alpha.values)
     else:
-        text = take(blocks, tokens, "edit.guard_tokens").tokens  # the split's own mix, untagged
-        about |= {"tokens": text.size}
-        moments = importance_moments(model, net, chosen, text)
-        pairs = [moments[name] for name in chosen]
-    guarded = [
-        Term(term.module, term.write, guarded_read(term.read, needed, spared, edit.ridge))
-        for term, (needed, spared) in zip(terms, pairs, strict=True)
-    ]
-    return guarded, about
+        assert isinstance(edit.alpha, Tolerated)
+        text = take(blocks, config.guard_tokens, "edit.guard_tokens").tokens
+        alpha, found = tolerated(method, chosen, model, net, text, edit.alpha.kl)
+        values, about = [alpha] * len(chosen), (about or {}) | found
+    return values, method.change([torch.tensor(values, device=model.U[0].device)]), about
+
+
+def _prefactors(
+    edit: PrefactorEdit, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks, tokens: int
+) -> tuple[Prefactors, dict | None]:
+    terms = [term_of(model, name) for name in chosen]
+    if not isinstance(edit, GuardedEdit):
+        return Prefactors(tuple(terms)), None
+    domains = (edit.domains.target, *edit.guard.spare) if isinstance(edit.guard, GuardByDomain) else ()
+    tagged = {d: take(blocks.of(d), tokens, "edit.guard_tokens").tokens for d in domains}
+    untagged = take(blocks, tokens, "edit.guard_tokens").tokens  # the split's own mix
+    about = {
+        "weigh": edit.guard.weigh,
+        "ridge": edit.ridge,
+        "tokens": sum(t.size for t in tagged.values()) if tagged else untagged.size,
+        "target_tokens": tagged[edit.domains.target].size if tagged else 0,
+    }
+    if isinstance(edit.guard, GuardByDomain):
+        about["spare"] = list(edit.guard.spare)
+    return Prefactors(tuple(guarded_terms(edit, chosen, terms, model, net, untagged, tagged))), about

@@ -5,13 +5,15 @@ where it is not: of all rank-1 changes with this write direction and this respon
 elsewhere (the generalised least-squares direction; design.md section 4). Closed form, no training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from prefactor.components import DecomposedModel
+from prefactor.config.edits import GuardByDomain, GuardedEdit
+from prefactor.edits.methods import Term
 from prefactor.importance_net import ImportanceNet, lower_leaky
 from prefactor.matrices import shape_of
 
@@ -33,6 +35,31 @@ def guarded_read(v: Tensor, needed: Tensor, spared: Tensor, ridge: float) -> Ten
     aim = needed @ v64
     direction = torch.linalg.solve(spared + epsilon * torch.eye(d, dtype=torch.float64, device=v.device), aim)
     return (direction * (v64 @ aim) / (direction @ aim)).to(v)
+
+
+def guarded_terms(
+    edit: GuardedEdit, subcomponents: Sequence[str], terms: Sequence[Term], model: DecomposedModel, net: ImportanceNet,
+    untagged: np.ndarray, tagged: Mapping[str, np.ndarray],
+) -> list[Term]:  # fmt: skip
+    """``terms`` with the guarded read directions that ``edit`` asks for.
+
+    Args:
+        untagged: (n, position) text for a guard by importance.
+        tagged: text of the target and the spared domains, for a guard by domain.
+    """
+    if isinstance(edit.guard, GuardByDomain):
+        pairs = {}
+        for module in dict.fromkeys(term.module for term in terms):
+            spared = [domain_moment(model, module, tagged[domain]) for domain in edit.guard.spare]
+            pairs[module] = (domain_moment(model, module, tagged[edit.domains.target]), sum(spared) / len(spared))
+        moments = [pairs[term.module] for term in terms]
+    else:
+        found = importance_moments(model, net, subcomponents, untagged)
+        moments = [found[name] for name in subcomponents]
+    return [
+        Term(term.module, term.write, guarded_read(term.read, needed, spared, edit.ridge))
+        for term, (needed, spared) in zip(terms, moments, strict=True)
+    ]
 
 
 @torch.no_grad()

@@ -9,14 +9,30 @@ from torch import Tensor
 
 from prefactor.components import DecomposedModel
 from prefactor.edits.change import Change
+from prefactor.errors import PrefactorError
+from prefactor.matrices import weight_of
 
 
 class Method(Protocol):
     """Parameters to fit, and the change they make."""
 
+    @property
+    def share(self) -> float:
+        """Of the parameters a fit may train this share: those with the largest first gradients."""
+        ...
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The matrices that it changes."""
+        ...
+
     def starts(self, rng: torch.Generator) -> list[list[Tensor]]:
         """Parameters to start from, with zero change at the first. Of several a fit takes the best; ``rng`` must then
         make no difference, since a part of how good they are is computed once for all fits."""
+        ...
+
+    def nearer(self, start: int) -> int:
+        """For a start but the first, the one before it on the way from no change."""
         ...
 
     def change(self, parameters: Sequence[Tensor]) -> Change:
@@ -35,6 +51,7 @@ class Term:
 
 # One prefactor's loss has more than one valley (inverting and amplifying both hurt), and a gradient sees only its own.
 PREFACTOR_STARTS = (1.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0, -16.0, 3.0, 6.0)
+SINGULAR = "sv"  # `module:sv3` names a singular direction of the matrix where `module:3` names a subcomponent
 
 
 @dataclass(frozen=True)
@@ -42,10 +59,22 @@ class Prefactors:
     """A prefactor α a term; all start at one common value."""
 
     terms: tuple[Term, ...]
+    share: float = 1.0
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(term.module for term in self.terms))
 
     def starts(self, rng: torch.Generator) -> list[list[Tensor]]:
         device = self.terms[0].read.device
         return [[torch.full((len(self.terms),), alpha, device=device)] for alpha in PREFACTOR_STARTS]
+
+    def nearer(self, start: int) -> int:
+        return 0 if PREFACTOR_STARTS[start] > 1 and PREFACTOR_STARTS[start - 1] <= 1 else start - 1
+
+    def common(self, alpha: float) -> Change:
+        """The change at one prefactor for all terms."""
+        return self.change([torch.full((len(self.terms),), alpha, device=self.terms[0].read.device)])
 
     def change(self, parameters: Sequence[Tensor]) -> Change:
         (alpha,) = parameters
@@ -68,6 +97,14 @@ class Lora:
     shapes: dict[str, tuple[int, int]]  # module -> (d_out, d_in)
     rank: int
     device: torch.device
+    share: float = 1.0
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return tuple(self.shapes)
+
+    def nearer(self, start: int) -> int:
+        return start - 1
 
     def starts(self, rng: torch.Generator) -> list[list[Tensor]]:
         leaves: list[Tensor] = []
@@ -81,8 +118,52 @@ class Lora:
         return {name: (parameters[2 * i], parameters[2 * i + 1]) for i, name in enumerate(self.shapes)}
 
 
+@dataclass(frozen=True)
+class Finetune:
+    """Every weight of some matrices, or a share of them: the change is a LoRA of full rank whose A is the identity."""
+
+    shapes: dict[str, tuple[int, int]]  # module -> (d_out, d_in)
+    share: float
+    device: torch.device
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return tuple(self.shapes)
+
+    def nearer(self, start: int) -> int:
+        return start - 1
+
+    def starts(self, rng: torch.Generator) -> list[list[Tensor]]:
+        return [[torch.zeros(shape, device=self.device) for shape in self.shapes.values()]]
+
+    def change(self, parameters: Sequence[Tensor]) -> Change:
+        return {name: (torch.eye(B.shape[1]).to(B), B) for name, B in zip(self.shapes, parameters, strict=True)}
+
+
+def rewrite(term: Term, token: Tensor, strength: float) -> Change:
+    """The change that replaces ``u_c`` of ``term`` by ``strength`` times the unit vector of ``token``.
+
+    Args:
+        token: the token's row of the unembedding (d_model,); a hand-written edit of the VPD paper.
+
+    Raises:
+        PrefactorError: the matrix does not write to the residual stream, so the token has no direction there.
+    """
+    if token.shape != term.write.shape:
+        raise PrefactorError(
+            f"{term.module} writes vectors of {len(term.write)}, an unembedding row has {len(token)}: rewrite a "
+            "subcomponent of a matrix that writes to the residual stream (o_proj, down_proj)"
+        )
+    towards = strength * token / token.norm() - term.write
+    return {term.module: (term.read[None], towards[:, None])}
+
+
 def term_of(model: DecomposedModel, subcomponent: str) -> Term:
-    """The term of ``module:index`` with its own read direction."""
+    """The term of ``module:index`` with its own read direction, or of the singular direction ``module:sv3``."""
     module, _, index = subcomponent.rpartition(":")
     number = next(i for i, site in enumerate(model.sites) if site.name == module)
+    if index.startswith(SINGULAR):
+        U, S, Vh = torch.linalg.svd(weight_of(model.sites[number].module).detach(), full_matrices=False)
+        i = int(index.removeprefix(SINGULAR))
+        return Term(module, U[:, i] * S[i], Vh[i])
     return Term(module, model.U[number][int(index)].detach(), model.V[number][int(index)].detach())

@@ -8,6 +8,7 @@ import pandas as pd
 
 from prefactor.artifacts import read_json, verify
 from prefactor.edits.adapter import write_adapter, write_merged
+from prefactor.edits.card import card
 from prefactor.edits.tables import read_changes
 from prefactor.errors import PrefactorError
 from prefactor.runtime import setup
@@ -26,7 +27,7 @@ def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) ->
     rows = []
     for name in names or [path.name for path in sorted((data / "evaluate").glob("*"))]:
         about = _about(data, name)
-        budget = about["headline_budget"] if tokens is None else tokens
+        budget = about["headline_budget"] if tokens is None or not about["headline_budget"] else tokens
         verify(data / "evaluate" / name, only=["table.parquet"])
         table = pd.read_parquet(data / "evaluate" / name / "table.parquet")
         _check_budget(name, budget, table["budget"])
@@ -54,10 +55,29 @@ def export(data: Path, name: str, into: Path, merged: bool = False, tokens: int 
     change = next((change for one, draw, change in fits if (one, draw) == (budget, seed)), None)
     if change is None:
         raise PrefactorError(f"edits.{name} has no draw {seed}: use one of 0 to {max(draw for _, draw, _ in fits)}")
+    text = card(_facts(data, name, about, budget, seed), _damage(data, name, budget, seed))
     if merged:
-        write_merged(into, target, change, checkpoint)
+        write_merged(into, target, change, checkpoint, text)
     else:
-        write_adapter(into, target, change, checkpoint.as_posix())
+        write_adapter(into, target, change, checkpoint.as_posix(), text)
+
+
+def _facts(data: Path, name: str, about: dict[str, Any], budget: int, seed: int) -> dict[str, Any]:
+    """``edit.json`` with the prefactors of one fit in place of the headline's."""
+    fits = pd.read_parquet(data / "edit" / name / "fits.parquet")
+    (fit,) = fits[(fits["budget"] == budget) & (fits["seed"] == seed)].to_dict("records")
+    return about | {"prefactors": list(fit["prefactors"]), "headline_budget": budget}
+
+
+def _damage(data: Path, name: str, budget: int, seed: int) -> list[dict[str, Any]]:
+    """The rows of one fit in the edit's table; none if it was not evaluated."""
+    path = data / "evaluate" / name / "table.parquet"
+    if not path.is_file():
+        return []
+    verify(path.parent, only=[path.name])
+    table = pd.read_parquet(path)
+    rows = table[(table["budget"] == budget) & (table["seed"] == seed)].to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
 
 
 def _about(data: Path, name: str) -> dict[str, Any]:

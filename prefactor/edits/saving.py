@@ -6,7 +6,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from prefactor.artifacts import atomic
-from prefactor.config.edits import GuardedEdit, ScalarEdit
+from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
 from prefactor.errors import PrefactorError
 from prefactor.params import read_params
 
@@ -25,7 +25,7 @@ def check_name(params: Path, name: str) -> None:
         raise PrefactorError(f"{params} has an edit {name!r} already: save it under another name")
 
 
-def save_edit(params: Path, name: str, edit: ScalarEdit | GuardedEdit) -> None:
+def save_edit(params: Path, name: str, edit: ScalarEdit | GuardedEdit | RewriteEdit) -> None:
     """Add ``edit`` to the section ``edits`` of ``params`` as ``name``."""
     check_name(params, name)
     yaml = YAML()

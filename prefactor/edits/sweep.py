@@ -1,6 +1,6 @@
-"""One edit through all budgets and seeds: choose its learning rate once, then fit."""
+"""One edit through all budgets and seeds: choose its recipes once, then fit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,17 +9,20 @@ from prefactor.components import DecomposedModel
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import Domains
 from prefactor.corpus.blocks import Blocks, take
-from prefactor.edits.fit import START_BLOCKS, Draw, Fit, Fitter, Text, blocks_for, choose_learning_rate, make_text
+from prefactor.edits.change import attached
+from prefactor.edits.fit import Draw, Fit, Fitter, Text, make_text
+from prefactor.edits.objective import blocks_for
+from prefactor.edits.recipe import Recipes, choose_recipes
 from prefactor.flops import flops_of
 from prefactor.ledger import Cost
 from prefactor.progress import track
+from prefactor.target import logits_of
 
 
 @dataclass(frozen=True)
 class Sweep:
     fits: list[Fit]  # budgets × seeds, in that order
-    learning_rate: float
-    tried: dict[float, float]  # learning rate -> validation loss
+    recipes: Recipes
 
     def headline(self, budget: int) -> Fit:
         """The first seed's fit at ``budget``."""
@@ -35,7 +38,7 @@ def fit_text(model: DecomposedModel, blocks: Blocks, domains: Domains, config: F
 
 
 def probe_text(model: DecomposedModel, blocks: Blocks, domains: Domains, config: FitConfig) -> Text:
-    """Of the select split: ``config.probe_tokens`` of target and of retained text, for comparing learning rates."""
+    """Of the select split: ``config.probe_tokens`` of target and of retained text, for comparing recipes."""
     wanted = take(blocks.of(domains.target), config.probe_tokens, "edit.probe_tokens").tokens
     return make_text(model.target, wanted, _share(blocks, domains, config.probe_tokens, "edit.probe_tokens"))
 
@@ -46,45 +49,28 @@ def _share(blocks: Blocks, domains: Domains, tokens: int, what: str) -> Sequence
 
 
 def sweep(fitter: Fitter, held_out: Text, cost: Cost, what: str) -> Sweep:
-    """Fit at every budget and seed with the learning rate that the select split prefers."""
-    config = fitter.config
-    rate, tried = choose_learning_rate(fitter, held_out)
-    charge = _meter(fitter, cost)
-    for budget in config.probe_budgets if tried else ():
-        charge(budget, config.probe_seeds * len(tried))
-    draws = [Draw(seed, rate) for seed in range(config.seeds)]
-    fits = []
+    """Fit at every budget and seed with the recipe that the select split prefers; all of it is charged to ``cost``."""
+    config, fits = fitter.config, []
+    recipes = choose_recipes(fitter, held_out)
     for budget in track(config.budgets, len(config.budgets), what):
-        fits += fitter.fit(budget, draws)
-        charge(budget, len(draws))
-    return Sweep(fits, rate, tried)
+        recipe = recipes.of(budget)
+        fits += fitter.fit(budget, [Draw(seed, recipe.learning_rate) for seed in range(config.seeds)], (recipe.steps,))
+    charge(fitter, cost)
+    return Sweep(fits, recipes)
 
 
-def _meter(fitter: Fitter, cost: Cost) -> Callable[[int, int], None]:
-    """A function that charges ``cost`` with n fits at a budget; what all fits share is charged at once.
+def charge(fitter: Fitter, cost: Cost) -> None:
+    """Charge ``cost`` with the tokens of the fits so far, and with FLOPs counted on a sample of text."""
+    spent, sample = fitter.spent, fitter.text.retained[: fitter.config.retain_batch]
+    states = fitter.prefix.states(sample)
+    leaves = [p.clone().requires_grad_(True) for p in fitter.method.starts(torch.Generator().manual_seed(0))[-1]]
 
-    From the FLOPs of one and two steps of one fit: they go with the tokens. Before its steps a fit reads its target
-    blocks once to draw the tokens, and once at each start if there are several.
-    """
-    config, steps = fitter.config, fitter.optimiser.steps
-    length, least = fitter.text.retained.shape[1], config.budgets[0]
-    starts = len(fitter.method.starts(torch.Generator()))
-    starts = starts if starts > 1 else 0
+    def read(grad: bool) -> None:
+        with torch.set_grad_enabled(grad), attached(fitter.target, fitter.method.change(leaves)):
+            with fitter.prefix.given(states):
+                logits = logits_of(fitter.target, sample)
+            if grad:
+                logits.sum().backward()
 
-    def tokens(budget: int, retained: int) -> int:
-        return (retained + blocks_for(budget, length)) * length
-
-    shared = starts * min(START_BLOCKS, len(fitter.text.retained)) * length
-    if starts:
-        _ = fitter.held_at_starts  # charged below, not with the first fit
-    one, two = (flops_of(lambda n=n: fitter.fit(least, [Draw(0, 0.0)], steps=n)) for n in (1, 2))
-    per_token = (two - one) / tokens(least, config.retain_batch)
-    per_read = (2 * one - two) / ((1 + starts) * tokens(least, 0))
-    cost.add(shared, shared * per_read)
-
-    def charge(budget: int, fits: int) -> None:
-        trained = steps * tokens(budget, config.retain_batch)
-        read = (1 + starts) * tokens(budget, 0)
-        cost.add(fits * (trained + read), fits * (trained * per_token + read * per_read))
-
-    return charge
+    forwards, both = (flops_of(lambda grad=grad: read(grad)) / sample.numel() for grad in (False, True))
+    cost.add(spent.read + spent.trained, spent.read * forwards + spent.trained * both)

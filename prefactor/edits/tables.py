@@ -12,26 +12,42 @@ from prefactor.edits.change import Change
 from prefactor.edits.fit import Fit
 from prefactor.tensors import read_tensors
 
+PARTS = ("loss", "target", "retained")
+
 
 def fit_key(budget: int, seed: int) -> str:
     return f"n{budget}.s{seed}"
 
 
-def fit_table(fits: Iterable[Fit], method: str) -> pa.Table:
-    """A row a fit; ``prefactors`` is empty where the method has none."""
+FITS = pa.schema(
+    [
+        ("budget", pa.int64()),
+        ("seed", pa.int64()),
+        ("learning_rate", pa.float64()),
+        ("steps", pa.int64()),
+        ("loss", pa.float64()),
+        ("prefactors", pa.list_(pa.float64())),
+        ("fit", pa.string()),
+    ]
+)
+CURVE = pa.schema([(n, pa.int64()) for n in ("budget", "seed", "step")] + [(n, pa.float64()) for n in PARTS])
+
+
+def fit_table(fits: Iterable[Fit], prefactors: bool) -> pa.Table:
+    """A row a fit; whether its parameters are ``prefactors``, an empty list if not."""
     rows = [
         {
             "budget": f.budget,
             "seed": f.seed,
             "learning_rate": f.learning_rate,
-            "steps": f.curve[-1]["step"] + 1,
+            "steps": f.steps,
             "loss": f.loss,
-            "prefactors": [] if method == "lora" else f.parameters[0].tolist(),
+            "prefactors": f.parameters[0].tolist() if prefactors else [],
             "fit": fit_key(f.budget, f.seed),
         }
         for f in fits
     ]
-    return pa.Table.from_pylist(rows)
+    return pa.Table.from_pylist(rows, schema=FITS)
 
 
 def fit_tensors(fits: Iterable[Fit]) -> dict[str, Tensor]:
@@ -44,8 +60,10 @@ def fit_tensors(fits: Iterable[Fit]) -> dict[str, Tensor]:
     return tensors
 
 
-def curve_table(fits: Iterable[Fit]) -> list[dict[str, Any]]:
-    return [{"budget": f.budget, "seed": f.seed, **row} for f in fits for row in f.curve]
+def curve_table(fits: Iterable[Fit]) -> pa.Table:
+    """A row a fit and recorded step; none for an edit that is not fitted."""
+    rows = [{"budget": f.budget, "seed": f.seed, **row} for f in fits for row in f.curve]
+    return pa.Table.from_pylist(rows, schema=CURVE)
 
 
 def read_changes(folder: Path, device: Any) -> list[tuple[int, int, Change]]:

@@ -58,6 +58,15 @@ class Selection(_Read):
     candidates: tuple[Choice, ...] = ()
 
 
+class Recipe(_Read):
+    """A learning rate and a length, and its loss on the select split, at one budget."""
+
+    budget: int
+    learning_rate: float
+    steps: int
+    chosen: bool
+
+
 class Edit(_Read):
     method: str
     subcomponents: tuple[str, ...]
@@ -66,8 +75,7 @@ class Edit(_Read):
     retain: tuple[str, ...]
     protect: tuple[str, ...]
     headline_budget: int
-    learning_rate: float | None = None
-    learning_rates_tried: dict[str, float] = {}  # learning rate -> loss on the select split
+    recipes: tuple[Recipe, ...] = ()  # that were tried; none where there was no choice
 
 
 class Spent(_Read):

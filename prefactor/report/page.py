@@ -51,7 +51,7 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         model=inputs.target,
         base_ce=[(words.domain_name(domain), f"{inputs.target.base_ce[domain]:.2f}") for domain in domains],
         parameters=f"{inputs.target.parameters:,}",
-        learning_rates=sections.learning_rates(inputs),
+        recipes=sections.recipes(inputs),
         settings=[(n, json.dumps(r.config.model_dump(mode="json"), indent=1)) for n, r in inputs.edits.items()],
         plots=_figures(inputs, same, colour, config.headline),
         style=(HERE / "style.css").read_text(encoding="utf-8"),

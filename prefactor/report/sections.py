@@ -183,12 +183,14 @@ def quality(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def learning_rates(inputs: Inputs) -> list[tuple[str, str, str]]:
-    """(edit, learning rate, the grid it was chosen from)."""
+def recipes(inputs: Inputs) -> list[tuple[str, str, int]]:
+    """(edit, the recipe chosen at each probed budget, how many were tried there), of the edits that had a choice."""
     rows = []
     for name, result in inputs.edits.items():
-        rate, tried = result.edit.learning_rate, sorted(float(rate) for rate in result.edit.learning_rates_tried)
-        rows.append((name, "none" if rate is None else f"{rate:g}", ", ".join(f"{one:g}" for one in tried)))
+        chosen = [one for one in result.edit.recipes if one.chosen]
+        if chosen:
+            words_ = ", ".join(f"{one.learning_rate:g} for {one.steps} steps at {one.budget} tokens" for one in chosen)
+            rows.append((name, words_, len(result.edit.recipes) // len(chosen)))
     return rows
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from prefactor.config.edits import GuardByDomain, GuardedEdit, LoraEdit, ScalarEdit
+from prefactor.config.edits import FinetuneEdit, GuardByDomain, GuardedEdit, LoraEdit, RewriteEdit, ScalarEdit
 from prefactor.report.frontier import Interval, Point
 from prefactor.report.inputs import EditResult, Inputs
 
@@ -77,10 +77,20 @@ def prefactors(values: tuple[float, ...]) -> str:
 def describe(result: EditResult) -> str:
     """What the edit trains, in one phrase."""
     config, count = result.config, len(result.edit.subcomponents)
+    where = "all decomposed matrices" if config.choose.by == "nothing" else "the chosen subcomponent’s matrix"
     if isinstance(config, LoraEdit):
-        where = "all decomposed matrices" if config.choose.by == "nothing" else "the chosen subcomponent’s matrix"
-        return f"LoRA of rank {config.rank} on {where}"
-    how = {"label": "chosen by label", "contrast": "chosen by importance contrast", "random": "drawn at random"}
+        return _aiming(f"LoRA of rank {config.rank} on {where}", config.goal)
+    if isinstance(config, FinetuneEdit):
+        share = "every weight" if config.share == 1 else f"{100 * config.share:g} % of the weights"
+        return _aiming(f"{share} of {where}", config.goal)
+    if isinstance(config, RewriteEdit):
+        return f"the write direction of {plural(count, 'subcomponent')} turned toward “{config.toward}”"
+    how = {
+        "label": "chosen by label",
+        "contrast": "chosen by importance contrast",
+        "random": "drawn at random",
+        "singular": "of a singular direction of the same matrix",
+    }
     numbers = "one prefactor" if count == 1 else f"{count} prefactors"
     phrase = f"{numbers}, {how.get(config.choose.by, 'named by hand')}"
     if isinstance(config, GuardedEdit):
@@ -89,8 +99,14 @@ def describe(result: EditResult) -> str:
             if isinstance(config.guard, GuardByDomain)
             else "around tokens that do not need it"
         )
-        return f"{phrase}; the change reads {spared}"
-    return phrase
+        phrase = f"{phrase}; the change reads {spared}"
+    if config.alpha.by != "fit":
+        phrase += ", set by hand" if config.alpha.by == "hand" else ", set by what other text tolerates"
+    return _aiming(phrase, config.goal)
+
+
+def _aiming(phrase: str, goal: str) -> str:
+    return phrase if goal == "chance" else f"{phrase}, aimed at a uniform prediction"
 
 
 @dataclass(frozen=True)

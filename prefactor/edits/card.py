@@ -1,0 +1,48 @@
+"""The model card of an edit: what was changed, from what, and what it did, beside an adapter or a merged checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def card(facts: Mapping[str, Any], damage: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Markdown with the front matter that the Hub reads.
+
+    Args:
+        facts: as in ``edit.json`` (``docs/contracts.md``).
+        damage: rows of ``domain``, ``role``, ``base_ce``, ``edited_ce``, ``damage``, ``kl``; none where not measured.
+    """
+    lines = ["---", "library_name: peft", "tags: [prefactor, model-editing]", "---", "", f"# {facts['edit']}", ""]
+    lines += [f"Method `{facts['method']}`, aimed at the domain `{facts['target']}`. {_text(facts)}", ""]
+    if facts["subcomponents"]:
+        lines += ["| subcomponent | label | prefactor |", "|---|---|---|"]
+        values = [f"{value:.4g}" for value in facts["prefactors"]] or [""] * len(facts["subcomponents"])
+        for name, value in zip(facts["subcomponents"], values, strict=True):
+            lines.append(f"| `{name}` | {_cell(facts['labels'].get(name, ''))} | {value} |")
+        lines.append("")
+    if facts.get("guard"):
+        lines += [f"Guard and tolerance: {', '.join(f'{key} {value}' for key, value in facts['guard'].items())}.", ""]
+    if damage:
+        lines += ["Nats a token on held-out text; KL is of the edited model from the base.", ""]
+        lines += ["| domain | role | before | after | damage | KL |", "|---|---|---|---|---|---|"]
+        for row in damage:
+            figures = f"{row['base_ce']:.3f} | {row['edited_ce']:.3f} | {row['damage']:+.3f} | {row['kl']:.3f}"
+            lines.append(f"| {_cell(row['domain'])} | {row['role']} | {figures} |")
+    else:
+        lines.append("Its damage was not measured when this was written.")
+    lines += ["", f"Decomposition (sha256 of its components): `{facts['decomposition']}`.", ""]
+    return "\n".join(lines)
+
+
+def _text(facts: Mapping[str, Any]) -> str:
+    held = ", ".join(f"`{domain}`" for domain in facts["retain"])
+    if not facts["headline_budget"]:
+        return "No target token was used to set it."
+    return (
+        f"Fitted on {facts['headline_budget']} target tokens of the corpus's fit split; {held} held by KL to the base "
+        "model. Protected domains are in no loss."
+    )
+
+
+def _cell(text: str) -> str:
+    """Labels and domains are data: they must not break a table, nor begin markup."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

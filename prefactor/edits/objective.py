@@ -1,0 +1,114 @@
+"""What an edit should do to the tokens it is fitted on: which tokens these are, and the loss at each.
+
+The first two remove a domain. Each of n target tokens is driven to chance: ``chance`` only asks that the right token be
+no more likely than a uniform guess, ``uniform`` that the whole prediction be uniform. On the default's scalar, all else
+equal, ``uniform`` spreads more where tokens are few and lands lower; what it buys is a prediction that knows nothing in
+place of one that is sure of something else (``evaluate`` reports both). ``Say`` teaches a token.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from prefactor.config.edits import Goal
+from prefactor.errors import PrefactorError
+from prefactor.target import logits_of, next_token_ce
+
+
+class Objective(Protocol):
+    def draw(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n tokens of a few of the target domain's ``blocks`` (all, position).
+
+        Returns the blocks (k, position) and where the n tokens are (k, position - 1), bool: true at p means that the
+        prediction of token p + 1 is trained on. The other tokens are read as context.
+        """
+        ...
+
+    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
+        """Nats at each prediction (batch, position - 1), of ``logits`` (batch, position, vocabulary); 0 is the aim."""
+        ...
+
+
+class Chance:
+    """``max(0, ln |vocabulary| - CE)``: no better than a uniform guess at the token that comes."""
+
+    def draw(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        return draw_known(target, blocks, n, rng)
+
+    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
+        return below_chance(logits, tokens)
+
+
+class Uniform:
+    """``KL(uniform ‖ edited)``: nothing known of any token."""
+
+    def draw(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        return draw_known(target, blocks, n, rng)
+
+    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
+        logp = F.log_softmax(logits[:, :-1], dim=-1)
+        return -logp.mean(-1) - math.log(logits.shape[-1])
+
+
+@dataclass(frozen=True)
+class Say:
+    """``-log p(token)`` right after one of the tokens ``after``, wherever that stands in the target domain's text."""
+
+    token: int
+    after: tuple[int, ...]
+
+    def draw(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows, columns = np.nonzero(np.isin(blocks[:, :-1], self.after))
+        if len(rows) < n:
+            raise PrefactorError(f"there are only {len(rows)} places where the token could be said, {n} are asked for")
+        picked = torch.randperm(len(rows), generator=rng)[:n].numpy()
+        kept, block_of = np.unique(rows[picked], return_inverse=True)
+        chosen = torch.zeros(n, blocks.shape[1] - 1, dtype=torch.bool)  # n blocks, so that draws can be stacked
+        chosen[block_of, columns[picked]] = True
+        filled = np.concatenate([kept, np.repeat(kept[:1], n - len(kept))])
+        device = next(target.parameters()).device
+        return torch.from_numpy(blocks[filled]).long().to(device), chosen.to(device)
+
+    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
+        return -F.log_softmax(logits[:, :-1], dim=-1)[..., self.token]
+
+
+def objective_of(goal: Goal) -> Objective:
+    """The objective of an edit's ``goal`` in params."""
+    return {"chance": Chance, "uniform": Uniform}[goal]()
+
+
+@torch.no_grad()
+def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """n target tokens of a few random blocks, each with a chance in proportion to what the base model knows of it.
+
+    A token that is no better predicted than by a uniform guess has nothing to remove and would teach nothing.
+    """
+    rows = torch.randperm(len(blocks), generator=rng)[: blocks_for(n, blocks.shape[1])]
+    tokens = torch.from_numpy(blocks[rows.numpy()]).long().to(next(target.parameters()).device)
+    known = below_chance(logits_of(target, tokens), tokens).cpu() + 1e-6
+    chosen = torch.zeros(known.shape, dtype=torch.bool)
+    for i in range(len(rows)):
+        share = n * (i + 1) // len(rows) - n * i // len(rows)
+        chosen[i, torch.multinomial(known[i], share, generator=rng)] = True
+    return tokens, chosen.to(tokens.device)
+
+
+def blocks_for(n: int, length: int) -> int:
+    """How many blocks of ``length`` tokens n target tokens are drawn from: a quarter of each."""
+    return math.ceil(n / (length // 4))
+
+
+def below_chance(logits: Tensor, tokens: Tensor) -> Tensor:
+    """``max(0, ln |vocabulary| - CE)`` in nats of each next token (batch, position - 1).
+
+    Args:
+        logits: (batch, position, vocabulary).
+        tokens: (batch, position).
+    """
+    return (math.log(logits.shape[-1]) - next_token_ce(logits[:, :-1], tokens)).clamp(min=0)

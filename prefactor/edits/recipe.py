@@ -1,0 +1,76 @@
+"""How long and how fast each budget of an edit is fitted: chosen on the select split, for every method alike.
+
+A baseline's best learning rate on 4 tokens is not that on 128, and neither is the step at which it starts to destroy
+what it should retain, so that both are chosen at several budgets, and the nearest of these counts.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
+
+import torch
+
+from prefactor.edits.change import Change, attached
+from prefactor.edits.fit import Draw, Fitter, Text
+from prefactor.losses import token_kl
+from prefactor.target import logits_of
+
+
+@dataclass(frozen=True)
+class Recipe:
+    learning_rate: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """The choice by probe budget, and the validation loss of all that was tried (none where there was no choice)."""
+
+    chosen: Mapping[int, Recipe]
+    tried: Mapping[int, Mapping[Recipe, float]]
+
+    def of(self, budget: int) -> Recipe:
+        """The recipe of the probe budget that is nearest to ``budget`` as a ratio."""
+        return self.chosen[min(self.chosen, key=lambda probe: (abs(math.log(probe / budget)), probe))]
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """A row a probe budget and recipe: ``budget``, ``learning_rate``, ``steps``, ``loss``, ``chosen``."""
+        return [
+            {"budget": budget, **asdict(recipe), "loss": loss, "chosen": recipe == self.chosen[budget]}
+            for budget, losses in self.tried.items()
+            for recipe, loss in losses.items()
+        ]
+
+
+def choose_recipes(fitter: Fitter, held_out: Text) -> Recipes:
+    """For each probe budget the learning rate and the step with the least validation loss, a mean over probe seeds."""
+    optimiser, config = fitter.optimiser, fitter.config
+    if len(optimiser.learning_rates) * len(optimiser.ends) == 1:
+        return Recipes({1: Recipe(optimiser.learning_rates[0], optimiser.ends[0])}, {})
+    draws = [Draw(seed, rate) for rate in optimiser.learning_rates for seed in range(config.probe_seeds)]
+    tried: dict[int, dict[Recipe, float]] = {}
+    for budget in config.probe_budgets:
+        losses: dict[Recipe, list[float]] = {}
+        for one in fitter.fit(budget, draws, optimiser.ends):
+            loss = validation_loss(fitter, one.change, held_out)
+            losses.setdefault(Recipe(one.learning_rate, one.steps), []).append(loss)
+        tried[budget] = {recipe: _finite(fmean(found)) for recipe, found in losses.items()}
+    return Recipes({budget: min(losses, key=lambda r: losses[r]) for budget, losses in tried.items()}, tried)
+
+
+@torch.no_grad()
+def validation_loss(fitter: Fitter, change: Change, text: Text) -> float:
+    """The loss of :class:`Fitter` on other text: every token of ``text.target`` and all of ``text.retained``."""
+    target = fitter.target
+    with attached(target, change):
+        blocks = torch.from_numpy(text.target).long().to(text.retained.device)
+        away = fitter.objective.loss(logits_of(target, blocks), blocks).mean()
+        held = token_kl(text.retained_logp, logits_of(target, text.retained)).mean()
+    fitter.spent.read += blocks.numel() + text.retained.numel()
+    return float(away + fitter.optimiser.retain_weight * held)
+
+
+def _finite(loss: float) -> float:
+    return loss if math.isfinite(loss) else math.inf
