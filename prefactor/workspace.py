@@ -141,7 +141,7 @@ class Workspace:
             folder = self.data / "selection" / name
             if isinstance(other, PrefactorEdit) and _choosing(other) == wanted and folder.is_dir():
                 return read_selection(folder)
-        measure = Measured(edit, config, Cost(), lambda: (self.model, self.net, self._blocks("select")))
+        measure = Measured(edit, config, Cost(), lambda: (self.model, self.net, self.blocks("select")))
         return select(edit.choose, edit.domains.target, edit.domains, self.table, self.table, config, measure)
 
     def remove(
@@ -176,7 +176,7 @@ class Workspace:
         domains = self._roles(target, retain)
         if (tolerance is None) == (tokens == 0):
             raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance")
-        choose: Choose = ByLabel(by="label", query=query or self._query(domains.target), rank="spill")
+        choose: Choose = ByLabel(by="label", query=query or self.query(domains.target), rank="spill")
         if subcomponents:
             choose = ByName(by="name", subcomponents=tuple(self._known(subcomponents)))
         edit: PrefactorEdit = ScalarEdit(method="scalar", domains=domains, choose=choose, goal=goal)
@@ -192,7 +192,7 @@ class Workspace:
         if tolerance is not None:
             return self._set(edit, chosen)
         config = section("edit", FitConfig, self.params).model_copy(update={"budgets": (tokens,)})
-        blocks = self._blocks("fit")
+        blocks = self.blocks("fit")
         text = fit_text(self.model, blocks, domains, config)
         method, about = build_method(edit, chosen, self.model, self.net, blocks, config)
         optimiser = config.prefactor
@@ -229,7 +229,7 @@ class Workspace:
 
     def held_out(self, domains: Domains) -> dict[str, HeldOut]:
         """Text of the eval split of every domain, as much as ``evaluate.tokens`` says, seen by the base model."""
-        config, blocks = section("evaluate", EvaluateConfig, self.params), self._blocks("eval")
+        config, blocks = section("evaluate", EvaluateConfig, self.params), self.blocks("eval")
         return {
             domain: hold_out(
                 self.model.target, take(blocks.of(domain), config.tokens.of(role), "evaluate.tokens").tokens
@@ -242,7 +242,7 @@ class Workspace:
         if isinstance(edit, RewriteEdit):
             file = self._stage("corpus", ["tokenizer.json"]) / "tokenizer.json"
             token = token_of(Tokenizer.from_file(str(file)), edit.toward)
-        values, change, about = unfitted(edit, chosen, self.model, self.net, self._blocks("fit"), config, token)
+        values, change, about = unfitted(edit, chosen, self.model, self.net, self.blocks("fit"), config, token)
         return self._edited(edit, chosen, values, change, about, 0)
 
     def _edited(
@@ -264,14 +264,16 @@ class Workspace:
         base = self.data / "target" / "checkpoint"
         return Edited(self.model.target, base, facts, change, self.chance, partial(self.held_out, edit.domains), edit)
 
-    def _blocks(self, split: str) -> Blocks:
+    def blocks(self, split: str) -> Blocks:
+        """The token blocks of one split of the corpus."""
         return read_blocks(self.data / "corpus", split)
 
     def _stage(self, name: str, files: list[str]) -> Path:
         verify(self.data / name, only=files or None)
         return self.data / name
 
-    def _query(self, target: str) -> str:
+    def query(self, target: str) -> str:
+        """The label query for ``target`` alone: its name, and none of the other domains'."""
         words = {domain: LANGUAGES.get(domain, domain).lower() for domain in self.domains}
         return " ".join([words[target], *(f"-{word}" for domain, word in words.items() if domain != target)])
 

@@ -92,7 +92,19 @@ def guarded(*spare: str) -> dict[str, Any]:
         ({"corpus.shares": {"en": 0.5, "de": 0.4}}, "corpus.shares: the shares sum to 0.9; make them sum to 1"),
         # methods and choices
         ({"edits.scalar.method": "scaler"}, 'edits.scalar.method = "scaler": unknown; did you mean `scalar`?'),
-        ({"edits.scalar.method": ...}, "edits.scalar.method is missing; add it (one of scalar, guarded, rewrite, lora, finetune)"),
+        (
+            {"edits.scalar.method": ...},
+            "edits.scalar.method is missing; add it (one of scalar, guarded, rewrite, lora, finetune)",
+        ),
+        (
+            {
+                "edits.singular.method": "guarded",
+                "edits.singular.guard": {"weigh": "importance"},
+                "edits.singular.ridge": 1.0,
+            },
+            "edits.singular.choose.by = singular: a singular direction has no importance",
+        ),
+        ({"edit.lora.stops": [60, 240]}, "edit.lora: stops must rise, and end at most at steps = 120"),
         ({"edits.scalar.choose.by": "magic"}, 'edits.scalar.choose.by = "magic": unknown; use one of label, contrast'),
         ({"edits.x": scalar() | {"method": "lora"}}, "edits.x.rank is missing; add it (a whole number >= 1)"),
         ({"edits.scalar.choose": {"by": "nothing"}}, "edits.scalar.choose.by = nothing: method scalar rescales chosen"),
