@@ -130,11 +130,12 @@ def _intro(goal: str, headline: int) -> list[str]:
     return [
         "# What else an edit changed, and whether it lasts",
         "",
-        f"Eval split, {TOKENS} tokens a domain; fits on {headline} tokens of {goal} (edits that are not fitted: as they",
-        "are), first draw. Damage in nats a token with a 95 % bootstrap interval over blocks. KL in nats near (20 tokens",
-        "either side) to where the headline's subcomponent is needed, and elsewhere. bf16, int8: the target's damage with",
-        f"all weights so rounded, against the base so rounded. Relearning: {goal} tokens of fine-tuning that bring half",
-        f"of the capability back (every weight, best of rates {', '.join(map(str, RATES))}, median of three draws).",
+        f"Eval split, {TOKENS} tokens a domain; fits on {headline} tokens of {goal} (edits that are not fitted: as",
+        "they are), first draw. Damage in nats a token with a 95 % bootstrap interval over blocks. KL in nats near (20",
+        "tokens either side) to where the headline's subcomponent is needed, and elsewhere. bf16, int8: the target's",
+        "damage with all weights so rounded, against the base so rounded. Relearning: tokens of fine-tuning that",
+        f"bring half of the capability back (every weight, best of rates {', '.join(map(str, RATES))}, median of three",
+        "draws).",
         "",
     ]
 

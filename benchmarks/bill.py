@@ -1,0 +1,90 @@
+"""The whole bill, and when it is paid back: ``python -m benchmarks.bill [--into FOLDER]``
+
+From the cost ledgers of the last run (``data/*/cost.json``; nothing is run again). One edit is its selection, its
+choice of learning rate and length, and one fit: an edit stage's cost divided by its fits, which spreads the choice over
+them. Amortised is what an edit costs when N of them share the decomposition; the break-even is the N at which that is
+no more than a rival's, where there is one.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.common import KEPT
+from benchmarks.edits_report import REACHED, RIVALS
+from prefactor.artifacts import read_json
+from prefactor.config.edits import EditConfig
+from prefactor.intervals import interval
+from prefactor.params import section
+from stages.common import DATA
+
+SHARED = ("decompose", "importance", "harvest", "label")
+UNITS = ("seconds", "flops", "tokens")
+COUNTS = (1, 10, 100, 1000)
+
+
+def each(name: str) -> dict[str, float]:
+    """What one edit of this kind costs by itself."""
+    selection, edit = (read_json(DATA / stage / name / "cost.json") for stage in ("selection", "edit"))
+    fits = len(pd.read_parquet(DATA / "edit" / name / "fits.parquet", columns=["budget"]))
+    return {unit: selection[unit] + edit[unit] / fits for unit in UNITS}
+
+
+def tokens_to_chance(name: str, chance: float) -> int | None:
+    """The least budget at which the target is within ``REACHED`` of chance, a mean over draws."""
+    table = pd.read_parquet(DATA / "evaluate" / name / "table.parquet")
+    own = table[table["role"] == "target"].groupby("budget")["edited_ce"]
+    return next((int(n) for n, ces in own if interval(ces.tolist())["mean"] - chance >= -REACHED), None)  # type: ignore[arg-type]
+
+
+def break_even(shared: float, own: float, rival: float) -> str:
+    """The number of edits from which the shared cost is paid back; ``never`` where one edit costs no less."""
+    return f"{shared / (rival - own):,.0f}" if own < rival else "never"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--into", type=Path, default=KEPT)
+    into = parser.parse_args().into
+    chance = read_json(DATA / "target" / "metrics.json")["chance"]
+    stages = {stage: read_json(DATA / stage / "cost.json") for stage in ("corpus", "target", *SHARED)}
+    shared = {unit: sum(stages[stage][unit] for stage in SHARED) for unit in UNITS}
+    bare = {unit: shared[unit] - sum(stages[s][unit] for s in ("harvest", "label")) for unit in UNITS}
+    names = [name for name in section("edits", dict[str, EditConfig]) if (DATA / "edit" / name).is_dir()]
+    own = {name: each(name) for name in names}
+    lines = ["# The bill", "", "| stage | seconds | FLOPs | tokens | money |", "|---|---|---|---|---|"]
+    lines += [f"| {s} | {c['seconds']:.0f} | {c['flops']:.2e} | {c['tokens']:,} | 0 |" for s, c in stages.items()]
+    lines += ["", "| edit | target tokens to chance | seconds | FLOPs | tokens read | amortised FLOPs at "]
+    lines[-1] += ", ".join(f"{n:,}" for n in COUNTS) + " edits |"
+    lines.append("|---|---|---|---|---|---|")
+    for name in names:
+        needs = 0.0 if name in RIVALS or not read_json(DATA / "edit" / name / "edit.json")["subcomponents"] else 1.0
+        spread = ", ".join(f"{own[name]['flops'] + needs * shared['flops'] / n:.1e}" for n in COUNTS)
+        cost = own[name]
+        reached = tokens_to_chance(name, chance)
+        lines.append(
+            f"| {name} | {'–' if reached is None else reached} | {cost['seconds']:.1f} | {cost['flops']:.1e} | "
+            f"{cost['tokens']:,.0f} | {spread} |"
+        )
+    lines += [
+        "",
+        "Edits from which the decomposition is paid back, with labels / without (harvest and label left out):",
+    ]
+    lines += ["", "| edit | rival | seconds | FLOPs |", "|---|---|---|---|"]
+    for name in names:
+        if name in RIVALS or not read_json(DATA / "edit" / name / "edit.json")["subcomponents"]:
+            continue
+        for rival in (r for r in RIVALS if r in own):
+            cells = [
+                " / ".join(break_even(what[unit], own[name][unit], own[rival][unit]) for what in (shared, bare))
+                for unit in ("seconds", "flops")
+            ]
+            lines.append(f"| {name} | {rival} | {cells[0]} | {cells[1]} |")
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "bill.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    print(*lines, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
