@@ -1,6 +1,6 @@
 """Parameters of one edit: what to remove, what to spare, which subcomponents, which method."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeGuard
 
 from pydantic import Field
 
@@ -180,6 +180,8 @@ EditConfig = Annotated[ScalarEdit | GuardedEdit | RewriteEdit | LoraEdit | Finet
 PrefactorEdit = ScalarEdit | GuardedEdit
 
 
-def is_fitted(edit: ScalarEdit | GuardedEdit | RewriteEdit | LoraEdit | FinetuneEdit) -> bool:
+def is_fitted(
+    edit: ScalarEdit | GuardedEdit | RewriteEdit | LoraEdit | FinetuneEdit,
+) -> TypeGuard[ScalarEdit | GuardedEdit | LoraEdit | FinetuneEdit]:
     """Whether the edit's parameters come from target tokens, so that it has budgets and draws."""
     return not isinstance(edit, RewriteEdit) and (not isinstance(edit, PrefactorEdit) or edit.alpha.by == "fit")

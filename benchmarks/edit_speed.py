@@ -1,0 +1,79 @@
+"""How long one edit takes once the model is loaded: ``python -m benchmarks.edit_speed [--threads 2] [--repeats 5]``
+
+On the decomposition of the last run (``make run`` first), medians of CPU seconds divided by threads (other work may
+share the machine) and of wall seconds: fitting one prefactor, guarding and fitting it, and fitting a rank-1 LoRA on
+every matrix with one learning rate and no early end, on the report's headline number of target tokens. The text both
+share (the base model on retained text) is prepared once and is not in the times.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from prefactor.artifacts import read_json
+from prefactor.config.edit import FitConfig
+from prefactor.config.edits import ByName, Domains, EditConfig, GuardByImportance, GuardedEdit, LoraEdit, ScalarEdit
+from prefactor.config.report import ReportConfig
+from prefactor.edits.build import build_method, optimiser_of
+from prefactor.edits.fit import Draw, Fitter
+from prefactor.edits.sweep import fit_text
+from prefactor.params import section
+from prefactor.workspace import Workspace
+
+
+def timed(call: Callable[[], object], repeats: int, threads: int) -> tuple[float, float]:
+    """Median (CPU seconds / threads, wall seconds); the first call warms up and does not count."""
+    found = []
+    for _ in range(repeats + 1):
+        cpu, wall = time.process_time(), time.perf_counter()
+        call()
+        found.append(((time.process_time() - cpu) / threads, time.perf_counter() - wall))
+    cpus, walls = zip(*found[1:], strict=True)
+    return median(cpus), median(walls)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    work, config = Workspace(), section("edit", FitConfig)
+    model, net, blocks = work.model, work.net, work.blocks("fit")
+    torch.set_num_threads(args.threads)
+    about = read_json(work.data / "edit" / section("report", ReportConfig).headline / "edit.json")
+    domains = Domains(target=about["target"], retain=about["retain"], protect=about["protect"])
+    chosen = about["subcomponents"]
+    named = {"domains": domains, "choose": ByName(by="name", subcomponents=tuple(chosen))}
+    edits: dict[str, EditConfig] = {
+        "one prefactor": ScalarEdit(method="scalar", **named),
+        "guarded": GuardedEdit(method="guarded", guard=GuardByImportance(weigh="importance"), ridge=0.01, **named),
+        "LoRA of rank 1, all matrices": LoraEdit(method="lora", rank=1, **named),
+    }
+    text = fit_text(model, blocks, domains, config)
+    table = Table(
+        "edit", "CPU s / thread", "wall s", title=f"{config.headline} tokens, {args.threads} threads, {chosen}"
+    )
+    seconds = {}
+    for name, edit in edits.items():
+
+        def make(edit: EditConfig = edit) -> None:
+            method, _ = build_method(edit, [] if isinstance(edit, LoraEdit) else chosen, model, net, blocks, config)
+            optimiser = optimiser_of(edit, config)
+            Fitter(model.target, method, text, optimiser, config).fit(
+                config.headline, [Draw(0, optimiser.learning_rates[0])]
+            )
+
+        seconds[name] = timed(make, args.repeats, args.threads)
+        table.add_row(name, *(f"{value:.3f}" for value in seconds[name]))
+    Console(width=120).print(table)
+    cpu = {name: value[0] for name, value in seconds.items()}
+    print(f"LoRA / one prefactor: {cpu['LoRA of rank 1, all matrices'] / cpu['one prefactor']:.1f}")
+
+
+if __name__ == "__main__":
+    main()
