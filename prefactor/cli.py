@@ -201,6 +201,38 @@ def export_(
     print(f"written: {into}")
 
 
+@app.command()
+@_plainly
+def apply(
+    name: Annotated[str, typer.Argument(help="An edit of params.yaml that was run.")],
+    checkpoint: Annotated[Path, typer.Argument(help="A copy of the target's checkpoint; it is changed.")],
+    tokens: Annotated[int | None, typer.Option(help="Budget of the fit; the headline's if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Draw of the fit.")] = 0,
+    folder: Folder = Path("."),
+) -> None:
+    """Put an edit on a checkpoint, on top of those that it has."""
+    from prefactor.edits.ran import change_of
+    from prefactor.edits.stack import applied_to, push
+
+    _quiet()
+    cached = folder / "data"
+    if cached.resolve() in checkpoint.resolve().parents:
+        raise PrefactorError(f"{checkpoint} is the cached target that every edit is made for: apply to a copy of it")
+    push(checkpoint, name, change_of(cached, name, tokens, seed)[1])
+    print(f"{checkpoint} has {', '.join(applied_to(checkpoint))}")
+
+
+@app.command()
+@_plainly
+def revert(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint that `apply` has changed.")]) -> None:
+    """Take the last edit off a checkpoint; its weights have their old bits again."""
+    from prefactor.edits.stack import applied_to, pop
+
+    _quiet()
+    name = pop(checkpoint)
+    print(f"{checkpoint}: {name} is off; it has {', '.join(applied_to(checkpoint)) or 'no edit'}")
+
+
 @app.command("compare")
 @_plainly
 def compare_(

@@ -1,6 +1,7 @@
 """Edits by hand from a folder's caches, in Python and on the command line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 import yaml
 from peft import PeftModel
+from safetensors.torch import load_file
 from tokenizers import Tokenizer as Backend
 from tokenizers.models import WordLevel
 from transformers import AutoModelForCausalLM
@@ -20,6 +22,7 @@ from prefactor.config.edits import EditConfig
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import Blocks, as_table
 from prefactor.decompose import write_components, write_net
+from prefactor.edits.stack import applied_to, pop, push
 from prefactor.errors import PrefactorError
 from prefactor.harvest import harvest
 from prefactor.harvest_tables import example_table, subcomponent_table
@@ -189,6 +192,33 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
         assert code == 2
         assert err.startswith("prefactor: error: ") and err.count("\n") == 1
         assert complaint in err
+
+
+def test_edits_go_on_a_checkpoint_one_on_top_of_the_other_and_come_off_bit_for_bit(
+    work: Workspace, tmp_path: Path
+) -> None:
+    checkpoint, names = tmp_path / "copy", (GERMAN, "layers.0.self_attn.q_proj:1", "layers.1.self_attn.v_proj:3")
+    shutil.copytree(work.data / "target" / "checkpoint", checkpoint)
+    before = load_file(checkpoint / "model.safetensors")
+    with pytest.raises(PrefactorError, match="no edit to take off"):
+        pop(checkpoint)
+    for i in range(2):  # both change v_proj
+        push(checkpoint, f"e.{i}", work.set(dict.fromkeys(names[i:], 2.5), target="de").change)
+    assert applied_to(checkpoint) == ["e.0", "e.1"]
+    tokens = torch.from_numpy(tiny_blocks(3, 5)).long()
+    both = work.set({names[0]: 2.5, names[1]: 4.0, names[2]: 4.0}, target="de")
+    with both.applied():
+        wanted = logits_of(work.model.target, tokens)
+    stock = AutoModelForCausalLM.from_pretrained(checkpoint).eval()
+    torch.testing.assert_close(logits_of(stock, tokens), wanted, atol=1e-4, rtol=0)
+    assert (pop(checkpoint), pop(checkpoint)) == ("e.1", "e.0")
+    after = load_file(checkpoint / "model.safetensors")
+    assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
+    with pytest.raises(PrefactorError, match="no checkpoint"):
+        push(tmp_path, "e", both.change)
+    cached = str(work.data / "target" / "checkpoint")
+    code, _, err = _prefactor("apply", "any", cached, "-C", str(work.data.parent))
+    assert code == 2 and "apply to a copy" in err
 
 
 def test_the_command_line_shows_tables(folder: Path) -> None:

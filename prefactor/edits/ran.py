@@ -9,6 +9,7 @@ import pandas as pd
 from prefactor.artifacts import read_json, verify
 from prefactor.edits.adapter import write_adapter, write_merged
 from prefactor.edits.card import card
+from prefactor.edits.change import Change
 from prefactor.edits.tables import read_changes
 from prefactor.errors import PrefactorError
 from prefactor.runtime import setup
@@ -39,6 +40,22 @@ def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) ->
     return rows
 
 
+def change_of(data: Path, name: str, tokens: int | None = None, seed: int = 0) -> tuple[int, Change]:
+    """The budget (the headline's, if ``tokens`` is left out) and the change of one fit of an edit that was run.
+
+    Raises:
+        PrefactorError: no such edit was run, or not with this budget and seed.
+    """
+    budget = _about(data, name)["headline_budget"] if tokens is None else tokens
+    verify(data / "edit" / name, only=["fits.parquet", "fits.safetensors"])
+    fits = read_changes(data / "edit" / name, "cpu")
+    _check_budget(name, budget, [one for one, _, _ in fits])
+    change = next((change for one, draw, change in fits if (one, draw) == (budget, seed)), None)
+    if change is None:
+        raise PrefactorError(f"edits.{name} has no draw {seed}: use one of 0 to {max(draw for _, draw, _ in fits)}")
+    return budget, change
+
+
 def export(data: Path, name: str, into: Path, merged: bool = False, tokens: int | None = None, seed: int = 0) -> None:
     """Write a fit of an edit: a PEFT adapter, or the merged checkpoint with its tokenizer.
 
@@ -46,15 +63,9 @@ def export(data: Path, name: str, into: Path, merged: bool = False, tokens: int 
         PrefactorError: no such edit was run, or not with this budget and seed.
     """
     about, checkpoint = _about(data, name), data / "target" / "checkpoint"
-    budget = about["headline_budget"] if tokens is None else tokens
+    budget, change = change_of(data, name, tokens, seed)
     verify(data / "target", only=["checkpoint"])
-    verify(data / "edit" / name, only=["fits.parquet", "fits.safetensors"])
     target = read_target(checkpoint, setup())
-    fits = read_changes(data / "edit" / name, target.device)
-    _check_budget(name, budget, [one for one, _, _ in fits])
-    change = next((change for one, draw, change in fits if (one, draw) == (budget, seed)), None)
-    if change is None:
-        raise PrefactorError(f"edits.{name} has no draw {seed}: use one of 0 to {max(draw for _, draw, _ in fits)}")
     text = card(_facts(data, name, about, budget, seed), _damage(data, name, budget, seed))
     if merged:
         write_merged(into, target, change, checkpoint, text)
