@@ -43,6 +43,27 @@ def break_even(shared: float, own: float, rival: float) -> str:
     return f"{shared / (rival - own):,.0f}" if own < rival else "never"
 
 
+def _plainly(names: list[str], own: dict[str, dict[str, float]]) -> list[str]:
+    """Where LoRA is cheaper, in words."""
+    rivals = [rival for rival in RIVALS if rival in own]
+    if not rivals:
+        return []
+    least = min(own[rival]["flops"] for rival in rivals)
+    dearer = [name for name in names if name not in RIVALS and own[name]["flops"] > least]
+    chosen = {name: read_json(DATA / "selection" / name / "cost.json")["flops"] for name in dearer}
+    lines = [
+        f"A LoRA (the cheaper of {', '.join(rivals)}) takes fewer FLOPs an edit than {', '.join(dearer) or 'none'}."
+    ]
+    for name in dearer:
+        if chosen[name]:
+            share, fit = chosen[name] / own[name]["flops"], own[name]["flops"] - chosen[name]
+            lines.append(
+                f"- {name}: {100 * share:.0f} % of an edit is measuring candidates; a fit alone takes "
+                f"{fit / least:.2f} of a LoRA's FLOPs."
+            )
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", type=Path, default=KEPT)
@@ -81,6 +102,7 @@ def main() -> None:
                 for unit in ("seconds", "flops")
             ]
             lines.append(f"| {name} | {rival} | {cells[0]} | {cells[1]} |")
+    lines += ["", *_plainly(names, own)]
     into.mkdir(parents=True, exist_ok=True)
     (into / "bill.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
     print(*lines, sep="\n")

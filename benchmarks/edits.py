@@ -8,6 +8,8 @@ is retained, the rest are protected. Writes a table and a figure a target into `
 
 import argparse
 import os
+import shlex
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
@@ -112,8 +114,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows = future.result()
             rows.to_parquet(kept / f"{target}.{name}.parquet")
             Console().print(f"{target} {name}: {rows['seconds'].iloc[0]:.0f} s", highlight=False)
+    command = shlex.join(["benchmarks.edits", *(sys.argv[1:] if argv is None else argv)])
     rows = pd.concat(pd.read_parquet(kept / f"{target}.{name}.parquet") for name, target in jobs)
-    print(f"written: {edits_report.write(rows, args.into, args.title)}")
+    print(f"written: {edits_report.write(rows, args.into, args.title, command)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The tables and figures of ``benchmarks.edits``: a frontier a target, and how often one number beats LoRA."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from prefactor.intervals import interval
 
@@ -48,11 +50,11 @@ def wins(table: pd.DataFrame, edit: str, rival: str, budget: int) -> list[str]:
     return won
 
 
-def write(rows: pd.DataFrame, into: Path, title: str) -> Path:
+def write(rows: pd.DataFrame, into: Path, title: str, command: str) -> Path:
     """``edits.md`` and ``edits-TARGET.svg`` in ``into``; returns the former's path."""
     into.mkdir(parents=True, exist_ok=True)
     table = summary(rows)
-    lines = [f"# {title}", "", *_intro(rows)]
+    lines = [f"# {title}", "", *_intro(rows, command)]
     lines += ["## One number against LoRA", "", *_score(table)]
     for target in table["target"].unique():
         part = table[table["target"] == target]
@@ -63,13 +65,16 @@ def write(rows: pd.DataFrame, into: Path, title: str) -> Path:
     return path
 
 
-def _intro(rows: pd.DataFrame) -> list[str]:
+def _intro(rows: pd.DataFrame, command: str) -> list[str]:
     seeds, chance = rows["seed"].nunique(), rows["chance"].iloc[0]
     return [
         f"Nats a token on the eval split, means over {seeds} draws of n target tokens; chance is {chance:.2f}. "
         "`worst` is the largest mean damage of any other domain, retained or protected; `protected` that of a domain "
         f"that no loss saw. *Tokens to chance*: the least budget within {REACHED:.2f} nats of chance, or above. "
         "`KL(u)` is of the edited prediction from uniform on target text: 0 says that nothing is claimed.",
+        "",
+        f"`python -m {command}`, on {os.cpu_count()} CPU cores that other work may share, torch {torch.__version__}. "
+        "Seconds are wall, of choosing, all probes and all fits.",
         "",
     ]
 
