@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 from prefactor.report.frontier import Point
 
 # Mid tones that keep their contrast on white and on near-black.
-PALETTE = ("#d9480f", "#0b8a8f", "#2f74d0", "#9c36b5", "#b8860b", "#d6336c", "#4c8a1f", "#5f6fd1")
+PALETTE = ("#d9480f", "#0b8a8f", "#2f74d0", "#9c36b5", "#b8860b", "#d6336c", "#4c8a1f", "#5f6fd1", "#8a5a3c", "#12a37a")
 CONTROL = "#868e96"
 _FLAT = 0.01  # nats: the damage axis is about linear below and logarithmic above
+_NONE = 0.5  # where an axis of tokens, which is logarithmic, has the edits that are fitted on none
 _TICKS = (-3, -1, -0.3, -0.1, -0.03, -0.01, 0, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
@@ -89,25 +90,27 @@ def frontier_figure(
 def budget_figure(
     curves: dict[str, list[Point]], colour: dict[str, str], headline: str, target: str, levels: dict[str, float]
 ) -> str:
-    """Target cross-entropy with its interval, against the number of target tokens."""
+    """Target cross-entropy with its interval, against the number of target tokens; edits fitted on none at the left."""
     figure = go.Figure()
     for name, curve in _headline_last(curves, headline):
         ce = [point.target_ce for point in curve]
         figure.add_scatter(
-            x=[point.budget for point in curve],
+            x=[max(point.budget, _NONE) for point in curve],
+            customdata=[point.budget for point in curve],
             y=[value["mean"] for value in ce],
             error_y={"array": [value["high"] - value["mean"] for value in ce], "thickness": 1, "width": 3},
             name=name,
             mode="lines+markers",
             line={"color": colour[name], "width": 3 if name == headline else 1.5} | _dash(colour[name] == CONTROL),
             marker={"color": colour[name], "size": 8 if name == headline else 6},
-            hovertemplate=f"<b>{name}</b>, %{{x}} tokens<br>{target} %{{y:.2f}} nats<extra></extra>",
+            hovertemplate=f"<b>{name}</b>, %{{customdata}} tokens<br>{target} %{{y:.2f}} nats<extra></extra>",
         )
     budgets = sorted({point.budget for curve in curves.values() for point in curve})
     _lines(figure, levels)
     return _json(
         figure,
-        xaxis={"title": {"text": f"{target} tokens"}, "type": "log", "tickvals": budgets},
+        xaxis={"title": {"text": f"{target} tokens"}, "type": "log", "ticktext": budgets}
+        | {"tickvals": [max(budget, _NONE) for budget in budgets]},
         yaxis={"title": {"text": f"{target} cross-entropy, nats a token"}},
         height=400,
     )
