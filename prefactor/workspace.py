@@ -176,15 +176,15 @@ class Workspace:
         domains = self._roles(target, retain)
         if (tolerance is None) == (tokens == 0):
             raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance")
+        if tolerance is not None and tolerance <= 0:
+            raise PrefactorError(f"a tolerance of {tolerance:g} nats allows no change: give one above 0, such as 0.02")
         choose: Choose = ByLabel(by="label", query=query or self.query(domains.target), rank="spill")
         if subcomponents:
             choose = ByName(by="name", subcomponents=tuple(self._known(subcomponents)))
         edit: PrefactorEdit = ScalarEdit(method="scalar", domains=domains, choose=choose, goal=goal)
         if guarded:
             guard = GuardByImportance(weigh="importance")
-            edit = GuardedEdit(
-                method="guarded", domains=domains, choose=choose, guard=guard, ridge=RIDGE, goal=goal
-            )  # fmt: skip
+            edit = GuardedEdit(method="guarded", guard=guard, ridge=RIDGE, domains=domains, choose=choose, goal=goal)
         if tolerance is not None:
             edit = edit.model_copy(update={"alpha": Tolerated(by="tolerance", kl=tolerance)})
         chosen = list(subcomponents or self.choose(edit).subcomponents)

@@ -152,6 +152,8 @@ def test_remove_chooses_by_label_and_effect_and_can_be_saved(work: Workspace, tm
     assert again.prefactors == made.prefactors
     guarded = work.remove("de", tokens=3, subcomponents=[GERMAN], guarded=True)
     assert guarded.edit.method == "guarded"
+    with pytest.raises(PrefactorError, match="at least 1 token"):
+        work.remove("de", tokens=0)
     with pytest.raises(PrefactorError, match="de cannot be both removed and retained"):
         work.remove("de", tokens=3, retain=["de"])
 
@@ -184,6 +186,7 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
         (("--rewrite", f"{GERMAN}=t1 t2"), "write text that is one token"),
         (("--rewrite", f"{GERMAN}=a", "--set", f"{GERMAN}=-1"), "the other of --set and --rewrite"),
         (("--set", f"{GERMAN}=much"), "'much' is no number"),
+        (("--tolerance", "0"), "a tolerance of 0 nats allows no change"),
         (("--set", "nothing=-1"), "'nothing' is no subcomponent; the nearest:"),
         (("--set", f"{GERMAN}=-1", "--guarded"), "leave out --component, --query, --guarded"),
         (("--merge", str(root)), "is there already"),
