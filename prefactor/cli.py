@@ -154,6 +154,8 @@ def edit(
         made = work.set(dict(map(_prefactor, set_)), target=remove, retain=retain)
     elif rewrite is not None:
         subcomponent, _, token = rewrite.partition("=")
+        if not token:
+            raise PrefactorError(f"--rewrite {rewrite}: it names no token: write module:index=TOKEN")
         made = work.rewrite(subcomponent, token, strength, target=remove, retain=retain)
     else:
         made = work.remove(

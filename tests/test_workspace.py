@@ -183,6 +183,7 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
     for more, complaint in (
         (("--save", "by-hand"), "has an edit 'by-hand' already"),
         (("--save", "By Hand"), "use small letters"),
+        (("--rewrite", GERMAN), "it names no token: write module:index=TOKEN"),
         (("--rewrite", f"{GERMAN}=t1 t2"), "write text that is one token"),
         (("--rewrite", f"{GERMAN}=a", "--set", f"{GERMAN}=-1"), "the other of --set and --rewrite"),
         (("--set", f"{GERMAN}=much"), "'much' is no number"),

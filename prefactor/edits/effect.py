@@ -112,7 +112,7 @@ def effects(
         wanted: held-out text of the target domain.
         retained: held-out text of each retained domain; the damage is their mean.
         others: untagged text, with how much it needs each of ``methods``; None measures no spill.
-        cost: is charged with every forward pass.
+        cost: is charged with every forward pass that measures a change.
     """
     chance = math.log(wanted.p.shape[-1])
     flops = flops_of(lambda: measure(model.target, {}, {"": wanted})) / wanted.tokens.numel()
