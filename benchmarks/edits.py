@@ -1,6 +1,6 @@
 """Every method, every domain as the target, one frontier: ``python -m benchmarks.edits [--targets de fr] [EDIT ...]``
 
-Takes the edits of ``params.yaml`` (all that are not named by hand), turns each of them on each target in turn, and
+Takes the edits of ``params.yaml`` (all that are not named by hand) and of the files given with ``--also``, turns each of them on each target in turn, and
 chooses, fits and measures it as the stages would, on the decomposition of the last run (``make run`` first). One domain
 is retained, the rest are protected. Writes a table and a figure a target into ``--into``; the rows are kept in
 ``.runs/bench/edits/`` as they come, so that a run that is started again makes only what is missing.
@@ -16,10 +16,12 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
+from pydantic import TypeAdapter
 from rich.console import Console
 
 from benchmarks import edits_report
 from benchmarks.common import KEPT
+from prefactor.config.base import parse
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import ByLabel, ByName, BySingular, Domains, EditConfig, is_fitted
 from prefactor.config.selection import SelectionConfig
@@ -31,7 +33,7 @@ from prefactor.edits.objective import objective_of
 from prefactor.edits.sweep import fit_text, probe_text, sweep
 from prefactor.evaluate import HeldOut, hold_out, measure
 from prefactor.ledger import Cost
-from prefactor.params import section
+from prefactor.params import read_params, section
 from prefactor.selection import select
 from prefactor.workspace import Workspace
 
@@ -65,10 +67,10 @@ def _held_out() -> dict[str, HeldOut]:
     return {d: hold_out(work.model.target, take(blocks.of(d), HELD_OUT, "HELD_OUT").tokens) for d in work.domains}
 
 
-def run(name: str, target: str) -> pd.DataFrame:
-    """A row a budget, seed and domain of the edit ``name``, aimed at ``target``."""
+def run(name: str, edit: EditConfig, target: str) -> pd.DataFrame:
+    """A row a budget, seed and domain of ``edit``, which is called ``name``, aimed at ``target``."""
     work, config = _workspace(), section("edit", FitConfig)
-    edit = retargeted(section(f"edits.{name}", EditConfig), target, work)
+    edit = retargeted(edit, target, work)
     model, net, cost, select_text, fit_blocks = work.model, work.net, Cost(), work.blocks("select"), work.blocks("fit")
     measured = Measured(edit, section("selection", SelectionConfig), cost, lambda: (model, net, select_text))
     chosen = select(edit.choose, name, edit.domains, work.table, work.table, measured.config, measured).subcomponents
@@ -94,22 +96,27 @@ def run(name: str, target: str) -> pd.DataFrame:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("edits", nargs="*", help="of params.yaml; all that choose by no name if left out")
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="files with more edits, as under `edits`")
     parser.add_argument("--targets", nargs="+", help="domains; all if left out")
     parser.add_argument("--into", type=Path, default=KEPT / "edits")
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2)))
     parser.add_argument("--title", default="Every method, every domain as the target")
     args = parser.parse_args(argv)
-    known = section("edits", dict[str, EditConfig])
+    known: dict[str, EditConfig] = section("edits", dict[str, EditConfig])
+    for path in args.also:
+        known |= parse(TypeAdapter(dict[str, EditConfig]), read_params(path), path.name)
     names = args.edits or [name for name, edit in known.items() if not isinstance(edit.choose, ByName)]
     if unknown := [name for name in names if name not in known]:
-        parser.error(f"params.yaml has no edit {unknown[0]}: there are {', '.join(known)}")
+        parser.error(f"there is no edit {unknown[0]}: there are {', '.join(known)}")
     targets = args.targets or Workspace().domains
     kept = KEPT / "edits"
     kept.mkdir(parents=True, exist_ok=True)
     jobs = [(name, target) for target in targets for name in names]
     missing = [job for job in jobs if not (kept / f"{job[1]}.{job[0]}.parquet").exists()]
     with ProcessPoolExecutor(args.workers) as pool:
-        for future in as_completed(futures := {pool.submit(run, *job): job for job in missing}):
+        for future in as_completed(
+            futures := {pool.submit(run, job[0], known[job[0]], job[1]): job for job in missing}
+        ):
             name, target = futures[future]
             rows = future.result()
             rows.to_parquet(kept / f"{target}.{name}.parquet")

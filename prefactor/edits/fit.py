@@ -26,6 +26,7 @@ from prefactor.runtime import generator
 from prefactor.target import logits_of
 
 START_BLOCKS = 64  # retained blocks by which starts are compared: damage is rare and large, and few would miss it
+START_PART = 8  # of these at a time: their logits stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -88,34 +89,49 @@ class Fitter:
         """What the prefix makes of the retained text."""
         return self.prefix.states(self.text.retained)
 
+    @cached_property
+    def sample(self) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """``START_BLOCKS`` retained blocks in parts that fit a processor's cache: tokens, states, p and entropy."""
+        rows = torch.linspace(0, len(self.text.retained) - 1, START_BLOCKS).long().unique()
+        logp = self.text.retained_logp[rows]
+        p = logp.exp()
+        whole = (self.text.retained[rows], self.retained_states[rows], p, -torch.linalg.vecdot(p, logp))
+        return list(zip(*(part.split(START_PART) for part in whole), strict=True))
+
     @torch.no_grad()
     def held_at_start(self, start: int) -> float:
-        """The divergence on ``START_BLOCKS`` retained blocks at one of several starts of the method; computed once."""
+        """The divergence on a sample of retained blocks at one of several starts of the method; computed once."""
         if start not in self._held:
-            rows = torch.linspace(0, len(self.text.retained) - 1, START_BLOCKS).long().unique()
             change = self.method.change(self.method.starts(generator(self.config.seed))[start])
-            with attached(self.target, change), self.prefix.given(self.retained_states[rows]):
-                logits = logits_of(self.target, self.text.retained[rows])
-            self._held[start] = token_kl(self.text.retained_logp[rows], logits).mean().item()
-            self.spent.read += self.text.retained[rows].numel()
+            total, count = 0.0, 0
+            for tokens, states, p, entropy in self.sample:
+                with attached(self.target, change), self.prefix.given(states):
+                    logits = logits_of(self.target, tokens)
+                kl = logits.logsumexp(-1) - torch.linalg.vecdot(p, logits) - entropy
+                total, count = total + kl.double().sum().item(), count + kl.numel()
+            self._held[start] = total / count
+            self.spent.read += count
         return self._held[start]
 
     def best_start(self, away: Sequence[float]) -> int:
         """The start with the least loss; ``away`` is the target's part of it at each.
 
         The divergence is measured only where it can matter: it is taken to be no less than at a start that is nearer
-        to no change, where it is 0.
+        to no change, where it is 0. Of the starts that this leaves the middle one is measured, since that rules out most.
         """
         weight, nearer = self.optimiser.retain_weight, self.method.nearer
-        best, least, at_least = 0, away[0], [0.0]
-        for start in range(1, len(away)):
-            held = at_least[nearer(start)]
-            if away[start] + weight * held < least:
-                held = self.held_at_start(start)
-                if away[start] + weight * held < least:
-                    best, least = start, away[start] + weight * held
-            at_least.append(held)
-        return best
+        while True:
+            held = [0.0]
+            for start in range(1, len(away)):
+                held.append(self._held.get(start, held[nearer(start)]))
+            losses = [a + weight * h for a, h in zip(away, held, strict=True)]
+            best = min(
+                (start for start in range(len(away)) if start == 0 or start in self._held), key=losses.__getitem__
+            )
+            open_ = [start for start, loss in enumerate(losses) if loss < losses[best] and start not in self._held]
+            if not open_:
+                return best
+            self.held_at_start(open_[len(open_) // 2])
 
     def fit(self, budget: int, draws: Sequence[Draw], ends: Sequence[int] | None = None) -> list[Fit]:
         """Fit on ``budget`` target tokens once for every draw; of each a fit at every one of ``ends``, in that order.
