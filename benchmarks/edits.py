@@ -1,8 +1,8 @@
 """Every method, every domain as the target, one frontier: ``python -m benchmarks.edits [--targets de fr] [EDIT ...]``
 
-Takes the edits of ``params.yaml`` (all that are not named by hand) and of the files given with ``--also``, turns each of them on each target in turn, and
-chooses, fits and measures it as the stages would, on the decomposition of the last run (``make run`` first). One domain
-is retained, the rest are protected. Writes a table and a figure a target into ``--into``; the rows are kept in
+Takes the edits of ``params.yaml`` (all that are not named by hand) and of the files given with ``--also``, turns each
+of them on each target in turn, and chooses, fits and measures it as the stages would, on the decomposition of the last
+run (``make run`` first). One domain is retained, the rest are protected. Writes a table and a figure a target into ``--into``; the rows are kept in
 ``.runs/bench/edits/`` as they come, so that a run that is started again makes only what is missing.
 """
 
@@ -114,9 +114,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     jobs = [(name, target) for target in targets for name in names]
     missing = [job for job in jobs if not (kept / f"{job[1]}.{job[0]}.parquet").exists()]
     with ProcessPoolExecutor(args.workers) as pool:
-        for future in as_completed(
-            futures := {pool.submit(run, job[0], known[job[0]], job[1]): job for job in missing}
-        ):
+        futures = {pool.submit(run, name, known[name], target): (name, target) for name, target in missing}
+        for future in as_completed(futures):
             name, target = futures[future]
             rows = future.result()
             rows.to_parquet(kept / f"{target}.{name}.parquet")

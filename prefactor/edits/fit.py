@@ -117,7 +117,7 @@ class Fitter:
         """The start with the least loss; ``away`` is the target's part of it at each.
 
         The divergence is measured only where it can matter: it is taken to be no less than at a start that is nearer
-        to no change, where it is 0. Of the starts that this leaves the middle one is measured, since that rules out most.
+        to no change, where it is 0. Of the starts that this leaves the middle one is measured next: it rules out most.
         """
         weight, nearer = self.optimiser.retain_weight, self.method.nearer
         while True:
@@ -125,9 +125,8 @@ class Fitter:
             for start in range(1, len(away)):
                 held.append(self._held.get(start, held[nearer(start)]))
             losses = [a + weight * h for a, h in zip(away, held, strict=True)]
-            best = min(
-                (start for start in range(len(away)) if start == 0 or start in self._held), key=losses.__getitem__
-            )
+            measured = [0, *(start for start in self._held if start)]
+            best = min(sorted(measured), key=losses.__getitem__)
             open_ = [start for start, loss in enumerate(losses) if loss < losses[best] and start not in self._held]
             if not open_:
                 return best
