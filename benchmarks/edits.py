@@ -2,8 +2,9 @@
 
 Takes the edits of ``params.yaml`` (all that are not named by hand) and of the files given with ``--also``, turns each
 of them on each target in turn, and chooses, fits and measures it as the stages would, on the decomposition of the last
-run (``make run`` first). One domain is retained, the rest are protected. Writes a table and a figure a target into ``--into``; the rows are kept in
-``.runs/bench/edits/`` as they come, so that a run that is started again makes only what is missing.
+run (``make run`` first). One domain is retained, the rest are protected. Writes a table and a figure a target into
+``--into``; the rows are kept in ``.runs/bench/edits/`` as they come, so that a run that is started again makes only
+what is missing.
 """
 
 import argparse
