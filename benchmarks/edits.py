@@ -35,7 +35,7 @@ from prefactor.edits.sweep import fit_text, probe_text, sweep
 from prefactor.evaluate import HeldOut, hold_out, measure
 from prefactor.ledger import Cost
 from prefactor.params import read_params, section
-from prefactor.selection import select
+from prefactor.selection.choose import select
 from prefactor.workspace import Workspace
 
 HELD_OUT = 4096  # tokens a domain of the eval split
@@ -74,7 +74,7 @@ def run(name: str, edit: EditConfig, target: str) -> pd.DataFrame:
     edit = retargeted(edit, target, work)
     model, net, cost, select_text, fit_blocks = work.model, work.net, Cost(), work.blocks("select"), work.blocks("fit")
     measured = Measured(edit, section("selection", SelectionConfig), cost, lambda: (model, net, select_text))
-    chosen = select(edit.choose, name, edit.domains, work.table, work.table, measured.config, measured).subcomponents
+    chosen = select(edit.choose, name, edit.domains, work.table, measured.config, measured).subcomponents
     if is_fitted(edit):
         method, _ = build_method(edit, chosen, model, net, fit_blocks, config)
         fitting = fit_text(model, fit_blocks, edit.domains, config)

@@ -1,22 +1,24 @@
 """When is each subcomponent needed, and on what?
 
 Reads  importance: net; decompose: components; target: checkpoint; corpus: tokenizer, harvest blocks.
-Writes subcomponents.parquet (statistics and token tables), examples.parquet (activating windows), metrics.json.
+Writes subcomponents.parquet (statistics and token tables), examples.parquet (activating windows), sample.parquet (all
+firings on a few blocks), metrics.json.
 """
 
 from tokenizers import Tokenizer
 
-from prefactor.artifacts import verify, write_json, write_manifest, write_table
+from prefactor.artifacts import MANIFEST, read_json, verify, write_json, write_manifest, write_table
+from prefactor.checkpoint import Checkpoint, run_key
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.decompose import read_components, read_net
 from prefactor.harvest import harvest
-from prefactor.harvest_tables import example_table, subcomponent_table
+from prefactor.harvest_tables import example_table, sample_table, subcomponent_table
 from prefactor.ledger import ledger
 from prefactor.ranks import join
 from prefactor.runtime import setup
 from prefactor.target import read_target
-from stages.common import DATA, section
+from stages.common import DATA, RUNS, section
 from stages.together import run_together
 
 
@@ -35,8 +37,12 @@ def main() -> None:
     ranks = join(device)
     model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
     net = read_net(refit / "importance.safetensors", model)
+    inputs = [read_json(folder / MANIFEST) for folder in (corpus, target, parts, refit)]
+    key = run_key(config.model_dump(mode="json"), inputs, ranks.rank, ranks.count)
+    checkpoint = Checkpoint(RUNS / "harvest" / str(ranks.rank), key)
     with ledger(out / "cost.json", ranks.main) as cost:
-        gathered = harvest(model, net, blocks, config, cost, ranks)
+        gathered = harvest(model, net, blocks, config, cost, ranks, checkpoint)
+    checkpoint.done()
     if not ranks.main:
         return
 
@@ -46,13 +52,14 @@ def main() -> None:
     table = subcomponent_table(gathered, model, decode, config)
     write_table(out / "subcomponents.parquet", table)
     write_table(out / "examples.parquet", example_table(gathered, model.names, blocks, decode))
+    write_table(out / "sample.parquet", sample_table(gathered, blocks, decode))
     metrics = {
-        "tokens": dict(zip(gathered.domains, gathered.tokens.tolist(), strict=True)),
+        "tokens": dict(zip(gathered.domains, gathered.sums.tokens.tolist(), strict=True)),
         "alive": int(sum(table["alive"].to_pylist())),
         "subcomponents": model.subcomponents,
     }
     write_json(out / "metrics.json", metrics)
-    write_manifest(out, ["subcomponents.parquet", "examples.parquet", "metrics.json"])
+    write_manifest(out, ["subcomponents.parquet", "examples.parquet", "sample.parquet", "metrics.json"])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 """The harvest does not depend on batching, and its figures are those of a direct count."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+from prefactor.checkpoint import Checkpoint
 from prefactor.components import DecomposedModel
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import Blocks
@@ -11,15 +15,17 @@ from prefactor.harvest import Harvest, harvest, top_tokens
 from prefactor.harvest_tables import example_table, subcomponent_table
 from prefactor.importance_net import lower_leaky
 from prefactor.ledger import Cost
+from prefactor.sample import together
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
 
-N = 21
+N = 70
 
 
 def _config(batch: int) -> HarvestConfig:
     return HarvestConfig(
-        tokens=N * 12, batch=batch, threshold=0.1, examples=4, either_side=3, table=5, least_count=2, seed=0
-    )
+        tokens=N * 12, batch=batch, threshold=0.1, examples=4, either_side=3, table=5, least_count=2,
+        sample_tokens=10 * 12, seed=0,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +38,44 @@ def _blocks() -> Blocks:
     return Blocks(tiny_blocks(N), domains, [[str(i)] for i in range(N)])
 
 
-def _harvest(model: DecomposedModel, batch: int) -> Harvest:
-    return harvest(model, tiny_net(model), _blocks(), _config(batch), Cost())
+def _harvest(model: DecomposedModel, batch: int, checkpoint: Checkpoint | None = None) -> Harvest:
+    return harvest(model, tiny_net(model), _blocks(), _config(batch), Cost(), checkpoint=checkpoint)
 
 
-def test_invariant_to_batching(model: DecomposedModel) -> None:
-    whole = _harvest(model, N)
-    for batch in (1, 4):
-        parts = _harvest(model, batch)
-        for field, value in vars(whole).items():
-            if isinstance(value, torch.Tensor):
-                other = getattr(parts, field)
-                if value.is_floating_point():
-                    assert torch.allclose(value, other, atol=1e-5, equal_nan=True), field
-                else:
-                    assert torch.equal(value, other), field
+def same(a: Harvest, b: Harvest) -> bool:
+    """Bit for bit."""
+    pairs = [(vars(a.sums), vars(b.sums)), (a.examples.kept, b.examples.kept)]
+    equal = [torch.equal(x.nan_to_num(9), pair[1][k].nan_to_num(9)) for pair in pairs for k, x in pair[0].items()]
+    return all(equal) and torch.equal(a.sample.bits, b.sample.bits)
+
+
+def test_equal_under_any_batching(model: DecomposedModel) -> None:
+    whole = _harvest(model, 64)
+    assert whole.sums.firings.sum() > 0 and len(whole.examples.kept["key"]) > 0 and whole.sample.bits.any()
+    assert all(same(whole, _harvest(model, batch)) for batch in (1, 7))
+
+
+def test_a_killed_harvest_goes_on_where_it_was(
+    model: DecomposedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import prefactor.harvest as module
+
+    monkeypatch.setattr(module, "SAVE_EVERY", -1.0)
+    checkpoint, add, read = Checkpoint(tmp_path, "key"), module._add, []
+
+    def counted(*args: Any) -> None:
+        if len(read) == 6:
+            raise KeyboardInterrupt
+        add(*args)
+        read.append(args[4])
+
+    monkeypatch.setattr(module, "_add", counted)
+    with pytest.raises(KeyboardInterrupt):
+        _harvest(model, 7, checkpoint)
+    monkeypatch.setattr(module, "_add", lambda *args: (add(*args), read.append(args[4])))
+    resumed = _harvest(model, 7, checkpoint)
+    assert read == list(range(0, N, 7))  # no batch twice
+    assert same(resumed, _harvest(model, 7))
 
 
 def test_figures_are_a_direct_count(model: DecomposedModel) -> None:
@@ -54,7 +83,8 @@ def test_figures_are_a_direct_count(model: DecomposedModel) -> None:
     tokens = torch.from_numpy(blocks.tokens).long()
     logits, inputs = model.observe(tokens)
     g = lower_leaky(net(inputs)).detach()
-    table = subcomponent_table(result, model, str, _config(5)).to_pandas()
+    config = _config(5)
+    table = subcomponent_table(result, model, str, config).to_pandas()
     german = torch.from_numpy(blocks.domain == "de")
     assert np.allclose(table["importance_de"], g[german].mean((0, 1)), atol=1e-5)
     fires = g > 0.1
@@ -71,6 +101,11 @@ def test_figures_are_a_direct_count(model: DecomposedModel) -> None:
     pmi = torch.log((count / fires[..., c].sum()) / ((predicted == t).float().mean()))
     assert table["output_pmi"][c][0]["value"] == pytest.approx(pmi.item(), abs=1e-5)
     assert table["output_pmi"][c][0]["count"] == count
+    met = model.inner_activations(inputs) * torch.cat([u.norm(dim=1) for u in model.U])
+    for domain in ("en", "de", "fr"):
+        here = fires[torch.from_numpy(blocks.domain == domain)]
+        mean = (met[torch.from_numpy(blocks.domain == domain)] * here).sum((0, 1)) / here.sum((0, 1)).clamp(min=1)
+        assert np.allclose(table[f"activation_{domain}"], mean.detach(), atol=1e-5)
     shares = table[["share_en", "share_de", "share_fr"]].to_numpy()
     assert np.allclose(shares.sum(1)[table["density"] > 0], 1)
 
@@ -111,13 +146,30 @@ def test_reservoir_is_uniform() -> None:
     kept = np.zeros(N * 12)
     for seed in range(40):
         result = harvest(model, net, blocks, _config(7).model_copy(update={"seed": seed}), Cost())
-        np.add.at(kept, result.place.numpy().ravel(), 1)
+        np.add.at(kept, result.examples.kept["place"].numpy(), 1)
     expected = 40 * 4 * model.subcomponents / (N * 12)
     assert kept.sum() == 40 * 4 * model.subcomponents
     assert ((kept - expected) ** 2 / expected).mean() < 1.5  # chi-square a degree of freedom; 1 if uniform
 
 
+def test_the_sample_holds_every_firing_of_its_blocks(model: DecomposedModel) -> None:
+    blocks, result = _blocks(), _harvest(model, 5)
+    _, inputs = model.observe(torch.from_numpy(blocks.tokens).long())
+    fires = lower_leaky(tiny_net(model)(inputs)) > 0.1
+    sample = result.sample
+    assert len(sample.blocks) == 10 and sample.blocks[[0, -1]].tolist() == [0, N - 1]
+    assert (sample.fires() == fires[sample.blocks].numpy()).all()
+    here = fires[sample.blocks].flatten(0, 1).double()
+    others, values, counts = together(sample, 3)
+    for c in (0, 17, model.subcomponents - 1):
+        joint = (here[:, [c]] * here).sum(0)
+        similar = joint / (here[:, c].sum() * here.sum(0)).sqrt().clamp(min=1)
+        similar[c] = -1
+        assert np.allclose(values[c], similar.sort(descending=True).values[:3])
+        assert (counts[c] == joint[others[c]].numpy()).all() and c not in others[c]
+
+
 def test_top_tokens_breaks_ties_by_id_and_honours_the_least_count() -> None:
-    counts = torch.tensor([[2.0, 2.0, 1.0, 0.0]])
+    counts = torch.tensor([[2, 2, 1, 0]]).T
     ids, values = top_tokens(counts, torch.tensor([4, 4, 1, 9]), "recall", 3, least=2)
     assert ids[0, :2].tolist() == [0, 1] and values[0].tolist() == [0.5, 0.5, -np.inf]
