@@ -74,8 +74,11 @@ def main() -> None:
     bare = {unit: shared[unit] - sum(stages[s][unit] for s in ("harvest", "label")) for unit in UNITS}
     names = [name for name in section("edits", dict[str, EditConfig]) if (DATA / "edit" / name).is_dir()]
     own = {name: each(name) for name in names}
-    lines = ["# The bill", "", "| stage | seconds | FLOPs | tokens | money |", "|---|---|---|---|---|"]
-    lines += [f"| {s} | {c['seconds']:.0f} | {c['flops']:.2e} | {c['tokens']:,} | 0 |" for s, c in stages.items()]
+    lines = ["# The bill", "", "| stage | seconds | FLOPs | tokens | USD |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {stage} | {cost['seconds']:.0f} | {cost['flops']:.2e} | {cost['tokens']:,} | {cost.get('usd', 0):.2f} |"
+        for stage, cost in stages.items()
+    ]
     lines += ["", "| edit | target tokens to chance | seconds | FLOPs | tokens read | amortised FLOPs at "]
     lines[-1] += ", ".join(f"{n:,}" for n in COUNTS) + " edits |"
     lines.append("|---|---|---|---|---|---|")

@@ -3,10 +3,7 @@
 What it does is in ``workspace.py`` and ``edits/ran.py``; here are the tables around it, and JSON for machines.
 """
 
-import json
-import sys
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from prefactor.cli_label import app as label_app
 from prefactor.errors import PrefactorError
+from prefactor.terminal import MOST, AsJson, Folder, number, plainly, print_json, screen, visible
 
 app = typer.Typer(
     help="Look at a cached decomposition, and edit the model with it.",
@@ -24,56 +23,42 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Folder = Annotated[Path, typer.Option("--folder", "-C", help="The folder with params.yaml and data/.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else.")]
-MOST = 20  # rows shown unless told
-
-
-def _plainly(command: Callable[..., None]) -> Callable[..., None]:
-    """An error the user can act on is one line and exit code 2, as in the stages."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except PrefactorError as error:
-            print(f"prefactor: error: {error}", file=sys.stderr)
-            raise typer.Exit(2) from None
-
-    return run
+app.add_typer(label_app, name="label")
 
 
 @app.command()
-@_plainly
+@plainly
 def components(
     label: Annotated[str | None, typer.Argument(help="Words its label has; -word: has not (after --).")] = None,
+    query: Annotated[
+        str | None, typer.Option(help='As choose.query in params: label ~ "german" and domain.de > 0.5.')
+    ] = None,
     domain: Annotated[str | None, typer.Option(help="Sort by the mean importance on this domain.")] = None,
     module: Annotated[str | None, typer.Option(help="Regular expression that the module's name contains.")] = None,
     most: Annotated[int, typer.Option(help="Rows to show.", min=1)] = MOST,
     folder: Folder = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Search the subcomponents that are alive: by label, domain and module."""
+    """Search the subcomponents that are alive: by label, domain, module, or with a query by all that is known."""
     from prefactor.workspace import Workspace
 
     work = Workspace(folder)
-    found = work.components(label, domain, module)
-    importances = [f"importance_{name}" for name in work.domains]
-    rows = found.head(most)[["subcomponent", "label", "score", "mean_importance", *importances]].to_dict("records")
+    found = work.components(label, domain, module, query)
+    figures = [f"{figure}_{name}" for figure in ("importance", "share") for name in work.domains]
+    rows = found.head(most)[["subcomponent", "label", "score", "mean_importance", *figures]].to_dict("records")
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
-    table = Table(
-        "subcomponent", "label", "score", *work.domains, title=f"{len(found)} found; mean importance by domain"
-    )
+    title = f"{len(found)} found; by domain mean importance and share of the firings"
+    table = Table("subcomponent", "label", "score", *work.domains, title=title)
     for row in rows:
-        figures = [f"{row[name]:.3f}" for name in importances]
-        table.add_row(row["subcomponent"], row["label"], _number(row["score"], ".2f"), *figures)
-    _console().print(table)
+        by_domain = [f"{row[f'importance_{name}']:.3f} {number(row[f'share_{name}'], '4.0%')}" for name in work.domains]
+        table.add_row(row["subcomponent"], Text(row["label"]), number(row["score"], ".2f"), *by_domain)
+    screen().print(table)
 
 
 @app.command()
-@_plainly
+@plainly
 def show(
     subcomponent: Annotated[str, typer.Argument(help="module:index")],
     windows: Annotated[int, typer.Option(help="Activating windows to show.", min=0)] = 5,
@@ -87,10 +72,10 @@ def show(
     known = work.show(subcomponent)
     known["examples"] = known["examples"][:windows]
     if as_json:
-        _print_json(known)
+        print_json(known)
         return
-    console = _console()
-    console.print(f"[b]{known['subcomponent']}[/b]  {known['label']}  (score {_number(known['score'], '.2f')})")
+    console = screen()
+    console.print(f"[b]{known['subcomponent']}[/b]  {known['label']}  (score {number(known['score'], '.2f')})")
     console.print(f"{known['reasoning']}\n", markup=False)
     table = Table("domain", "mean importance", "share of firings")
     for name in work.domains:
@@ -102,12 +87,12 @@ def show(
     for example in known["examples"]:
         line = Text(f"{example['domain']}  ", style="dim")
         for token, importance in zip(example["tokens"], example["importance"], strict=True):
-            line.append(token.replace("\n", "⏎"), style="reverse" if importance > 0.1 else "")
+            line.append(visible(token), style="reverse" if importance > 0.1 else "")
         console.print(line)
 
 
 @app.command()
-@_plainly
+@plainly
 def edit(
     remove: Annotated[str, typer.Option(help="The domain to remove: its tag or its language (de, german).")],
     tokens: Annotated[int, typer.Option(help="Target tokens to fit on.", min=1)] = 4,
@@ -117,7 +102,7 @@ def edit(
     uniform: Annotated[bool, typer.Option(help="Aim at a uniform prediction, and not only at chance.")] = False,
     retain: Annotated[list[str] | None, typer.Option(help="Domain held in the loss; may be repeated.")] = None,
     component: Annotated[list[str] | None, typer.Option(help="module:index to rescale; may be repeated.")] = None,
-    query: Annotated[str | None, typer.Option(help="Words of the label to choose by, as in choose.query.")] = None,
+    query: Annotated[str | None, typer.Option(help="As choose.query: words of the label, or comparisons.")] = None,
     guarded: Annotated[bool, typer.Option(help="Guard the change by importance.")] = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="module:index=α, not fitted; may be repeated.")
@@ -169,9 +154,9 @@ def edit(
     written += [str(made.merge(merge))] if merge else []
     if as_json:
         parts = [{"subcomponent": n, "label": t, "prefactor": made.prefactors.get(n)} for n, t in made.labels.items()]
-        _print_json({"subcomponents": parts, "chance": made.chance, "table": rows, "written": written})
+        print_json({"subcomponents": parts, "chance": made.chance, "table": rows, "written": written})
         return
-    console = _console()
+    console = screen()
     for name, label in made.labels.items():
         alpha = made.prefactors.get(name)
         how = f"writes {strength:g} toward its token" if alpha is None else f"prefactor {alpha:.3g}"
@@ -184,7 +169,7 @@ def edit(
 
 
 @app.command("export")
-@_plainly
+@plainly
 def export_(
     name: Annotated[str, typer.Argument(help="An edit of params.yaml that was run.")],
     into: Annotated[Path, typer.Argument(help="A new folder.")],
@@ -204,7 +189,7 @@ def export_(
 
 
 @app.command()
-@_plainly
+@plainly
 def apply(
     name: Annotated[str, typer.Argument(help="An edit of params.yaml that was run.")],
     checkpoint: Annotated[Path, typer.Argument(help="A copy of the target's checkpoint; it is changed.")],
@@ -225,7 +210,7 @@ def apply(
 
 
 @app.command()
-@_plainly
+@plainly
 def revert(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint that `apply` has changed.")]) -> None:
     """Take the last edit off a checkpoint; its weights have their old bits again."""
     from prefactor.edits.stack import applied_to, pop
@@ -236,7 +221,7 @@ def revert(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint that `a
 
 
 @app.command("compare")
-@_plainly
+@plainly
 def compare_(
     names: Annotated[list[str] | None, typer.Argument(help="Edits that were run; all if left out.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Budget; the headline's if left out.")] = None,
@@ -248,14 +233,14 @@ def compare_(
 
     rows = compare(folder / "data", names or (), tokens)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     domains = list(dict.fromkeys(domain for row in rows for domain in row["damage"]))
     table = Table("edit", "tokens", "removes", "CE - chance", *domains, title="nats a token; damage by domain")
     for row in rows:
         damage = [f"{row['damage'][d]:+.3f}" if d in row["damage"] else "" for d in domains]
         table.add_row(row["edit"], str(row["budget"]), row["target"], f"{row['target_ce_minus_chance']:+.2f}", *damage)
-    _console().print(table)
+    screen().print(table)
 
 
 def _print_damage(console: Console, rows: Sequence[dict[str, Any]], chance: float) -> None:
@@ -276,27 +261,11 @@ def _prefactor(given: str) -> tuple[str, float]:
         raise PrefactorError(f"--set {given}: {value!r} is no number: write module:index=-1") from None
 
 
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None or value != value else format(value, form)
-
-
-def _print_json(value: Any) -> None:
-    def plain(item: Any) -> Any:
-        return item.tolist() if hasattr(item, "tolist") else str(item)
-
-    print(json.dumps(value, default=plain, ensure_ascii=False, indent=1))
-
-
 def _quiet() -> None:
     """No bars of transformers: what is loaded here is loaded in a moment."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-
-
-def _console() -> Console:
-    # A log has no width of its own, and these tables need more than 80 columns.
-    return Console() if sys.stdout.isatty() else Console(width=140)
 
 
 def main() -> None:

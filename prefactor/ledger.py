@@ -14,16 +14,27 @@ from prefactor.artifacts import write_json
 
 @dataclass
 class Cost:
-    """Wall seconds, tokens that went through a model, and floating-point operations spent on them."""
+    """Wall seconds, tokens that went through a model, and floating-point operations spent on them.
+
+    Where the model is somebody else's: requests to it, and US dollars.
+    """
 
     seconds: float = 0.0  # before this process took over
     tokens: int = 0
     flops: float = 0.0
+    usd: float = 0.0
+    requests: int = 0
     begin: float = field(default_factory=time.perf_counter)
 
     def add(self, tokens: int, flops: float) -> None:
         self.tokens += tokens
         self.flops += flops
+
+    def pay(self, requests: int, tokens: int, usd: float) -> None:
+        """Add what was asked of an endpoint. Its floating-point operations are unknown."""
+        self.requests += requests
+        self.tokens += tokens
+        self.usd += usd
 
     def spent(self) -> float:
         """Wall seconds up to now."""
@@ -37,8 +48,9 @@ class Cost:
 
 @contextmanager
 def ledger(path: Path, write: bool = True) -> Iterator[Cost]:
-    """Time the block and write ``{"seconds", "tokens", "flops"}`` to ``path`` when it ends well."""
+    """Time the block and write ``{"seconds", "tokens", "flops", "usd", "requests"}`` to ``path`` when it ends well."""
     cost = Cost()
     yield cost
     if write:
-        write_json(path, {"seconds": round(cost.spent(), 3), "tokens": cost.tokens, "flops": cost.flops})
+        bill = {name: getattr(cost, name) for name in ("tokens", "flops", "requests")}
+        write_json(path, {"seconds": round(cost.spent(), 3), **bill, "usd": round(cost.usd, 6)})

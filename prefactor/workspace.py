@@ -52,8 +52,12 @@ from prefactor.importance_net import ImportanceNet
 from prefactor.label.domains import LANGUAGES
 from prefactor.ledger import Cost
 from prefactor.params import PARAMS, section
+from prefactor.query.parse import parse_query
+from prefactor.query.words import matches_query
 from prefactor.runtime import setup
-from prefactor.selection import Selection, matches_query, read_selection, select
+from prefactor.selection.choice import Selection, read_selection
+from prefactor.selection.choose import matched_of, query_of, select
+from prefactor.selection.table import read_subcomponents
 from prefactor.target import read_target
 
 NEAREST = 3  # names suggested for one that is unknown
@@ -74,10 +78,8 @@ class Workspace:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row a subcomponent: the columns of ``harvest/subcomponents.parquet`` and of ``label/labels.parquet``."""
-        statistics = pd.read_parquet(self._stage("harvest", ["subcomponents.parquet"]) / "subcomponents.parquet")
-        labels = pd.read_parquet(self._stage("label", ["labels.parquet"]) / "labels.parquet")
-        return statistics.merge(labels, on="subcomponent", validate="one_to_one")
+        """A row a subcomponent: harvest, labels with people's over them, effects and scores where they were made."""
+        return read_subcomponents(self.data, lists=True)
 
     @cached_property
     def model(self) -> DecomposedModel:
@@ -95,7 +97,7 @@ class Workspace:
         return math.log(self.model.target.get_input_embeddings().weight.shape[0])
 
     def components(
-        self, label: str | None = None, domain: str | None = None, module: str | None = None
+        self, label: str | None = None, domain: str | None = None, module: str | None = None, query: str | None = None
     ) -> pd.DataFrame:
         """The alive subcomponents that match all that is given, most needed first.
 
@@ -103,9 +105,10 @@ class Workspace:
             label: words its label has (``-word``: has not), as in ``choose.query``.
             domain: sort by the mean importance on this domain.
             module: regular expression that the module's name contains.
+            query: as ``choose.query``, in either form.
 
         Raises:
-            PrefactorError: the domain is unknown, or ``module`` is no regular expression.
+            PrefactorError: the domain is unknown, ``module`` is no regular expression, or the query is wrong.
         """
         found = self.table[self.table["alive"]]
         if label is not None:
@@ -115,7 +118,9 @@ class Workspace:
                 found = found[found["module"].str.contains(re.compile(module))]
             except re.error as error:
                 raise PrefactorError(f"module {module!r} is no regular expression ({error}): mend it") from None
-        by = "mean_importance" if domain is None else f"importance_{self._domain(domain)}"
+        if query is not None:
+            found = found[parse_query(query).matches(found)]
+        by = "mean_importance" if domain is None else f"importance_{self.domain(domain)}"
         return found.sort_values(by, ascending=False, kind="stable")
 
     def show(self, subcomponent: str) -> dict[str, Any]:
@@ -124,7 +129,7 @@ class Workspace:
         Raises:
             PrefactorError: there is no such subcomponent; the nearest names are given.
         """
-        self._known([subcomponent])
+        self.known([subcomponent])
         (row,) = self.table[self.table["subcomponent"] == subcomponent].to_dict("records")
         path = self._stage("harvest", ["examples.parquet"]) / "examples.parquet"
         examples = pq.read_table(path, filters=[("subcomponent", "=", subcomponent)]).to_pylist()
@@ -133,16 +138,19 @@ class Workspace:
     def choose(self, edit: PrefactorEdit) -> Selection:
         """The subcomponents that ``edit.choose`` asks for, measured with the edit's own change.
 
-        Where an edit of params chooses in just this way, what its stage measured is taken.
+        Where an edit of params chooses in just this way, what its stage measured is taken, unless its query matches
+        others by now: a person may have corrected a label since.
         """
         config = section("selection", SelectionConfig, self.params)
         wanted = _choosing(edit)
         for name, other in section("edits", dict[str, EditConfig], self.params).items():
             folder = self.data / "selection" / name
             if isinstance(other, PrefactorEdit) and _choosing(other) == wanted and folder.is_dir():
-                return read_selection(folder)
+                found = read_selection(folder)
+                if found.matched is None or found.matched == self._matched(edit.choose):
+                    return found
         measure = Measured(edit, config, Cost(), lambda: (self.model, self.net, self.blocks("select")))
-        return select(edit.choose, edit.domains.target, edit.domains, self.table, self.table, config, measure)
+        return select(edit.choose, edit.domains.target, edit.domains, self.table, config, measure)
 
     def remove(
         self,
@@ -180,7 +188,7 @@ class Workspace:
             raise PrefactorError(f"a tolerance of {tolerance:g} nats allows no change: give one above 0, such as 0.02")
         choose: Choose = ByLabel(by="label", query=query or self.query(domains.target), rank="spill")
         if subcomponents:
-            choose = ByName(by="name", subcomponents=tuple(self._known(subcomponents)))
+            choose = ByName(by="name", subcomponents=tuple(self.known(subcomponents)))
         edit: PrefactorEdit = ScalarEdit(method="scalar", domains=domains, choose=choose, goal=goal)
         if guarded:
             guard = GuardByImportance(weigh="importance")
@@ -202,7 +210,7 @@ class Workspace:
 
     def set(self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None) -> Edited:
         """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged."""
-        names = list(self._known(list(prefactors)))
+        names = list(self.known(list(prefactors)))
         values = tuple(float(prefactors[name]) for name in names)
         edit = ScalarEdit(
             method="scalar", domains=self._roles(target, retain), alpha=Given(by="hand", values=values),
@@ -220,7 +228,7 @@ class Workspace:
         Raises:
             PrefactorError: ``toward`` is not one token, or the matrix does not write to the residual stream.
         """
-        names = list(self._known([subcomponent]))
+        names = list(self.known([subcomponent]))
         edit = RewriteEdit(
             method="rewrite", domains=self._roles(target, retain), toward=toward, strength=strength,
             choose=ByName(by="name", subcomponents=tuple(names)),
@@ -278,15 +286,19 @@ class Workspace:
         return " ".join([words[target], *(f"-{word}" for domain, word in words.items() if domain != target)])
 
     def _roles(self, target: str, retain: Sequence[str] | None) -> Domains:
-        target = self._domain(target)
-        kept = [self._domain(name) for name in retain] if retain else [d for d in self.domains if d != target][:1]
+        target = self.domain(target)
+        kept = [self.domain(name) for name in retain] if retain else [d for d in self.domains if d != target][:1]
         if target in kept:
             raise PrefactorError(f"{target} cannot be both removed and retained: retain another")
         protect = tuple(d for d in self.domains if d != target and d not in kept)
         return Domains(target=target, retain=tuple(kept), protect=protect)
 
-    def _domain(self, name: str) -> str:
-        """The domain of this name: its tag, or its language in words."""
+    def domain(self, name: str) -> str:
+        """The domain of this name: its tag, or its language in words.
+
+        Raises:
+            PrefactorError: there is none.
+        """
         by_word = {LANGUAGES.get(domain, domain).casefold(): domain for domain in self.domains}
         found = name if name in self.domains else by_word.get(name.casefold())
         if found is None:
@@ -295,7 +307,17 @@ class Workspace:
             raise PrefactorError(f"no domain is called {name!r}: {hint}there are {', '.join(self.domains)}")
         return found
 
-    def _known(self, names: Sequence[str]) -> Sequence[str]:
+    def _matched(self, choose: Choose) -> str | None:
+        query = query_of(choose, "")
+        alive = self.table[self.table["alive"]]
+        return None if query is None else matched_of(alive[query.matches(alive)]["subcomponent"])
+
+    def known(self, names: Sequence[str]) -> Sequence[str]:
+        """``names`` as they are.
+
+        Raises:
+            PrefactorError: one is no subcomponent; the nearest names are given.
+        """
         everything = set(self.table["subcomponent"])
         for name in names:
             if name not in everything:
@@ -305,8 +327,8 @@ class Workspace:
 
 
 def _choosing(edit: PrefactorEdit) -> tuple[Any, ...]:
-    """All that a choice depends on; the order of a query's words means nothing."""
+    """All that a choice depends on; the order of a query's words means nothing, if words are all that it has."""
     choose, guard = edit.choose, (edit.guard, edit.ridge) if isinstance(edit, GuardedEdit) else None
-    if isinstance(choose, ByLabel):
+    if isinstance(choose, ByLabel) and parse_query(choose.query).plain:
         choose = choose.model_copy(update={"query": " ".join(sorted(choose.query.lower().split()))})
     return choose, edit.domains.target, edit.domains.retain, guard

@@ -25,7 +25,7 @@ from prefactor.edits.tables import curve_table, fit_table, fit_tensors
 from prefactor.edits.token import token_of
 from prefactor.ledger import ledger
 from prefactor.runtime import setup
-from prefactor.selection import read_selection
+from prefactor.selection.choice import read_chosen
 from prefactor.target import read_target
 from prefactor.tensors import write_tensors
 from stages.common import DATA, run, section
@@ -37,8 +37,8 @@ def main(name: str) -> None:
     verify(DATA / "target", only=["checkpoint"])
     verify(DATA / "decompose", only=["components.safetensors"])
     verify(DATA / "importance", only=["importance.safetensors"])
-    selection = read_selection(DATA / "selection" / name)
-    chosen = list(selection.subcomponents)
+    labels = read_chosen(DATA / "selection" / name)
+    chosen = list(labels)
     device = setup()
     model = read_components(DATA / "decompose" / "components.safetensors", read_target(checkpoint, device))
     net = read_net(DATA / "importance" / "importance.safetensors", model)
@@ -70,7 +70,7 @@ def main(name: str) -> None:
         "edit": name,
         "method": edit.method,
         "subcomponents": chosen,
-        "labels": {choice.subcomponent: choice.label for choice in selection.chosen},
+        "labels": labels,
         "prefactors": prefactors,
         **edit.domains.model_dump(mode="json"),
         "headline_budget": headline.budget,

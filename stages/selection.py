@@ -1,13 +1,14 @@
 """Which subcomponents does this edit act on? ``python -m stages.selection EDIT``.
 
-Reads ``data/harvest/subcomponents.parquet`` and ``data/label/labels.parquet``; where the edit ranks by effect or spill
-also the target's checkpoint, the components, the importance net and the select blocks. Writes
-``data/selection/<edit>/selection.json``: the chosen ones and the runners-up, each with its score and reason.
+Reads ``data/harvest/subcomponents.parquet``, the labels with people's ``data/label/overrides.yaml`` over them, what
+each subcomponent was measured to do (``data/effects/effects.parquet``) and, where the edit's query asks for them, the
+labels' scores (``data/score/scores.parquet``); where the edit ranks by effect or spill also the target's checkpoint,
+the components, the importance net and the select blocks. Writes ``data/selection/<edit>/selection.json``: the chosen
+ones, the runners-up and the near misses, each with its score and reason, and with what inverting it costs each domain;
+and ``chosen/``, the names and labels that an edit is made of.
 """
 
-import pyarrow.parquet as pq
-
-from prefactor.artifacts import verify, write_manifest
+from prefactor.artifacts import verify
 from prefactor.components import DecomposedModel
 from prefactor.config.edits import EditConfig
 from prefactor.config.selection import SelectionConfig
@@ -17,30 +18,27 @@ from prefactor.edits.effect import Measured
 from prefactor.importance_net import ImportanceNet
 from prefactor.ledger import ledger
 from prefactor.runtime import setup
-from prefactor.selection import FILE, select, write_selection
+from prefactor.selection.choice import write_selection
+from prefactor.selection.choose import query_of, select
+from prefactor.selection.table import read_subcomponents
 from prefactor.target import read_target
 from stages.common import DATA, run, section
-
-TABLES = ("subcomponent", "module", "index", "alive")
 
 
 def main(name: str) -> None:
     edit, config = section(f"edits.{name}", EditConfig), section("selection", SelectionConfig)
     out = DATA / "selection" / name
-    verify(DATA / "harvest", only=["subcomponents.parquet"])
-    verify(DATA / "label", only=["labels.parquet"])
 
     with ledger(out / "cost.json") as cost:
-        harvest = pq.ParquetFile(DATA / "harvest/subcomponents.parquet")
-        columns = [c for c in harvest.schema_arrow.names if c in TABLES or c.startswith("importance_")]
-        subcomponents = harvest.read(columns).to_pandas()
-        labels = pq.read_table(DATA / "label/labels.parquet", columns=["subcomponent", "label"]).to_pandas()
+        query = query_of(edit.choose, name)
+        table = read_subcomponents(DATA, also={"effects"} | (query.stages if query else frozenset()))
         measure = Measured(edit, config, cost, _load)
-        selection = select(edit.choose, name, edit.domains, subcomponents, labels, config, measure)
+        selection = select(edit.choose, name, edit.domains, table, config, measure)
         write_selection(out, selection)
-        write_manifest(out, [FILE])
     for choice in selection.chosen:
         print(f"selection {name}: {choice.subcomponent} {choice.label!r}: {choice.reason}")
+        if choice.warning:
+            print(f"selection {name}: warning: {choice.subcomponent}: {choice.warning}")
 
 
 def _load() -> tuple[DecomposedModel, ImportanceNet, Blocks]:

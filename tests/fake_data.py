@@ -211,12 +211,17 @@ def _label(folder: Path) -> None:
 def _selection(folder: Path, edit: str) -> None:
     def entry(name: str, label: str, score: float) -> dict[str, Any]:
         reason = f"its label “{label}” matches the query “german”; importance 0.63 on de, 0.06 elsewhere"
-        return {"subcomponent": name, "label": label, "score": score, "reason": reason}
+        return {
+            "subcomponent": name, "label": label, "score": score, "reason": reason,
+            "collateral": {"en": 0.001, "de": 0.52, "fr": 0.01, "es": 0.01, "it": 0.31},
+            "warning": "its label names de, but inverting it also costs it +0.31 (de +0.52)",
+        }  # fmt: skip
 
     picks = [entry(name, "German text", 0.94) for name in chosen(edit)]
     others = [entry("layers.1.mlp.up_proj:31", "German nouns with capitals", 0.71)] if picks else []
     by = EDITS[edit]["choose"]["by"]
-    write_json(folder / "selection.json", {"edit": edit, "by": by, "subcomponents": picks, "candidates": others})
+    value = {"edit": edit, "by": by, "subcomponents": picks, "candidates": others, "near_misses": [], "matched": None}
+    write_json(folder / "selection.json", value)
     write_manifest(folder, ["selection.json"])
 
 

@@ -4,7 +4,7 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from prefactor.label.domains import concentration, most_concerned, text_of
 from prefactor.label.evidence import Evidence, read_evidence
 from prefactor.label.labeller import LABELS, Label, label_all, summary
 from prefactor.label.tokens import quoted
+from prefactor.llm.prompt import Failure
 
 LANGUAGES = ("en", "de", "fr", "es", "it")
 SHARED = [".", ",", " 3", " 17", " 1", " 28", " Anna", " Paris", " Rom", " Max", " a", "er", "\n"]
@@ -157,9 +158,15 @@ def test_reasoning_and_evidence_carry_the_figures(labels: dict[str, dict]) -> No
     assert labels["rare"]["reasoning"] == "It fires on 4 tokens of the harvest; below 10 none is judged."
     evidence = json.loads(labels["der"]["evidence"])
     assert evidence["domains"]["most"] == ["de"]
-    assert evidence["tokens"] == {'"der"': 30}
+    assert evidence["tokens"] == {'"der"': 23}  # of 30 windows a quarter is kept for scoring
     assert evidence["importance"]["en"] == 0.0
     assert {row["labeller"] for row in labels.values()} == {"deterministic-v1"}
+
+
+def test_domains_are_those_that_the_label_names(labels: dict[str, dict]) -> None:
+    named = {"german": ["de"], "foreign": ["de", "fr", "es", "it"], "two": ["fr", "it"], "der": ["de"]}
+    assert {name: labels[name]["domains"] for name in named} == named
+    assert all(labels[name]["domains"] is None for name in ("comma", "start", "dense", "weak", "rare", "dead"))
 
 
 def test_labels_do_not_depend_on_the_order_of_rows(known: tuple[pa.Table, pa.Table, int]) -> None:
@@ -225,16 +232,40 @@ def test_a_token_is_one_word() -> None:
     ]  # fmt: skip
 
 
-class Wordy:
-    name = "wordy"
+class Same:
+    """Says the same of everything, except that it fails at as many as told, with some reasons in turn."""
 
-    def label(self, evidence: Evidence) -> Label:
-        return Label("one two three four five six seven eight nine", "", {}, 0.5)
+    name, most_failures = "same", 0.2
+
+    def __init__(self, text: str, failures: int = 0) -> None:
+        self.text, self.failures = text, failures
+
+    def label_many(self, evidence: Iterable[Evidence]) -> list[Label | Failure]:
+        good = Label(self.text, "because", {}, 0.5, ("de",))
+        reasons = ["slow", "slow", "slow", "gone", "gone", "mad", "bad"]
+        return [Failure(reasons[i]) if i < self.failures else good for i, _ in enumerate(evidence)]
 
 
 def test_a_label_of_nine_words_is_refused(known: tuple[pa.Table, pa.Table, int]) -> None:
-    with pytest.raises(PrefactorError, match=r"wordy: layers\.0\.german:0: .* has 9 words"):
-        label_all(read_evidence(*known), Wordy())
+    with pytest.raises(PrefactorError, match=r"same: layers\.0\.german:0: .* has 9 words"):
+        label_all(read_evidence(*known), Same("one two three four five six seven eight nine"))
+
+
+def test_a_failure_is_a_row_without_a_label(known: tuple[pa.Table, pa.Table, int]) -> None:
+    table = label_all(read_evidence(*known), Same("a label", failures=3))
+    row = table.to_pylist()[0]
+    assert (row["subcomponent"], row["labeller"]) == ("layers.0.german:0", "same")
+    assert [row[name] for name in ("label", "reasoning", "score", "domains")] == [None] * 4
+    assert json.loads(row["evidence"]) == {"failure": "slow"}
+    assert table.to_pylist()[3]["domains"] == ["de"]
+    assert summary(table) == {"labelled": len(KNOWN) - 4, "clear": len(KNOWN) - 4, "failed": 3, "dead": 1}
+
+
+def test_too_many_failures_are_refused_with_their_commonest_reasons(known: tuple[pa.Table, pa.Table, int]) -> None:
+    with pytest.raises(PrefactorError) as caught:
+        label_all(read_evidence(*known), Same("a label", failures=7))
+    assert f"same: 7 of {len(KNOWN) - 1} subcomponents got no label" in str(caught.value)
+    assert "most_failures = 0.2 of them: 3 × slow; 2 × gone; 1 × mad; and 1 more reasons." in str(caught.value)
 
 
 def test_a_harvest_that_contradicts_itself_is_refused(known: tuple[pa.Table, pa.Table, int]) -> None:
@@ -262,4 +293,4 @@ def test_the_stage(known: tuple[pa.Table, pa.Table, int], tmp_path: Path, monkey
     verify(Path("data/label"))
     table = pq.read_table("data/label/labels.parquet")
     assert table["subcomponent"].equals(known[0]["subcomponent"])
-    assert summary(table) == {"labelled": len(KNOWN) - 1, "clear": len(KNOWN) - 3, "dead": 1}
+    assert summary(table) == {"labelled": len(KNOWN) - 1, "clear": len(KNOWN) - 3, "failed": 0, "dead": 1}

@@ -108,6 +108,20 @@ def guarded(*spare: str) -> dict[str, Any]:
         ({"edits.scalar.choose.by": "magic"}, 'edits.scalar.choose.by = "magic": unknown; use one of label, contrast'),
         ({"edits.x": scalar() | {"method": "lora"}}, "edits.x.rank is missing; add it (a whole number >= 1)"),
         ({"edits.scalar.choose": {"by": "nothing"}}, "edits.scalar.choose.by = nothing: method scalar rescales chosen"),
+        # queries
+        (
+            {"edits.x": scalar() | {"choose": {"by": "label", "query": 'label ~ "german" and domain.de > much'}}},
+            'edits.x.choose.query = \'label ~ "german" and domain.de > much\': at character 34: ">" needs a number,',
+        ),
+        (
+            {"edits.singular.choose.query": "lable ~ german"},
+            "edits.singular.choose.query = 'lable ~ german': at character 1: no field is called \"lable\"; did you",
+        ),
+        (
+            {"edits.scalar.choose.query": "causal.dee > 1"},
+            "edits.scalar.choose.query = 'causal.dee > 1': at character 1: no domain is called \"dee\"; did you mean",
+        ),
+        ({"edits.scalar.choose.query": "-german"}, "edits.scalar.choose.query = '-german': it has no word to look for"),
         # names and domains
         ({"edits.No_Good": scalar()}, "edits.No_Good: an edit's name is a folder's name; write it with a-z, 0-9 and -"),
         ({"edits": {}}, "edits is empty; add at least one edit"),

@@ -68,7 +68,8 @@ def _params() -> dict[str, Any]:
 
 
 def _project(folder: Path) -> Path:
-    for name in ("prefactor", "stages", "flows", ".dvc", "dvc.yaml", "data/corpus/lexicon"):
+    sources = ("data/corpus/lexicon", "data/label/overrides.yaml")
+    for name in ("prefactor", "stages", "flows", ".dvc", "dvc.yaml", *sources):
         source, goal = ROOT / name, folder / name
         goal.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

@@ -12,7 +12,13 @@ from prefactor.artifacts import read_json, write_manifest, write_table
 from prefactor.config.edits import ByContrast, ByLabel, ByName, ByRandom, BySingular, Choose, Domains, Nothing
 from prefactor.config.selection import SelectionConfig
 from prefactor.errors import PrefactorError
-from prefactor.selection import Effect, Selection, matches_query, read_selection, select, write_selection
+from prefactor.label.overrides import decomposition_of, make_override, write_override
+from prefactor.query.words import matches_query
+from prefactor.selection.choice import Selection, read_selection, write_selection
+from prefactor.selection.choose import select
+from prefactor.selection.collateral import warning_of
+from prefactor.selection.measure import Effect
+from prefactor.selection.table import join, join_some, read_subcomponents
 
 # subcomponent: label, alive, mean importance on en, de, fr, it
 ROWS = {
@@ -34,6 +40,7 @@ def harvest(rows: dict[str, tuple] = ROWS) -> pd.DataFrame:
         {
             "subcomponent": name, "module": name.split(":")[0], "index": int(name.split(":")[1]), "alive": alive,
             "importance_en": en, "importance_de": de, "importance_fr": fr, "importance_it": it,
+            "share_de": de / max(en + de + fr + it, 1e-9),
         }
         for name, (_, alive, en, de, fr, it) in rows.items()
     ]  # fmt: skip
@@ -44,8 +51,26 @@ def labels(rows: dict[str, tuple] = ROWS) -> pd.DataFrame:
     return pd.DataFrame([{"subcomponent": name, "label": row[0]} for name, row in rows.items()])
 
 
-def chosen(choose: Choose, domains: Domains = DOMAINS) -> Selection:
-    return select(choose, "scalar", domains, harvest(), labels(), CONFIG)
+def effects() -> pd.DataFrame:
+    """Inverting costs each domain its importance in nats, ablating half of it."""
+    alive = harvest()[lambda table: table["alive"]]
+    damage = {f"invert_{domain}": alive[f"importance_{domain}"] for domain in ("en", "de", "fr", "it")}
+    halves = {column.replace("invert", "ablate"): values / 2 for column, values in damage.items()}
+    return pd.DataFrame({"subcomponent": alive["subcomponent"], **damage, **halves})
+
+
+def table() -> pd.DataFrame:
+    return join(harvest(), labels())
+
+
+def measured(named: dict[str, list[str]] | None = None) -> pd.DataFrame:
+    """... with effects, and the domains that some labels name."""
+    everything = join_some(table(), effects(), "effects")
+    return everything.assign(domains=pd.Series([(named or {}).get(name) for name in everything["subcomponent"]]))
+
+
+def chosen(choose: Choose, domains: Domains = DOMAINS, among: pd.DataFrame | None = None) -> Selection:
+    return select(choose, "scalar", domains, table() if among is None else among, CONFIG)
 
 
 def by_label(query: str, top: int = 1) -> ByLabel:
@@ -81,10 +106,13 @@ def test_by_label_takes_the_widest_margin_and_not_the_highest_importance() -> No
 
 
 def test_protected_domains_change_nothing() -> None:
-    blind = harvest()
-    blind[["importance_fr", "importance_it"]] = 0.123
-    for choose in (by_label("german"), ByContrast(by="contrast", top=3), ByRandom(by="random", top=3)):
-        assert select(choose, "scalar", DOMAINS, blind, labels(), CONFIG) == chosen(choose)
+    blind = measured()
+    blind[["importance_fr", "importance_it", "invert_fr", "ablate_it"]] = 0.123
+    query = by_label('label ~ "german" and importance.de > 0.1')
+    for choose in (by_label("german"), query, ByContrast(by="contrast", top=3), ByRandom(by="random", top=3)):
+        found = chosen(choose, among=blind)
+        assert [one.reason for one in found.chosen] == [one.reason for one in chosen(choose).chosen]
+        assert [one.reason for one in found.candidates] == [one.reason for one in chosen(choose).candidates]
 
 
 def test_every_retained_domain_counts() -> None:
@@ -117,16 +145,16 @@ def test_by_effect_the_widest_margins_are_tried_and_the_least_damage_at_chance_w
             return 2
 
     choose = by_label("german").model_copy(update={"rank": "spill"})
-    spared = select(choose, "scalar", DOMAINS, harvest(), labels(), CONFIG, Measure())
+    spared = select(choose, "scalar", DOMAINS, table(), CONFIG, Measure())
     assert [one.score for one in (*spared.chosen, *spared.candidates)] == [-0.1, -0.2, None]
     singular = BySingular(by="singular", query="german", rank="effect")
-    control = select(singular, "control", DOMAINS, harvest(), labels(), CONFIG, Measure())
+    control = select(singular, "control", DOMAINS, table(), CONFIG, Measure())
     assert asked[-2:] == ["layers.1.up_proj:sv0", "layers.1.up_proj:sv1"]
     assert control.subcomponents == ("layers.1.up_proj:sv1",)  # the first never reaches chance
 
     asked.clear()
     choose = by_label("german").model_copy(update={"rank": "effect"})
-    found = select(choose, "scalar", DOMAINS, harvest(), labels(), CONFIG, Measure())
+    found = select(choose, "scalar", DOMAINS, table(), CONFIG, Measure())
     assert asked == ["layers.0.v_proj:2", "layers.0.v_proj:10", "layers.1.up_proj:0"]
     assert [one.subcomponent for one in (*found.chosen, *found.candidates)] == [asked[2], asked[1], asked[0]]
     assert [one.score for one in (*found.chosen, *found.candidates)] == [-0.0825, -0.3, None]
@@ -140,10 +168,11 @@ def test_by_effect_the_widest_margins_are_tried_and_the_least_damage_at_chance_w
 
 def test_the_order_of_rows_changes_nothing() -> None:
     choose = ByContrast(by="contrast", top=5)
-    upside_down = select(choose, "scalar", DOMAINS, harvest()[::-1], labels()[::-1], CONFIG)
-    assert upside_down == chosen(choose)
+    assert chosen(choose, among=join(harvest()[::-1], labels())) == chosen(choose)
     drawn = ByRandom(by="random", top=3, seed=4)
-    assert select(drawn, "scalar", DOMAINS, harvest()[::-1], labels(), CONFIG) == chosen(drawn)
+    assert chosen(drawn, among=table()[::-1]) == chosen(drawn)
+    query = by_label('label ~ "text" and importance.de > 0.5')
+    assert chosen(query, among=table()[::-1]) == chosen(query)
 
 
 def test_at_random_only_alive_ones_by_seed() -> None:
@@ -162,7 +191,7 @@ def test_by_name_keeps_the_order_given() -> None:
 
 
 def test_nothing_needs_no_tables() -> None:
-    found = select(Nothing(by="nothing"), "lora", DOMAINS, pd.DataFrame(), pd.DataFrame(), CONFIG)
+    found = select(Nothing(by="nothing"), "lora", DOMAINS, pd.DataFrame(), CONFIG)
     assert found == Selection("lora", "nothing", (), ())
 
 
@@ -174,6 +203,21 @@ def test_nothing_needs_no_tables() -> None:
         (by_label("dead"), ["no label matches"]),
         (by_label("-german"), ["no word to look for"]),
         (by_label("german", top=9), ["choose.top = 9", "only 4 qualify", "widen the query"]),
+        (by_label("german and not french"), ["no label matches", "without a comparison all of it is words"]),
+        (by_label('label ~ "german" and density'), ["at character 29: density needs one of < <= >", "found the end"]),
+        (
+            by_label("causal.it < 1"),
+            ["causal.it is made by the effects stage", "dvc repro effects"],
+        ),
+        (by_label("detection > 0.5"), ["detection is made by the score stage", "dvc repro score"]),
+        (by_label("importance.dee > 0.5"), ['at character 1: no domain is called "dee"; did you mean `de`?']),
+        (
+            by_label('label ~ "german" and importance.it > 0.9'),
+            [
+                "no subcomponent that is alive satisfies it",
+                "v_proj:2 'German text' (fails importance.it 0.2 > 0.9)",
+            ],
+        ),
         (ByContrast(by="contrast", top=9), ["choose.top = 9", "only 7 qualify"]),
         (ByName(by="name", subcomponents=("layers.1.up_proj:6",)), ["'layers.1.up_proj:6'", "layers.1.up_proj:5"]),
         (ByName(by="name", subcomponents=("layers.1.up_proj:3",) * 2), ["named twice"]),
@@ -200,7 +244,9 @@ def test_unknown_domains_and_mixed_up_tables_are_refused() -> None:
     with pytest.raises(PrefactorError, match=r"edits\.scalar\.domains\.retain: 'pt' .* en, de, fr, it"):
         chosen(by_label("german"), Domains(target="de", retain=("pt",)))
     with pytest.raises(PrefactorError, match="labels"):
-        select(by_label("german"), "scalar", DOMAINS, harvest(), labels()[1:], CONFIG)
+        join(harvest(), labels()[1:])
+    with pytest.raises(PrefactorError, match=r"data/effects: its rows are not of the harvest's subcomponents"):
+        join_some(table()[1:], effects(), "effects")
 
 
 def test_a_selection_survives_the_file_and_a_damaged_file_is_refused(tmp_path: Path) -> None:
@@ -213,26 +259,151 @@ def test_a_selection_survives_the_file_and_a_damaged_file_is_refused(tmp_path: P
         read_selection(tmp_path)
 
 
-def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.selection import main
+def test_a_query_compares_and_says_what_it_found() -> None:
+    query = 'label ~ "german" and causal.it < 0.05 and domain.de > 0.3'
+    found = chosen(by_label(query), among=measured())
+    assert found.subcomponents == ("layers.0.v_proj:10",)
+    assert found.chosen[0].reason == (
+        "query matches, 1 of 3: mean importance 0.600 on de against 0.000 on en; "
+        'label "German text" ~ "german"; causal.it 0 < 0.05; domain.de 1 > 0.3.'
+    )
+    assert found.chosen[0].collateral == {"en": 0.0, "de": 0.6, "fr": 0.0, "it": 0.0}
 
-    monkeypatch.chdir(tmp_path)
-    data = Path("data")
-    write_table(data / "harvest/subcomponents.parquet", pa.Table.from_pandas(harvest(), preserve_index=False))
-    write_table(data / "label/labels.parquet", pa.Table.from_pandas(labels(), preserve_index=False))
-    write_manifest(data / "harvest", ["subcomponents.parquet"])
-    write_manifest(data / "label", ["labels.parquet"])
-    Path("params.yaml").write_text(
+
+def test_near_misses_fail_one_clause_and_the_closest_is_first() -> None:
+    query = 'label ~ "german" and causal.it < 0.15 and importance.de > 0.5'
+    found = chosen(by_label(query), among=measured())
+    assert found.subcomponents == ("layers.0.v_proj:10",)
+    near = {one.subcomponent: one.reason for one in found.near_misses}
+    assert list(near) == ["layers.0.v_proj:2", "layers.1.up_proj:1"]  # a third past its bound, and nine tenths short
+    assert near["layers.0.v_proj:2"].startswith("near miss, fails only causal.it 0.2 < 0.15: mean importance 0.600 on")
+    assert chosen(ByContrast(by="contrast"), among=measured()).near_misses == ()
+    words = chosen(by_label("german -der"))
+    assert words.near_misses[0].reason.startswith('near miss, fails only label \'German text: "der"\' !~ "der"')
+
+
+def test_what_is_measured_to_reach_further_than_the_label_says_is_warned_of() -> None:
+    named = {"layers.0.v_proj:2": ["de"], "layers.0.v_proj:10": ["de"], "layers.1.up_proj:2": ["de", "fr", "it"]}
+    found = chosen(ByName(by="name", subcomponents=tuple(ROWS)), among=measured(named))
+    warnings = {one.subcomponent: one.warning for one in found.chosen if one.warning}
+    assert warnings == {
+        "layers.0.v_proj:2": "its label names de, but inverting it also costs fr +0.3 (de +0.6)",  # it has a third
+    }
+    dead = found.chosen[-1]
+    assert dead.collateral is None
+
+
+@pytest.mark.parametrize(
+    ("named", "collateral", "warned"),
+    [
+        (["de"], {"de": 0.52, "it": 0.31, "fr": 0.1}, "also costs it +0.31 (de +0.52)"),
+        (["de"], {"de": 0.52, "it": 0.259}, None),
+        (
+            ["de", "fr"],
+            {"de": 0.6, "fr": 0.2, "it": 0.21, "en": 0.3},
+            "costs it +0.21, en +0.3 (de +0.6, fr +0.2)",
+        ),
+        (["de"], {"de": 0.001, "it": 0.005}, None),  # noise
+        (["de"], {"de": -0.01, "it": 0.006}, "also costs it +0.006"),
+        (None, {"de": 0.0, "it": 1.0}, None),  # no claim
+        ([], {"de": 0.0, "it": 1.0}, None),
+        (["de"], None, None),
+    ],
+)
+def test_half_of_the_mean_damage_outside_is_too_much(
+    named: list[str] | None, collateral: dict[str, float] | None, warned: str | None
+) -> None:
+    warning = warning_of(named, collateral)
+    assert warning is None if warned is None else warning is not None and warned in warning
+
+
+def test_effects_change_what_is_said_and_not_what_is_chosen() -> None:
+    named = {name: ["de"] for name in ROWS}
+    for choose in (by_label("german", top=2), ByContrast(by="contrast", top=2), ByRandom(by="random", top=2)):
+        plain, told = chosen(choose), chosen(choose, among=measured(named))
+        assert [replace(one, collateral=None, warning=None) for one in told.chosen] == list(plain.chosen)
+        assert [replace(one, collateral=None, warning=None) for one in told.candidates] == list(plain.candidates)
+
+
+def _folder(root: Path, query: str = "german text") -> Path:
+    data = root / "data"
+    written = [
+        {"subcomponent": name, "label": row[0], "reasoning": "", "evidence": "{}", "score": 0.5, "labeller": "t"}
+        for name, row in ROWS.items()
+    ]
+    scores = [
+        {"subcomponent": "layers.0.v_proj:2", "detection": 0.9, "fuzzing": 0.8, "intruder": 0.7, "agreement": 1.0}
+    ]
+    for stage, file, rows in (
+        ("harvest", "subcomponents.parquet", harvest().to_dict("records")),
+        ("label", "labels.parquet", written),
+        ("effects", "effects.parquet", effects().assign(invert_error_de=9.0).to_dict("records")),
+        ("score", "scores.parquet", scores),
+    ):
+        write_table(data / stage / file, pa.Table.from_pylist(rows))
+        write_manifest(data / stage, [file])
+    (data / "decompose").mkdir()
+    (data / "decompose" / "components.safetensors").write_text("components")
+    write_manifest(data / "decompose", ["components.safetensors"])
+    (root / "params.yaml").write_text(
         "selection: {runners_up: 5, tried: 3, tokens: 64, untagged_tokens: 64}\n"
         "edits:\n"
         "  one:\n"
         "    method: scalar\n"
         "    domains: {target: de, retain: [en], protect: [fr, it]}\n"
-        "    choose: {by: label, query: german text, top: 1}\n"
+        f"    choose: {{by: label, query: '{query}', top: 1}}\n"
     )
+    return data
+
+
+def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stages.selection import main
+
+    monkeypatch.chdir(tmp_path)
+    data = _folder(tmp_path)
     main("one")
     assert read_selection(data / "selection/one").subcomponents == ("layers.0.v_proj:2",)
     value = read_json(data / "selection/one/selection.json")
-    assert set(value) == {"edit", "by", "subcomponents", "candidates"}
-    assert set(value["subcomponents"][0]) == {"subcomponent", "label", "score", "reason"}
+    assert set(value) == {"edit", "by", "subcomponents", "candidates", "near_misses", "matched"}
+    keys = {"subcomponent", "label", "score", "reason", "collateral", "warning"}
+    assert set(value["subcomponents"][0]) == keys and set(value["near_misses"][0]) == keys
     assert len(value["candidates"]) == 3
+    assert value["subcomponents"][0]["collateral"] == {"en": 0.0, "de": 0.6, "fr": 0.3, "it": 0.2}
+
+
+def test_scores_are_read_only_for_a_query_that_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stages.selection import main
+
+    monkeypatch.chdir(tmp_path)
+    data = _folder(tmp_path, 'label ~ "german" and detection > 0.8 and score >= 0.5')
+    main("one")
+    assert len(read_selection(data / "selection/one").candidates) == 0  # the others have no score
+    assert "detection" in read_subcomponents(data) and "detection" not in read_subcomponents(data, also=["effects"])
+    (data / "score/scores.parquet").write_text("damaged")
+    with pytest.raises(PrefactorError, match=r"scores\.parquet is damaged"):
+        main("one")
+    _folder(tmp_path / "other")
+    (tmp_path / "other/data/score/scores.parquet").write_text("damaged")
+    monkeypatch.chdir(tmp_path / "other")
+    main("one")
+
+
+def test_a_label_that_a_person_corrects_changes_the_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from stages.selection import main
+
+    monkeypatch.chdir(tmp_path)
+    data = _folder(tmp_path)
+    entry = make_override(
+        "layers.0.v_proj:2", label="text of three languages", domains=["de"], author="Ada", reason="it reaches French",
+        decomposition=decomposition_of(data),
+    )  # fmt: skip
+    write_override(data, "layers.0.v_proj:2", entry)
+    main("one")
+    assert read_selection(data / "selection/one").subcomponents == ("layers.0.v_proj:10",)
+    write_override(data, "layers.0.v_proj:2", entry.model_copy(update={"label": "German text"}))
+    main("one")
+    assert read_selection(data / "selection/one").subcomponents == ("layers.0.v_proj:2",)
+    warned = "warning: layers.0.v_proj:2: its label names de, but inverting it also costs fr +0.3 (de +0.6)"
+    assert warned in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 import yaml
 from peft import PeftModel
+from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from tokenizers import Tokenizer as Backend
 from tokenizers.models import WordLevel
@@ -18,6 +20,7 @@ from typer.testing import CliRunner
 
 from prefactor.artifacts import write_json, write_manifest, write_table
 from prefactor.cli import app
+from prefactor.config.base import parse
 from prefactor.config.edits import EditConfig
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import Blocks, as_table
@@ -29,6 +32,7 @@ from prefactor.harvest_tables import example_table, subcomponent_table
 from prefactor.label.labeller import LABELS
 from prefactor.ledger import Cost
 from prefactor.params import section
+from prefactor.selection.choice import write_selection
 from prefactor.target import logits_of
 from prefactor.workspace import Workspace
 from tests.tiny import VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net
@@ -63,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_net(data / "importance" / "importance.safetensors", net)
     write_manifest(data / "importance", ["importance.safetensors"])
     config = HarvestConfig(
-        tokens=360, batch=5, threshold=0.1, examples=3, either_side=3, table=5, least_count=1, seed=0
+        tokens=360, batch=5, threshold=0.1, examples=3, either_side=3, table=5, least_count=1, sample_tokens=24, seed=0
     )  # fmt: skip
     read = _blocks(30, 9)
     found = harvest(model, net, read, config, Cost())
@@ -104,6 +108,12 @@ def test_components_are_found_by_label_domain_and_module(work: Workspace) -> Non
     assert by_german["alive"].all()
     assert by_german["importance_de"].is_monotonic_decreasing
     assert set(work.components(module=r"1\.mlp")["module"].str.split(".").str[1]) == {"1"}
+    asked = work.components(query='label ~ "german" and not label ~ "french" and density >= 0')
+    assert list(asked["subcomponent"]) == [GERMAN]
+    assert list(work.components(query="german -french")["subcomponent"]) == [GERMAN]
+    assert list(work.components("german", query="label ~ french")["subcomponent"]) == ["layers.0.self_attn.q_proj:1"]
+    with pytest.raises(PrefactorError, match=r"query: at character 1: causal\.de is made by the effects stage"):
+        work.components(query="causal.de > 0.1")
     with pytest.raises(PrefactorError, match="no domain is called 'germn': did you mean german"):
         work.components(domain="germn")
     with pytest.raises(PrefactorError, match=r"module '\(' is no regular expression"):
@@ -156,6 +166,37 @@ def test_remove_chooses_by_label_and_effect_and_can_be_saved(work: Workspace, tm
         work.remove("de", tokens=0)
     with pytest.raises(PrefactorError, match="de cannot be both removed and retained"):
         work.remove("de", tokens=3, retain=["de"])
+
+
+def test_what_a_stage_chose_is_taken_until_its_query_matches_others(folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    (root / "data" / "label").mkdir(parents=True)
+    for path in (folder / "data").iterdir():
+        if path.name != "label":
+            (root / "data" / path.name).symlink_to(path)
+    for path in (folder / "data" / "label").iterdir():
+        (root / "data" / "label" / path.name).symlink_to(path)
+    choose = {"by": "label", "query": 'label ~ "german" and not label ~ "french"', "rank": "importance"}
+    edit = {"method": "scalar", "domains": {"target": "de", "retain": ["en"], "protect": ["fr"]}, "choose": choose}
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["edits"] = {"mine": edit}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    asked = parse(TypeAdapter(EditConfig), edit, "mine")
+    made = Workspace(root).choose(asked)
+    assert made.subcomponents == (GERMAN,)
+    kept = replace(made, chosen=(replace(made.chosen[0], reason="from the stage"),))
+    write_selection(root / "data" / "selection" / "mine", kept)
+    write_manifest(root / "data" / "selection" / "mine", ["selection.json"])
+    assert Workspace(root).choose(asked).chosen[0].reason == "from the stage"
+
+    other = "layers.0.self_attn.v_proj:1"
+    said = ("--author", "Ada", "--reason", "it fires on German", "-C", str(root))
+    for name, label in ((GERMAN, "unclear"), (other, "German prose")):
+        code, _, err = _prefactor("label", "override", name, label, *said)
+        assert code == 0, err
+    found = Workspace(root).choose(asked)
+    assert (found.subcomponents, found.chosen[0].label) == ((other,), "German prose")
+    assert not (folder / "data" / "label" / "overrides.yaml").exists()
 
 
 def _prefactor(*words: str) -> tuple[int, str, str]:
@@ -229,6 +270,18 @@ def test_the_command_line_shows_tables(folder: Path) -> None:
     code, out, err = _prefactor("components", "german", "-C", str(folder))
     assert code == 0, err
     assert "2 found" in out and GERMAN in out
+    code, out, err = _prefactor(
+        "components", "--query", 'label ~ "german" and domain.de >= 0', "--json", "-C", str(folder)
+    )
+    assert code == 0, err
+    assert {row["subcomponent"]: row["label"] for row in json.loads(out)}[GERMAN] == "German text"
+    assert {"share_de", "importance_de"} <= set(json.loads(out)[0])
+    code, _, err = _prefactor("components", "--query", "label < 3", "-C", str(folder))
+    assert code == 2 and 'query: at character 7: "<" does not go with label' in err
+    query = ("--query", 'label ~ "german" and not label ~ "french"')
+    code, out, err = _prefactor("edit", "-C", str(folder), "--remove", "de", "--tokens", "2", "--json", *query)
+    assert code == 0, err
+    assert [part["subcomponent"] for part in json.loads(out)["subcomponents"]] == [GERMAN]
     code, out, err = _prefactor("show", GERMAN, "-C", str(folder))
     assert code == 0, err
     assert "German text" in out

@@ -23,7 +23,9 @@ class Domains(Config):
 
 
 class ByLabel(Config):
-    """Subcomponents whose label matches: words in any order, case ignored, ``-word`` excludes.
+    """Subcomponents that a query matches (``prefactor/query``): comparisons, or only words of the label.
+
+    ``label ~ "german" and domain.de > 0.5``; or ``german -english``, in any order, case ignored, ``-word`` excludes.
 
     The matches are ranked by importance alone. Or the first ``selection.tried`` of them by what they do to the select
     split where the edit's own change (guarded, if it is) brings the target to chance: ``effect`` by the damage to the

@@ -21,15 +21,18 @@ from prefactor.config.edits import (
     PrefactorEdit,
     is_fitted,
 )
+from prefactor.config.effects import EffectsConfig
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.explain import nearest
 from prefactor.config.harvest import HarvestConfig
 from prefactor.config.importance import ImportanceConfig
 from prefactor.config.label import LabelConfig
 from prefactor.config.report import ReportConfig
+from prefactor.config.score import ScoreConfig
 from prefactor.config.selection import SelectionConfig
 from prefactor.config.target import LoadTarget, TargetConfig, TrainTarget
-from prefactor.errors import ParamsError
+from prefactor.errors import ParamsError, PrefactorError
+from prefactor.query.parse import parse_query
 
 UTF8 = 4  # bytes a character at most, hence byte-level tokens a character at most
 
@@ -42,7 +45,9 @@ class PipelineConfig(Config):
     decompose: DecomposeConfig
     importance: ImportanceConfig
     harvest: HarvestConfig
+    effects: EffectsConfig
     label: LabelConfig
+    score: ScoreConfig
     selection: SelectionConfig
     edit: FitConfig
     evaluate: EvaluateConfig
@@ -115,6 +120,8 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
         yield Need("target.evaluate_tokens", config.target.evaluate_tokens, "eval", domain)
     yield Need("importance.battery.tokens", config.importance.battery.tokens, "eval")
     yield Need("harvest.tokens", config.harvest.tokens, "harvest")
+    for domain in config.corpus.domains:
+        yield Need("effects.tokens", config.effects.tokens, "select", domain)
     for edit in config.edits.values():
         domains, fit = edit.domains, config.edit
         if isinstance(edit.choose, ByLabel | BySingular) and edit.choose.rank != "importance":
@@ -160,6 +167,11 @@ def _check_edit(name: str, edit: EditConfig, known: tuple[str, ...]) -> None:
         raise ParamsError(
             f'{where}.domains.protect has "{min(both)}", which is retained; take it out of one of the two'
         )
+    if isinstance(edit.choose, ByLabel | BySingular):
+        try:
+            parse_query(edit.choose.query, f"{where}.choose.query = {edit.choose.query!r}").check_domains(known)
+        except PrefactorError as error:
+            raise ParamsError(str(error)) from None
     if isinstance(edit.choose, BySingular) and isinstance(edit, PrefactorEdit):
         guard = edit.guard if isinstance(edit, GuardedEdit) else None
         if isinstance(guard, GuardByImportance) or edit.alpha.by == "tolerance":

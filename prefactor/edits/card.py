@@ -17,7 +17,7 @@ def card(facts: Mapping[str, Any], damage: Sequence[Mapping[str, Any]] = ()) -> 
         lines += ["| subcomponent | label | prefactor |", "|---|---|---|"]
         values = [f"{value:.4g}" for value in facts["prefactors"]] or [""] * len(facts["subcomponents"])
         for name, value in zip(facts["subcomponents"], values, strict=True):
-            lines.append(f"| `{name}` | {_cell(facts['labels'].get(name, ''))} | {value} |")
+            lines.append(f"| `{name}` | {_cell(facts['labels'].get(name) or '')} | {value} |")
         lines.append("")
     if facts.get("guard"):
         lines += [f"Guard and tolerance: {', '.join(f'{key} {value}' for key, value in facts['guard'].items())}.", ""]

@@ -26,7 +26,7 @@ from prefactor.importance_net import ImportanceNet
 from prefactor.ledger import Cost
 from prefactor.matrices import matrix_of, shape_of
 from prefactor.progress import track
-from prefactor.selection import Effect
+from prefactor.selection.measure import Effect
 
 # Prefactors are tried away from 1, inverting first, until the target's cross-entropy passes chance.
 INVERTING = (0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0, -16.0, -24.0)
@@ -35,7 +35,7 @@ AMPLIFYING = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Measures candidates of ``edit`` as :class:`prefactor.selection.Measure`; reads a model only when asked.
+    """Measures candidates of ``edit`` as :class:`prefactor.selection.measure.Measure`; reads a model only when asked.
 
     ``load`` gives the decomposed model, its importance net and the select split.
     """

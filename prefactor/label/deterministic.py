@@ -7,6 +7,7 @@ evidence could not be plainer. The label's score is the clarity of its least cle
 keeps the best clarity that was found.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prefactor.config.label import DeterministicLabeller
@@ -23,9 +24,13 @@ class Deterministic:
     """See the module's docstring. ``clear`` is the clarity from which a claim enters a label."""
 
     name = "deterministic-v1"
+    most_failures = 0.0  # it never fails
 
     def __init__(self, config: DeterministicLabeller) -> None:
         self.clear = config.clear
+
+    def label_many(self, evidence: Iterable[Evidence]) -> Iterator[Label]:
+        return map(self.label, evidence)
 
     def label(self, evidence: Evidence) -> Label:
         domains, domain_clarity = most_concerned(concentration(evidence.importance, evidence.share))
@@ -53,16 +58,18 @@ class Deterministic:
         following = self._clearest([one for one in next_tokens[:1] if one.covered >= COVERED])
         made = [domain_clarity] * bool(domains) + [one.clarity for one in (detail, following) if one]
         everywhere = min(evidence.domain_density.values(), default=evidence.density)
+        claimed = None
         if everywhere >= DENSE:
             text, score = "dense: fires everywhere", everywhere
         elif made:
             subject = text_of(domains, evidence.domains) if domains else None
             text, score = _compose(subject, detail, following), min(made)
+            claimed = domains or None
         else:
             text = f"{UNCLEAR}: fires on many tokens"
             score = max([domain_clarity, *(one.clarity for one in tokens)])
         figures["claims"] = [_figures(one) for one in (detail, following) if one]
-        return Label(text, _reasoning(evidence, domains, detail, following), figures, round(score, 4))
+        return Label(text, _reasoning(evidence, domains, detail, following), figures, round(score, 4), claimed)
 
     def _clearest(self, claims: list[Claim]) -> Claim | None:
         """The first of the clearest, if that is clear enough."""

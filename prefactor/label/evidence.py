@@ -9,8 +9,9 @@ import pyarrow as pa
 from prefactor.errors import PrefactorError
 
 FIRES = 0.1  # a subcomponent fires at a token where its causal importance exceeds this (docs/contracts.md)
+HELD_OUT = 4  # one window in so many is kept for scoring
 TABLES = ("input_recall", "input_pmi", "output_recall", "output_pmi")
-EXAMPLE_COLUMNS = ("subcomponent", "rank", "domain", "position", "tokens", "importance")
+EXAMPLE_COLUMNS = ("subcomponent", "rank", "domain", "position", "tokens", "importance", "activation")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Window:
     position: int
     tokens: tuple[str, ...]
     importance: tuple[float, ...]
+    activation: tuple[float, ...]  # signed; the sign means something between tokens, not by itself
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Evidence:
     output_recall: tuple[TokenFigure, ...]
     output_pmi: tuple[TokenFigure, ...]
     windows: tuple[Window, ...]
+    held_out: tuple[Window, ...] = ()  # drawn like the others, and kept from the labeller: labels are scored on them
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -75,6 +78,8 @@ def read_evidence(subcomponents: pa.Table, examples: pa.Table, tokens: int) -> I
     if unknown:
         raise PrefactorError(f"harvest: {unknown[0]} has examples but no row among the subcomponents: rerun the stage")
     for row in subcomponents.select(columns).to_pylist():
+        windows = _windows(examples.slice(*spans.get(row["subcomponent"], (0, 0))))
+        shown = len(windows) - len(windows) // HELD_OUT
         yield Evidence(
             subcomponent=row["subcomponent"],
             alive=row["alive"],
@@ -84,7 +89,8 @@ def read_evidence(subcomponents: pa.Table, examples: pa.Table, tokens: int) -> I
             importance={domain: row[f"importance_{domain}"] for domain in domains},
             domain_density={domain: row[f"density_{domain}"] for domain in domains},
             share={domain: row[f"share_{domain}"] for domain in domains},
-            windows=_windows(examples.slice(*spans.get(row["subcomponent"], (0, 0)))),
+            windows=windows[:shown],
+            held_out=windows[shown:],
             **{table: tuple(TokenFigure(**entry) for entry in row[table] or ()) for table in TABLES},
         )
 
@@ -104,6 +110,6 @@ def _spans(names: pa.ChunkedArray) -> dict[str, tuple[int, int]]:
 def _windows(examples: pa.Table) -> tuple[Window, ...]:
     """One subcomponent's windows: only these become Python objects, since a whole harvest would not fit."""
     return tuple(
-        Window(row["domain"], row["position"], tuple(row["tokens"]), tuple(row["importance"]))
+        Window(row["domain"], row["position"], *(tuple(row[each]) for each in ("tokens", "importance", "activation")))
         for row in examples.to_pylist()
     )

@@ -1,7 +1,8 @@
 """The interface of all labellers, and the table of labels they fill."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,16 +10,19 @@ import pyarrow as pa
 
 from prefactor.errors import PrefactorError
 from prefactor.label.evidence import Evidence
+from prefactor.llm.prompt import Failure
 
 MOST_WORDS = 8
 DEAD = "dead"  # the label of a subcomponent that is never needed
 UNCLEAR = "unclear"  # the first word of a label whose evidence is not enough for a claim
+REASONS = 3  # of failures that are told
 
 LABELS = pa.schema(
     [
         ("subcomponent", pa.string()),
         ("label", pa.string()),
         ("reasoning", pa.string()),
+        ("domains", pa.list_(pa.string())),
         ("evidence", pa.string()),
         ("score", pa.float64()),
         ("labeller", pa.string()),
@@ -34,18 +38,20 @@ class Label:
     reasoning: str
     evidence: dict[str, Any]
     score: float | None  # 0 (no better than chance) to 1; None where there is nothing to score
+    domains: tuple[str, ...] | None = None  # that it says it is about; None: it says nothing about domains
 
 
 class Labeller(Protocol):
     """``name`` is the provenance kept with each label; a change of wording or formula changes it."""
 
     name: str
+    most_failures: float  # share of the alive subcomponents that may go without a label
 
-    def label(self, evidence: Evidence) -> Label:
-        """Label one alive subcomponent.
+    def label_many(self, evidence: Iterable[Evidence]) -> Iterable[Label | Failure]:
+        """A label for each alive subcomponent, in order; of a whole harvest the evidence does not fit into memory.
 
         Raises:
-            PrefactorError: no label could be had. A failure is never stored as a label.
+            PrefactorError: no label could be had at all.
         """
         ...
 
@@ -53,38 +59,79 @@ class Labeller(Protocol):
 def label_all(evidence: Iterable[Evidence], labeller: Labeller) -> pa.Table:
     """One row a subcomponent, in the order given. A dead one is called so without asking the labeller.
 
+    One that the labeller fails at has no label, reasoning or score: a failure is never stored as a label.
+
     Raises:
-        PrefactorError: a label is empty or has more than 8 words, or its score is outside [0, 1].
+        PrefactorError: a label is empty or has more than 8 words, or its score is outside [0, 1]; or more than
+            ``most_failures`` of the labels failed.
     """
-    rows = []
-    for one in evidence:
-        label = labeller.label(one) if one.alive else _dead(one)
-        words = len(label.text.split())
-        if not 1 <= words <= MOST_WORDS:
-            raise PrefactorError(f"{labeller.name}: {one.subcomponent}: {label.text!r} has {words} words, not 1 to 8")
-        if label.score is not None and not 0 <= label.score <= 1:
-            raise PrefactorError(f"{labeller.name}: {one.subcomponent}: score {label.score} is outside [0, 1]")
-        rows.append(
-            {
-                "subcomponent": one.subcomponent,
-                "label": label.text,
-                "reasoning": label.reasoning,
-                "evidence": json.dumps(label.evidence, ensure_ascii=False, separators=(",", ":")),
-                "score": label.score,
-                "labeller": labeller.name,
-            }
-        )
+    rows: list[dict[str, Any]] = []
+    asked: list[dict[str, Any]] = []
+
+    def alive() -> Iterator[Evidence]:
+        for one in evidence:
+            rows.append({"subcomponent": one.subcomponent, "labeller": labeller.name})
+            if one.alive:
+                asked.append(rows[-1])
+                yield one
+            else:
+                rows[-1] |= _columns(_dead(one))
+
+    failed: Counter[str] = Counter()
+    labels = list(labeller.label_many(alive()))
+    for row, label in zip(asked, labels, strict=True):
+        if isinstance(label, Failure):
+            failed[label.reason] += 1
+            row["evidence"] = _json({"failure": label.reason})
+        else:
+            _check(label, f"{labeller.name}: {row['subcomponent']}")
+            row |= _columns(label)
+    if failed.total() > labeller.most_failures * len(asked):
+        raise PrefactorError(_failures(labeller, failed, len(asked)))
     return pa.Table.from_pylist(rows, schema=LABELS)
 
 
 def summary(labels: pa.Table) -> dict[str, int]:
-    """How many subcomponents the labeller saw, for how many it made a claim, and how many are dead."""
+    """How many subcomponents have a label, how many of these make a claim, how many failed, and how many are dead."""
     texts = labels["label"].to_pylist()
-    dead = sum(text == DEAD for text in texts)
-    unclear = sum(text.startswith(UNCLEAR) for text in texts)
-    return {"labelled": len(texts) - dead, "clear": len(texts) - dead - unclear, "dead": dead}
+    failed, dead = texts.count(None), texts.count(DEAD)
+    unclear = sum(text.startswith(UNCLEAR) for text in texts if text)
+    labelled = len(texts) - dead - failed
+    return {"labelled": labelled, "clear": labelled - unclear, "failed": failed, "dead": dead}
 
 
 def _dead(evidence: Evidence) -> Label:
     figures = {"mean_importance": evidence.mean_importance}
     return Label(DEAD, f"Its mean importance, {evidence.mean_importance:.1e}, is not above 1e-6.", figures, None)
+
+
+def _check(label: Label, whose: str) -> None:
+    words = len(label.text.split())
+    if not 1 <= words <= MOST_WORDS:
+        raise PrefactorError(f"{whose}: {label.text!r} has {words} words, not 1 to 8")
+    if label.score is not None and not 0 <= label.score <= 1:
+        raise PrefactorError(f"{whose}: score {label.score} is outside [0, 1]")
+
+
+def _columns(label: Label) -> dict[str, Any]:
+    return {
+        "label": label.text,
+        "reasoning": label.reasoning,
+        "domains": label.domains,
+        "evidence": _json(label.evidence),
+        "score": label.score,
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _failures(labeller: Labeller, failed: Counter[str], asked: int) -> str:
+    told = "; ".join(f"{count} × {reason}" for reason, count in failed.most_common(REASONS))
+    rest = f"; and {len(failed) - REASONS} more reasons" if len(failed) > REASONS else ""
+    return (
+        f"{labeller.name}: {failed.total()} of {asked} subcomponents got no label, more than most_failures = "
+        f"{labeller.most_failures:g} of them: {told}{rest}. What was answered is kept: mend that and rerun, or raise "
+        "most_failures"
+    )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from prefactor.artifacts import read_json, verify
 from prefactor.config.edits import EditConfig
 from prefactor.errors import PrefactorError
+from prefactor.label.table import label_rows
 
 SHARED_STAGES = ("corpus", "target", "decompose", "importance", "harvest", "label")
 EDIT_STAGES = ("selection", "edit", "evaluate")
@@ -79,11 +80,13 @@ class Edit(_Read):
 
 
 class Spent(_Read):
-    """What a stage took: wall seconds, tokens through a model, floating-point operations."""
+    """What a stage took: wall seconds, tokens through a model, floating-point operations; requests to an endpoint."""
 
     seconds: float
     tokens: int
     flops: float
+    usd: float = 0.0
+    requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,6 @@ def load(data: Path, edits: Mapping[str, EditConfig], headline: str) -> Inputs:
     for stage, files in {
         "decompose": ["curve.parquet"],
         "harvest": ["subcomponents.parquet", "examples.parquet"],
-        "label": ["labels.parquet"],
     }.items():
         verify(data / stage, only=files)
     tokens = [f"{side}_{kind}" for side in ("input", "output") for kind in ("recall", "pmi")]
@@ -130,7 +132,7 @@ def load(data: Path, edits: Mapping[str, EditConfig], headline: str) -> Inputs:
     subcomponents = _rows(data / "harvest/subcomponents.parquet", columns, chosen)
     columns = ["subcomponent", "rank", "domain", "position", "tokens", "importance", "activation"]
     examples = _rows(data / "harvest/examples.parquet", columns, chosen)
-    labels = _rows(data / "label/labels.parquet", ["subcomponent", "label", "reasoning", "score", "labeller"], chosen)
+    labels = [row for row in label_rows(data) if row["subcomponent"] in chosen]
     return Inputs(
         target=target,
         quality=_json(Quality, data / "importance/metrics.json"),
@@ -179,6 +181,8 @@ def _cost(data: Path, edits: list[str]) -> dict[str, Spent]:
             seconds=sum(one.seconds for one in each),
             tokens=sum(one.tokens for one in each),
             flops=sum(one.flops for one in each),
+            usd=sum(one.usd for one in each),
+            requests=sum(one.requests for one in each),
         )
     return cost
 

@@ -117,10 +117,10 @@ def card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
         fitted.setdefault(fit["budget"], []).append(fit["prefactors"][index])
     return {
         "name": name,
-        "label": label["label"],
+        "label": label["label"] or "no label",
         "labeller": label["labeller"],
         "score": None if label["score"] is None else f"{label['score']:.2f}",
-        "reasoning": label["reasoning"],
+        "reasoning": label["reasoning"] or "",
         "chosen": choice.reason if choice else "",
         "facts": {
             "tokens that need it (importance above 0.1)": f"{100 * row['density']:.1f} %",
@@ -207,12 +207,14 @@ def cost(inputs: Inputs) -> dict[str, Any]:
                 "share": f"{100 * spent.seconds / total if total else 0.0:.1f}",
                 "tokens": words.magnitude(spent.tokens),
                 "flops": words.magnitude(spent.flops),
+                "usd": f"{spent.usd:,.2f}",
             }
             for stage, spent in inputs.cost.items()
         ],
         "total": words.duration(total),
         "tokens": words.magnitude(sum(spent.tokens for spent in inputs.cost.values())),
         "flops": words.magnitude(sum(spent.flops for spent in inputs.cost.values())),
+        "usd": f"{sum(spent.usd for spent in inputs.cost.values()):,.2f}",
         "shared": words.duration(total - edits),
         "edits": words.duration(edits),
         "each": words.duration(edits / len(inputs.edits)),

@@ -58,6 +58,8 @@ class StageCost(_Part):
     seconds: float
     tokens: int
     flops: float
+    usd: float
+    requests: int
 
 
 class Summary(_Part):

@@ -1,0 +1,169 @@
+"""How far each label can be trusted: its tests and its causal agreement, and what these come to over all labels."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from prefactor.config.score import ScoreConfig
+from prefactor.errors import PrefactorError
+from prefactor.intervals import bootstrap
+from prefactor.label.causal import Measured, Prediction, agreement, predict, surprise
+from prefactor.label.evidence import Window
+from prefactor.label.judge import Answers, Hypothesis, Judge
+from prefactor.label.labeller import DEAD, UNCLEAR
+from prefactor.label.reading import read_label
+from prefactor.label.silent import Sampled
+from prefactor.label.trials import INTRUDER_OF, Trial, Trials, make_trials
+from prefactor.llm.prompt import Failure
+
+CHANCE = {"detection": 0.5, "fuzzing": 0.5, "intruder": 1 / INTRUDER_OF, "agreement": 0.5}
+SCORES = pa.schema(
+    [
+        ("subcomponent", pa.string()),
+        ("detection", pa.float64()),
+        ("fuzzing", pa.float64()),
+        ("intruder", pa.float64()),
+        ("agreement", pa.float64()),
+        ("predicted", pa.list_(pa.string())),
+        ("rising", pa.list_(pa.string())),
+        ("surprising", pa.list_(pa.string())),
+        ("surprise", pa.float64()),
+        ("judge", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One alive subcomponent: its label, the windows kept from the labeller, what ablating and inverting it do."""
+
+    subcomponent: str
+    column: int  # of the sampled firings
+    hypothesis: Hypothesis
+    held_out: Sequence[Window]
+    ablated: Measured
+    inverted: Measured
+
+    @property
+    def clear(self) -> bool:
+        text = self.hypothesis.label
+        return bool(text) and text != DEAD and not text.startswith(UNCLEAR)
+
+
+def score_all(
+    subjects: Iterable[Subject], sampled: Sampled, domains: Sequence[str], judge: Judge, config: ScoreConfig,
+    judged: Callable[[Sequence[int]], Sequence[int]] = lambda clear: clear,
+) -> tuple[pa.Table, dict[str, Any]]:  # fmt: skip
+    """A row a subject, and the metrics.
+
+    Args:
+        domains: all of the corpus.
+        judged: of the numbers of the subjects with a clear label those that ``judge`` is asked about.
+
+    Raises:
+        PrefactorError: the judge failed too often, or there is nothing to score.
+    """
+    subjects = list(subjects)
+    clear = [number for number, subject in enumerate(subjects) if subject.clear]
+    if not clear:
+        raise PrefactorError("no label makes a claim: lower label.labeller.clear, or decompose longer")
+    asked = list(judged(clear))
+    trials = {number: _trials(subjects[number], sampled, config) for number in asked}
+    predictor = _Predictor(sampled, domains)
+    rows = [_causal(subject, predictor.of(subject.hypothesis)) for subject in subjects]
+    tests = _tests(judge, subjects, trials)
+    for name, found in tests.items():
+        for number, score in found.items():
+            rows[number][name] = score
+    for number in asked:
+        rows[number]["judge"] = judge.name
+    rng = np.random.default_rng(config.seed)
+    shuffled = _shuffled(judge, subjects, trials, predictor, clear, rng)
+    metrics = {"alive": len(subjects), "clear": len(clear), "judged": len(asked), "judge": judge.name}
+    for name, chance in CHANCE.items():
+        values = [row[name] for row in rows if row.get(name) is not None]
+        metrics[name] = {"n": len(values), "chance": chance, "shuffled": shuffled.get(name)}
+        metrics[name] |= bootstrap(values, config.seed) if values else {}
+    surprising = [row for row in rows if row["surprise"] > 0]
+    metrics["disagree"] = sum(row["agreement"] is not None and row["agreement"] < 1 for row in rows)
+    metrics["surprising"] = len(surprising)
+    return pa.Table.from_pylist(rows, schema=SCORES), metrics
+
+
+class _Predictor:
+    """Predictions by label text: many labels are the same."""
+
+    def __init__(self, sampled: Sampled, domains: Sequence[str]) -> None:
+        @cache
+        def of(hypothesis: Hypothesis) -> Prediction:
+            return predict(read_label(hypothesis.label, domains, hypothesis.domains), sampled)
+
+        self.of = of
+
+
+def _trials(subject: Subject, sampled: Sampled, config: ScoreConfig) -> Trials:
+    rng = np.random.default_rng([config.seed, subject.column])
+    return make_trials(subject.held_out, subject.column, sampled, config.windows, config.trials, rng)
+
+
+def _causal(subject: Subject, prediction: Prediction) -> dict[str, Any]:
+    against, nats = surprise(prediction, subject.inverted)
+    return {
+        "subcomponent": subject.subcomponent,
+        "agreement": agreement(prediction, (subject.ablated, subject.inverted)),
+        "predicted": sorted(prediction.rise) if prediction.tells_apart else None,
+        "rising": sorted(subject.inverted.rising) if subject.inverted.certain else None,
+        "surprising": against,
+        "surprise": nats,
+    }
+
+
+def _tests(judge: Judge, subjects: Sequence[Subject], trials: Mapping[int, Trials]) -> dict[str, dict[int, float]]:
+    """By test and by number of the subject the score, where there is one."""
+    found: dict[str, dict[int, float]] = {"detection": {}, "fuzzing": {}, "intruder": {}}
+    for name, ask in (("detection", judge.detect), ("fuzzing", judge.fuzz)):
+        pairs = [(number, getattr(one, name)) for number, one in trials.items() if getattr(one, name)]
+        answers = ask([(subjects[number].hypothesis, trial) for number, trial in pairs])
+        for (number, trial), answer in zip(pairs, answers, strict=True):
+            if answer is not None and not isinstance(answer, Failure):
+                found[name][number] = trial.accuracy(answer)
+    pairs = [(number, trial) for number, one in trials.items() for trial in one.intruder]
+    hits: dict[int, list[bool]] = {}
+    for (number, trial), answer in zip(pairs, judge.intrude([trial for _, trial in pairs]), strict=True):
+        if answer is not None and not isinstance(answer, Failure):
+            hits.setdefault(number, []).append(tuple(answer) == trial.right)
+    found["intruder"] = {number: fmean(own) for number, own in hits.items()}
+    return found
+
+
+def _shuffled(
+    judge: Judge, subjects: Sequence[Subject], trials: Mapping[int, Trials], predictor: _Predictor,
+    clear: Sequence[int], rng: np.random.Generator,
+) -> dict[str, float]:  # fmt: skip
+    """What the labels of others score: what a test gives for free. Only of a judge that costs nothing."""
+    other = dict(zip(clear, (clear[i] for i in rng.permutation(len(clear))), strict=True))
+    agreed = [
+        agreement(predictor.of(subjects[other[n]].hypothesis), (subjects[n].ablated, subjects[n].inverted))
+        for n in clear
+    ]
+    means = {"agreement": [one for one in agreed if one is not None]}
+    if not judge.free:
+        return {name: fmean(values) for name, values in means.items() if values}
+    for name, ask in (("detection", judge.detect), ("fuzzing", judge.fuzz)):
+        pairs: list[tuple[Hypothesis, Trial]] = [
+            (subjects[other[number]].hypothesis, getattr(one, name))
+            for number, one in trials.items()
+            if getattr(one, name)
+        ]
+        answers: Answers = ask(pairs)
+        means[name] = [
+            trial.accuracy(answer)
+            for (_, trial), answer in zip(pairs, answers, strict=True)
+            if answer is not None and not isinstance(answer, Failure)
+        ]
+    return {name: fmean(values) for name, values in means.items() if values}

@@ -1,0 +1,105 @@
+"""Subcomponents as a choice looks at them."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from prefactor.config.edits import Domains
+from prefactor.errors import PrefactorError
+from prefactor.query.fields import Row
+from prefactor.query.query import Query
+from prefactor.query.words import likeness, split_words, words_of
+from prefactor.selection.collateral import INVERTED
+
+NEAREST = 5  # candidates shown where nothing matches
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A subcomponent with its mean importance on the target domain and on each retained one."""
+
+    subcomponent: str
+    module: str
+    index: int
+    alive: bool
+    label: str
+    target: float
+    retained: tuple[float, ...]
+    row: Row  # what a query may compare, and what is reported
+
+    @property
+    def margin(self) -> float:
+        return self.target - max(self.retained, default=0.0)
+
+    @property
+    def contrast(self) -> float:
+        return self.target - sum(self.retained) / max(1, len(self.retained))
+
+
+def candidates_of(edit: str, domains: Domains, table: pd.DataFrame, query: Query | None) -> list[Candidate]:
+    """Every subcomponent, by module and index.
+
+    Raises:
+        PrefactorError: a domain was not harvested, or the query compares what ``table`` has not.
+    """
+    columns = [str(column) for column in table.columns]
+    for key, domain in [("target", domains.target), *(("retain", domain) for domain in domains.retain)]:
+        if f"importance_{domain}" not in columns:
+            known = ", ".join(c.removeprefix("importance_") for c in columns if c.startswith("importance_"))
+            raise PrefactorError(f"edits.{edit}.domains.{key}: {domain!r} was not harvested: use some of {known}")
+    wanted = {"subcomponent", "module", "index", "alive", "label", "domains"}
+    wanted |= {f"importance_{domain}" for domain in (domains.target, *domains.retain)}
+    wanted |= {column for column in columns if column.startswith(INVERTED)}
+    if query is not None:
+        query.check(columns)
+        wanted |= set(query.columns)
+    rows = table[[column for column in columns if column in wanted]].to_dict("records")
+    found = [_candidate({str(key): value for key, value in row.items()}, domains) for row in rows]
+    return sorted(found, key=lambda one: (one.module, one.index))
+
+
+def missing_one(query: Query, alive: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates that fail exactly one clause, closest first; of equally close ones the largest margin."""
+    failing = [(misses[0].distance(one.row), one) for one in alive if len(misses := query.misses(one.row)) == 1]
+    return [one for _, one in sorted(failing, key=lambda pair: (round(pair[0], 6), -pair[1].margin))]
+
+
+def nearest(query: Query, alive: Sequence[Candidate]) -> list[str]:
+    """The candidates that come nearest to a query that none satisfies, each with why it does not."""
+    if query.plain:
+        return [f"{one.subcomponent} {one.label!r} (margin {one.margin:.2f})" for one in _alike(query.text, alive)]
+    failing = [(query.misses(one.row), one) for one in alive]
+    order = sorted(failing, key=lambda pair: (len(pair[0]), sum(m.distance(pair[1].row) for m in pair[0])))
+    return [
+        f"{one.subcomponent} {one.label!r} (fails {', '.join(miss.shown(one.row) for miss in misses)})"
+        for misses, one in order[:NEAREST]
+    ]
+
+
+def nearest_names(name: str, known: Iterable[str]) -> str:
+    return ", ".join(difflib.get_close_matches(name, list(known), n=NEAREST, cutoff=0.0))
+
+
+def _alike(query: str, alive: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates whose labels resemble the query most; of equally like ones the largest margin."""
+    wanted, unwanted = split_words(query)
+    like = {
+        label: round(likeness(wanted, label), 6) - sum(word in words_of(label) for word in unwanted)
+        for label in {one.label for one in alive}
+    }
+    return sorted(alive, key=lambda one: (-like[one.label], -one.margin))[:NEAREST]
+
+
+def _candidate(row: Row, domains: Domains) -> Candidate:
+    return Candidate(
+        subcomponent=row["subcomponent"],
+        module=row["module"],
+        index=int(row["index"]),
+        alive=bool(row["alive"]),
+        label=row["label"],
+        target=float(row[f"importance_{domains.target}"]),
+        retained=tuple(float(row[f"importance_{domain}"]) for domain in domains.retain),
+        row=row,
+    )

@@ -1,0 +1,55 @@
+"""What does each subcomponent do? The damage to every domain of ablating it, and of inverting it.
+
+Reads  harvest: which are alive; decompose: components; target: checkpoint; corpus: select blocks.
+Writes effects.parquet, a row an alive subcomponent; metrics.json.
+"""
+
+import pyarrow.parquet as pq
+
+from prefactor.artifacts import MANIFEST, read_json, verify, write_json, write_manifest, write_table
+from prefactor.checkpoint import Checkpoint, run_key
+from prefactor.config.effects import EffectsConfig
+from prefactor.corpus.blocks import read_blocks, take
+from prefactor.decompose import read_components
+from prefactor.effects import effects_of
+from prefactor.errors import PrefactorError
+from prefactor.ledger import ledger
+from prefactor.runtime import setup
+from prefactor.target import read_target
+from stages.common import DATA, RUNS, run, section
+
+
+def main() -> None:
+    config = section("effects", EffectsConfig)
+    corpus, target, parts, harvest, out = (
+        DATA / name for name in ("corpus", "target", "decompose", "harvest", "effects")
+    )
+    verify(target, only=["checkpoint"])
+    verify(parts, only=["components.safetensors"])
+    verify(harvest, only=["subcomponents.parquet"])
+    alive = pq.read_table(harvest / "subcomponents.parquet", columns=["subcomponent", "alive"]).to_pylist()
+    names = [row["subcomponent"] for row in alive if row["alive"]]
+    if not names:
+        raise PrefactorError(f"{harvest}: no subcomponent is alive, so there is nothing to ablate: decompose longer")
+    blocks = read_blocks(corpus, "select")
+    text = {d: take(blocks.of(d), config.tokens, "effects.tokens").tokens for d in blocks.domains}
+    model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", setup()))
+    inputs = [read_json(folder / MANIFEST) for folder in (corpus, target, parts, harvest)]
+    checkpoint = Checkpoint(RUNS / "effects", run_key(config.model_dump(mode="json"), inputs))
+    with ledger(out / "cost.json") as cost:
+        found = effects_of(model, names, text, cost, checkpoint)
+    write_table(out / "effects.parquet", found.table())
+    largest = found.damage[:, 1].max(dim=1).values
+    metrics = {
+        "tokens": {d: int(tokens.size) for d, tokens in text.items()},
+        "subcomponents": len(names),
+        "above_0.01": int((largest > 0.01).sum()),  # nats, on some domain, if inverted
+    }
+    write_json(out / "metrics.json", metrics)
+    write_manifest(out, ["effects.parquet"])
+    checkpoint.done()
+    print(f"effects: {len(names)} subcomponents; inverting {metrics['above_0.01']} costs some domain over 0.01 nats")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,76 @@
+"""How far can each label be trusted? Tests on windows its author never saw, and what the subcomponent really does.
+
+Reads  label: labels, with people's corrections; harvest: statistics, windows and sampled firings; effects.
+Writes scores.parquet, a row an alive subcomponent; metrics.json. A model's answers are kept in ``.runs/llm``.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from prefactor.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.config.score import DeterministicJudge as Deterministic
+from prefactor.config.score import ScoreConfig
+from prefactor.effects import PREFACTORS
+from prefactor.errors import PrefactorError
+from prefactor.label.causal import Measured
+from prefactor.label.evidence import read_evidence
+from prefactor.label.judge import DeterministicJudge, Hypothesis
+from prefactor.label.llm.judge import LlmJudge, spread
+from prefactor.label.score import Subject, score_all
+from prefactor.label.silent import Sampled
+from prefactor.label.table import read_labels
+from prefactor.ledger import ledger
+from prefactor.llm.endpoint import from_environment
+from stages.common import DATA, RUNS, run, section
+
+
+def main() -> None:
+    config = section("score", ScoreConfig)
+    llm = None if isinstance(config.judge, Deterministic) else LlmJudge(config.judge, from_environment(), RUNS / "llm")
+    harvest, effects, out = DATA / "harvest", DATA / "effects", DATA / "score"
+    verify(harvest, only=["subcomponents.parquet", "examples.parquet", "sample.parquet", "metrics.json"])
+    verify(effects, only=["effects.parquet"])
+    with ledger(out / "cost.json") as cost:
+        labels = {row["subcomponent"]: row for row in read_labels(DATA).to_dict("records")}
+        subcomponents = pq.read_table(harvest / "subcomponents.parquet")
+        domains = [c.removeprefix("share_") for c in subcomponents.column_names if c.startswith("share_")]
+        sampled = Sampled.read(pq.read_table(harvest / "sample.parquet"), len(subcomponents))
+        measured = {row["subcomponent"]: row for row in pq.read_table(effects / "effects.parquet").to_pylist()}
+
+        def subjects() -> Iterator[Subject]:
+            examples = pq.read_table(harvest / "examples.parquet")
+            tokens = sum(read_json(harvest / "metrics.json")["tokens"].values())
+            for column, evidence in enumerate(read_evidence(subcomponents, examples, tokens)):
+                if not evidence.alive:
+                    continue
+                name = evidence.subcomponent
+                if name not in measured:
+                    raise PrefactorError(f"{effects}: it has no row for {name}: rerun the stage (`dvc repro effects`)")
+                ablated, inverted = (_measured(measured[name], kind, domains) for kind in PREFACTORS)
+                hypothesis = Hypothesis(labels[name]["label"], _domains(labels[name]["domains"]))
+                yield Subject(name, column, hypothesis, evidence.held_out, ablated, inverted)
+
+        judge = llm or DeterministicJudge(domains)
+        judged = (lambda clear: clear) if llm is None else (lambda clear: spread(clear, llm.most))
+        table, metrics = score_all(subjects(), sampled, domains, judge, config, judged)
+        if llm is not None:
+            bill = llm.asker.bill
+            cost.pay(bill.requests, bill.tokens, bill.usd)
+    write_table(out / "scores.parquet", table)
+    write_json(out / "metrics.json", metrics)
+    write_manifest(out, ["scores.parquet", "metrics.json"])
+    print(f"score: {metrics['clear']} of {metrics['alive']} labels are clear; {metrics['surprising']} may surprise")
+
+
+def _measured(row: dict[str, Any], kind: str, domains: list[str]) -> Measured:
+    return Measured({d: row[f"{kind}_{d}"] for d in domains}, {d: row[f"{kind}_error_{d}"] for d in domains})
+
+
+def _domains(value: Any) -> tuple[str, ...] | None:
+    return None if value is None else tuple(str(domain) for domain in value)
+
+
+if __name__ == "__main__":
+    run(main)

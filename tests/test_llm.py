@@ -1,0 +1,475 @@
+"""Whatever an endpoint does, answers are kept, paid for once, and a budget holds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import astuple
+from pathlib import Path
+
+import openai._base_client
+import pytest
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from prefactor.config.base import parse
+from prefactor.config.llm import Budget, Llm, Price
+from prefactor.errors import ParamsError, PrefactorError
+from prefactor.llm.ask import SILENCE, Asker, Estimate
+from prefactor.llm.cache import Answer, Cache, Question, Usage
+from prefactor.llm.endpoint import Endpoint, from_environment
+from prefactor.llm.meter import BudgetSpent, Meter, Spent
+from prefactor.llm.prompt import Failure, Prompt, as_data
+from tests.endpoint import KEY, MODEL, Reply, Server, refused, serving, wrote
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Colour(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    colour: str
+    depth: int
+
+
+GOOD = wrote('{"colour": "red", "depth": 3}')
+RED = Colour(colour="red", depth=3)
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.001)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def prompts(count: int) -> list[Prompt]:
+    return [Prompt("Be brief.", f"What colour is {number}?", Colour) for number in range(count)]
+
+
+def asker(server: Server, folder: Path, **config: object) -> Asker:
+    usual = {"concurrency": 4, "timeout": 5.0, "retries": 2, "attempts": 2, "output_tokens": 50}
+    return Asker(Endpoint(server.url, MODEL, KEY), Llm.model_validate(usual | config), folder)
+
+
+def asked_once(server: Server) -> bool:
+    return set(server.asked.values()) == {1}
+
+
+# What a run does with each behaviour
+
+
+def test_answers_come_in_order_and_a_rerun_asks_nothing(tmp_path: Path) -> None:
+    def script(prompt: str, nth: int) -> Reply:
+        number = int(prompt.split()[-1][:-1])
+        return Reply(body=wrote(json.dumps({"colour": "red", "depth": number})).body, after=0.02 * (number % 3))
+
+    with serving(script) as server:
+        first = asker(server, tmp_path)
+        questions = [*prompts(12), prompts(1)[0]]  # one of them twice
+        assert [one.depth for one in first.ask_all(questions, "colours") if isinstance(one, Colour)] == [*range(12), 0]
+        assert asked_once(server) and len(server.asked) == 12
+        assert 1 < server.most_at_once <= 4
+        assert first.spent == first.bill == Spent(12, 1200, 120, 0.0)
+        again = asker(server, tmp_path)
+        assert again.ask_all(questions, "colours") == first.ask_all(questions, "colours")
+        assert again.spent == Spent() and again.bill == first.bill == Spent(12, 1200, 120, 0.0)
+        assert asked_once(server)
+    (body,) = [one for one in server.bodies if "is 7?" in one["messages"][1]["content"]]
+    assert body["model"] == MODEL and body["temperature"] == 0 and body["max_tokens"] == 50
+    assert [one["role"] for one in body["messages"]] == ["system", "user"]
+    asked_for = body["response_format"]["json_schema"]
+    assert asked_for["name"] == "Colour" and asked_for["strict"] and asked_for["schema"] == Colour.model_json_schema()
+
+
+TRANSIENT = {
+    "429": refused(429, "slow down", retry_after="0"),
+    "500": refused(500, "oops"),
+    "hang": Reply(after=1.0, body=GOOD.body),
+    "drop": Reply(dropped=True),
+}
+
+
+@pytest.mark.parametrize("kind", TRANSIENT)
+def test_what_passes_is_tried_again_and_what_stays_is_a_failure(tmp_path: Path, kind: str) -> None:
+    with serving(lambda prompt, nth: TRANSIENT[kind] if "0?" in prompt or nth < 2 else GOOD) as server:
+        once = asker(server, tmp_path, timeout=0.2)
+        failed, fine = once.ask_all(prompts(2), "colours")
+        assert fine == RED and isinstance(failed, Failure)
+        assert [server.asked[one.user] for one in prompts(2)] == [3, 2]
+        assert len(list(tmp_path.iterdir())) == 1  # a failure is not kept: a rerun asks again
+        asker(server, tmp_path, timeout=0.2).ask_all(prompts(2), "colours")
+        assert [server.asked[one.user] for one in prompts(2)] == [6, 2]
+    reason = {
+        "429": "the endpoint answers 429 (slow down)", "500": "the endpoint answers 500 (oops)",
+        "hang": "no answer within 0.2 s, 3 times", "drop": "the connection failed (RemoteProtocolError)",
+    }  # fmt: skip
+    assert failed.reason == reason[kind]
+    # Where nobody can know whether it was billed, the estimate counts.
+    assert once.spent == Spent(1, 100, 10) + (once._meter.estimate(26) if kind == "hang" else Spent())
+
+
+def test_the_server_says_how_long_to_wait(tmp_path: Path) -> None:
+    with serving(lambda prompt, nth: refused(429, "later", retry_after="0.3") if nth == 1 else GOOD) as server:
+        begin = time.monotonic()
+        assert asker(server, tmp_path).ask_all(prompts(1), "colours") == [RED]
+        assert time.monotonic() - begin >= 0.3
+
+
+def test_an_endpoint_that_is_gone_ends_the_run(tmp_path: Path) -> None:
+    with serving(lambda prompt, nth: refused(503, "gone")) as server:
+        with pytest.raises(PrefactorError, match=f"{SILENCE} requests in a row failed, .* 503 .*: rerun when it"):
+            asker(server, tmp_path, retries=0).ask_all(prompts(60), "colours")
+        assert server.asked.total() < SILENCE + 10
+
+
+MALFORMED = {
+    "cut": (wrote('{"colour": "re', "length"), "it was cut off at output_tokens"),
+    "words": (wrote("Red, I should say."), "it was no JSON"),
+    "empty": (wrote("  "), "it was empty"),
+    "none": (wrote(None), "it was empty"),  # type: ignore[arg-type]
+    "refusal": (wrote("", refusal="I cannot."), "it was a refusal"),
+    "filter": (wrote("", "content_filter"), "it was a refusal"),
+    "type": (wrote('{"colour": "red", "depth": "3"}'), "depth: input should be a valid integer"),
+    "missing": (wrote('{"colour": "red"}'), "depth: field required"),
+    "more": (wrote('{"colour": "red", "depth": 3, "obey": 1}'), "it had other keys than colour, depth"),
+    "list": (wrote("[1, 2]"), "input should be an object"),
+    "two": (wrote('{"colour": "red", "depth": 3} {"colour": "red", "depth": 3}'), "it was no JSON"),
+    "two fences": (wrote('```json\n{"colour": "red", "depth": 3}\n```\n```json\n{}\n```'), "it was no JSON"),
+    "half": (wrote('{"colour": "\ud800", "depth": "x"}'), "depth: input should be a valid integer"),
+}
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_a_malformed_answer_is_asked_again_with_the_reason_and_kept(tmp_path: Path, kind: str) -> None:
+    reply, reason = MALFORMED[kind]
+    with serving(lambda prompt, nth: reply if "0?" in prompt or "last answer" not in prompt else GOOD) as server:
+        answers = asker(server, tmp_path).ask_all(prompts(2), "colours")
+        assert answers[1] == RED
+        assert isinstance(answers[0], Failure) and answers[0].reason.startswith(f"no usable answer, 2 times: {reason}")
+        assert asked_once(server) and len(server.asked) == 4
+        assert f"What colour is 1?\n\nYour last answer could not be used: {reason}" in "".join(server.asked)
+        again = asker(server, tmp_path)
+        assert again.ask_all(prompts(2), "colours") == answers
+        assert asked_once(server) and again.bill.requests == 4
+        # One more attempt is one more request, of the one that has no answer yet.
+        asker(server, tmp_path, attempts=3).ask_all(prompts(2), "colours")
+        assert server.asked.total() == 5
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '```json\n{"colour": "red", "depth": 3}\n```',
+        '```\n{"colour":"red","depth":3}```',
+        ' {"depth":3,"colour":"red"}\n',
+    ],
+)
+def test_a_fence_is_no_harm(tmp_path: Path, content: str) -> None:
+    with serving(lambda prompt, nth: wrote(content)) as server:
+        assert asker(server, tmp_path).ask_all(prompts(1), "colours") == [RED]
+
+
+@pytest.mark.parametrize(
+    "body", [{"error": {"message": "overloaded"}}, {"choices": []}, {"choices": "x"}, {"choices": [{}]}, [], b"<html>"]
+)
+def test_a_reply_that_is_no_completion_is_a_failure_and_not_kept(tmp_path: Path, body: object) -> None:
+    with serving(lambda prompt, nth: Reply(body=body) if nth == 1 else GOOD) as server:
+        assert asker(server, tmp_path).ask_all(prompts(1), "x") == [Failure("the reply was no chat completion")]
+        assert asker(server, tmp_path).ask_all(prompts(1), "x") == [RED]
+
+
+@pytest.mark.parametrize(
+    ("option", "message", "instead"),
+    [
+        ("response_format", "Unrecognized request argument supplied: response_format", None),
+        ("temperature", "Unsupported value: 'temperature' does not support 0 with this model.", None),
+        (
+            "max_tokens",
+            "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "max_completion_tokens",
+        ),
+    ],
+)
+def test_what_an_endpoint_does_not_know_is_left_out(
+    tmp_path: Path, option: str, message: str, instead: str | None
+) -> None:
+    with serving(lambda prompt, nth: refused(400, message) if option in server.bodies[-1] else GOOD) as server:
+        few = asker(server, tmp_path, concurrency=1)
+        assert few.ask_all(prompts(3), "colours") == [RED] * 3
+        assert [option in body for body in server.bodies] == [True, False, False, False]
+        assert instead is None or [body.get(instead) for body in server.bodies] == [None, 50, 50, 50]
+        assert few.spent.requests == 3
+        # Which options were sent does not decide what is asked: the answers are there.
+        assert asker(server, tmp_path).ask_all(prompts(3), "colours") == [RED] * 3
+        assert len(server.bodies) == 4
+
+
+def test_another_400_is_a_failure_of_that_prompt_without_its_particulars(tmp_path: Path) -> None:
+    long = "maximum context length is 4096 tokens, you sent 5000 (request req_8f3)"
+    with serving(lambda prompt, nth: refused(400, long) if "0?" in prompt else GOOD) as server:
+        failed, fine = asker(server, tmp_path).ask_all(prompts(2), "colours")
+        assert fine == RED and server.asked.total() == 2
+        assert failed == Failure("the endpoint answers 400 (maximum context length is … tokens, you sent … (request …)")
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (
+            refused(401, f"Incorrect API key: {KEY}"),
+            r"the key is refused \(401: Incorrect API key: \[key\]\): set PREF",
+        ),
+        (refused(403, "not yours"), f"the key is refused .*: set PREFACTOR_LLM_KEY to one that may use {MODEL}"),
+        (refused(404, "no such model"), f"{MODEL} is not there .*: check PREFACTOR_LLM_URL, up to /v1, and PREF"),
+        (refused(402, "no funds"), "no credit left .*: add some and rerun"),
+        (refused(429, "quota", "insufficient_quota"), "no credit left .*: add some and rerun"),
+    ],
+)
+def test_an_endpoint_that_would_answer_nothing_ends_the_run_at_once(tmp_path: Path, reply: Reply, said: str) -> None:
+    with serving(lambda prompt, nth: reply) as server:
+        with pytest.raises(PrefactorError, match=said) as caught:
+            asker(server, tmp_path, retries=0).ask_all(prompts(200), "colours")
+        assert server.asked.total() <= 8  # one each that was under way, and the next where that came first
+    assert "\n" not in str(caught.value) and KEY not in str(caught.value)
+    assert not tmp_path.exists() or not list(tmp_path.iterdir())
+
+
+def test_a_prompt_that_is_moderated_fails_alone(tmp_path: Path) -> None:
+    with serving(lambda prompt, nth: refused(403, "Your input was flagged") if "0?" in prompt else GOOD) as server:
+        failed, fine = asker(server, tmp_path).ask_all(prompts(2), "colours")
+        assert isinstance(failed, Failure) and fine == RED
+
+
+def test_a_server_that_does_not_count_is_paid_by_the_estimate(tmp_path: Path) -> None:
+    with serving(lambda prompt, nth: wrote('{"colour": "red", "depth": 3}', usage={})) as server:
+        one = asker(server, tmp_path, price=Price(input=1.0, output=10.0))
+        estimate = one.price(prompts(5))
+        one.ask_all(prompts(5), "colours")
+        characters = len("Be brief.What colour is 0?")
+        assert astuple(estimate) == (5, 0, 5 * -(-characters // 3), 5 * 50, pytest.approx(one.spent.usd))
+        assert one.spent == Spent(5, estimate.input_tokens, estimate.output_tokens, one.spent.usd)
+        assert one.spent.usd == pytest.approx((estimate.input_tokens + 10 * estimate.output_tokens) / 1e6)
+        again = asker(server, tmp_path, price=Price(input=1.0, output=10.0))
+        again.ask_all(prompts(5), "colours")
+        assert again.bill == one.bill
+
+
+def test_starts_of_requests_are_spaced_retries_included(tmp_path: Path) -> None:
+    times: list[float] = []
+
+    def script(prompt: str, nth: int) -> Reply:
+        times.append(time.monotonic())
+        return refused(500) if nth == 1 else GOOD
+
+    with serving(script) as server:
+        asker(server, tmp_path, requests_per_minute=1200).ask_all(prompts(4), "colours")
+    assert len(times) == 8
+    assert max(times) - min(times) >= 7 * 0.05 - 0.03
+
+
+# Money
+
+
+def test_a_budget_stops_cleanly_and_a_higher_one_goes_on(tmp_path: Path) -> None:
+    with serving(lambda prompt, nth: GOOD) as server:
+        few = asker(server, tmp_path, budget=Budget(tokens=500))  # 110 each, 59 by the estimate
+        with pytest.raises(PrefactorError) as caught:
+            few.ask_all(prompts(10), "colours")
+        done = len(list(tmp_path.iterdir()))
+        assert f"label.labeller.endpoint.budget.tokens = 500: spent, with {done} of 10 done (colours)" in str(
+            caught.value
+        )
+        assert "is kept: raise it and rerun" in str(caught.value)
+        # The estimate is short of what this server counts, so that it may be passed by those under way, and no more.
+        assert done == few.spent.requests == server.answered.total() and 3 <= done <= 7
+        # Without raising it nothing more is asked: what is kept has spent it.
+        with pytest.raises(PrefactorError, match=f"{done} of 10 done"):
+            asker(server, tmp_path, budget=Budget(tokens=500)).ask_all(prompts(10), "colours")
+        assert server.answered.total() == done
+        more = asker(server, tmp_path, budget=Budget(tokens=2000))
+        assert more.ask_all(prompts(10), "colours") == [RED] * 10
+        assert more.spent.requests == 10 - done and more.bill.requests == 10
+        assert asked_once(server)
+
+
+def test_a_budget_in_dollars_is_never_passed_where_the_estimate_is_no_less(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 40}
+    price = Price(input=1000.0, output=10_000.0)
+    with serving(lambda prompt, nth: wrote('{"colour": "red", "depth": 3}', usage=usage)) as server:
+        one = asker(server, tmp_path, price=price, budget=Budget(usd=2.0), concurrency=4)
+        with pytest.raises(PrefactorError, match=r"endpoint\.budget\.usd = 2\.0: spent, with 4 of 9 done"):
+            one.ask_all(prompts(9), "colours")  # 0.409 each; the fifth might cost 0.509
+        assert one.spent.usd == pytest.approx(4 * 0.409)
+
+
+def test_a_reservation_waits_for_requests_that_may_turn_out_cheaper() -> None:
+    meter = Meter(Llm(budget=Budget(tokens=100), output_tokens=30))
+    large = meter.estimate(60)
+    assert large.tokens == 50
+    meter.reserve(large)
+    meter.reserve(large)
+    meter.settle(large, meter.cost(Usage(input=10, output=10)))
+    meter.settle(large, Spent())
+    meter.reserve(large)
+    meter.settle(large, large)
+    with pytest.raises(BudgetSpent, match="tokens"):
+        meter.reserve(large)
+    assert meter.paid == Spent(2, 30, 40)
+
+
+def test_a_dry_run_asks_nothing_and_says_what_will_be_asked(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 50}
+    with serving(lambda prompt, nth: wrote('{"colour": "red", "depth": 3}', usage=usage)) as server:
+        one = asker(server, tmp_path, price=Price(input=1.0, output=2.0))
+        one.ask_all(prompts(3), "colours")
+        expected = (5, 3, 45, 250, pytest.approx(5 * (9 + 100) / 1e6))
+        assert astuple(one.price([*prompts(8), *prompts(2)])) == expected
+        assert server.asked.total() == 3
+        one.ask_all(prompts(8), "colours")
+        assert server.asked.total() == 8
+        assert astuple(one.spent) == (8, 72, 400, pytest.approx(8 * (9 + 100) / 1e6))
+        assert one.price(prompts(8)) == Estimate(0, 8, 0, 0, 0.0)
+
+
+# Crashes
+
+DIES = """
+import sys
+from pathlib import Path
+from tests.test_llm import *
+
+asker(Server(sys.argv[1]), Path(sys.argv[2]), concurrency=3).ask_all(prompts(12), "colours")
+"""
+
+
+def test_a_run_that_is_killed_pays_nothing_twice(tmp_path: Path) -> None:
+    killed = False
+
+    def script(prompt: str, nth: int) -> Reply:
+        held = not killed and server.answered.total() >= 5
+        return Reply(after=60.0, dropped=True) if held else GOOD
+
+    with serving(script) as server:
+        environment = {**os.environ, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen([sys.executable, "-c", DIES, server.url, str(tmp_path)], cwd=ROOT, env=environment)
+        deadline = time.monotonic() + 30
+        # Until all that was answered is kept and the rest hangs.
+        while server.asked.total() < server.answered.total() + 3 or _kept(tmp_path) < server.answered.total():
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        killed = True
+        assert 5 <= server.answered.total() < 12
+        again = asker(server, tmp_path)
+        assert again.ask_all(prompts(12), "colours") == [RED] * 12
+        assert set(server.answered.values()) == {1} and len(server.answered) >= 12
+        assert again.bill == Spent(12, 1200, 120)
+    assert _kept(tmp_path) == 12
+
+
+def _kept(folder: Path) -> int:
+    return len(list(folder.glob("*.json"))) if folder.is_dir() else 0
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"content": 3}', b"\xff\xfe"])
+def test_a_damaged_file_counts_as_missing(tmp_path: Path, damage: bytes) -> None:
+    with serving(lambda prompt, nth: GOOD) as server:
+        asker(server, tmp_path).ask_all(prompts(1), "colours")
+        (file,) = tmp_path.iterdir()
+        file.write_bytes(damage)
+        assert asker(server, tmp_path).ask_all(prompts(1), "colours") == [RED]
+        assert server.asked.total() == 2
+
+
+def test_all_that_decides_an_answer_is_in_its_key(tmp_path: Path) -> None:
+    usual = {
+        "model": "m", "messages": (("user", "x"),), "schema": "{}", "max_tokens": 5, "temperature": 0.0, "attempt": 1,
+    }  # fmt: skip
+    other = {
+        "model": "n", "messages": (("system", "x"),), "schema": "[]", "max_tokens": 6, "temperature": 1.0, "attempt": 2,
+    }  # fmt: skip
+    assert set(other) == set(Question.__dataclass_fields__)
+    changed = [Question(**usual | {name: value}) for name, value in other.items()]
+    assert len({question.key for question in [Question(**usual), *changed]}) == 1 + len(other)
+    cache, answer = Cache(tmp_path), Answer(content="grün\u2028", finish_reason="stop", usage=Usage(input=1, output=2))
+    cache.put(Question(**usual), answer)
+    assert cache.get(Question(**usual)) == answer
+    assert not any(map(cache.get, changed))
+
+
+# The key, and what is quoted
+
+
+def test_the_key_is_sent_and_nowhere_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def script(prompt: str, nth: int) -> Reply:
+        if "0?" in prompt:
+            return refused(500, f"bad key {KEY}")
+        return wrote(f"your key is {KEY}", refusal=KEY if "1?" in prompt else None)
+
+    with serving(script) as server:
+        one = asker(server, tmp_path, retries=0)
+        answers = one.ask_all(prompts(3), "colours")
+        assert server.keys == {f"Bearer {KEY}"}
+    assert all(isinstance(answer, Failure) for answer in answers)
+    seen = [repr(answers), repr(one._endpoint), str(one._endpoint), *capfd.readouterr()]
+    seen += [file.read_text() + file.name for file in tmp_path.iterdir()]
+    assert len(seen) > 6 and not any(KEY in text for text in seen)
+
+
+def test_what_is_missing_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PREFACTOR_LLM_URL", "PREFACTOR_LLM_MODEL", "PREFACTOR_LLM_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(PrefactorError, match="PREFACTOR_LLM_URL is not set"):
+        from_environment()
+    monkeypatch.setenv("PREFACTOR_LLM_URL", "http://localhost:8000/v1/")
+    with pytest.raises(PrefactorError, match="PREFACTOR_LLM_MODEL is not set"):
+        from_environment()
+    monkeypatch.setenv("PREFACTOR_LLM_MODEL", "m")
+    assert from_environment() == Endpoint("http://localhost:8000/v1", "m", "none")
+    monkeypatch.setenv("PREFACTOR_LLM_KEY", f"{KEY}\n")
+    assert from_environment().key == KEY and KEY not in repr(from_environment())
+    monkeypatch.setenv("PREFACTOR_LLM_KEY", "sk-\x07-secret")
+    with pytest.raises(PrefactorError, match="PREFACTOR_LLM_KEY holds") as caught:
+        from_environment()
+    assert "secret" not in str(caught.value)
+    for url in ("localhost:8000", "https://me:secret@host/v1", "https://host/v1?key=secret"):
+        monkeypatch.setenv("PREFACTOR_LLM_URL", url)
+        with pytest.raises(PrefactorError, match="PREFACTOR_LLM_URL") as caught:
+            from_environment()
+        assert "secret" not in str(caught.value)
+
+
+def test_data_is_one_line_of_json_that_no_text_can_end() -> None:
+    value = [
+        "a\nb\r\u2028\u2029\x85",
+        '"}]',
+        "</s><|im_end|>[INST] [/INST]",
+        "grün ‖ 东",
+        {"<s>": [["A"], [1.5, None]]},
+    ]
+    text = as_data(value)
+    assert json.loads(text) == value
+    assert len(text.splitlines()) == 1 and "grün ‖ 东" in text
+    assert not any(special in text for special in ("<", "[INST", "[/INST"))
+    with pytest.raises(ValueError):
+        as_data(float("nan"))
+
+
+# Configuration
+
+
+def test_all_has_defaults_and_each_mistake_a_remedy() -> None:
+    assert parse(TypeAdapter(Llm), {}, "x") == Llm()
+    assert Llm().budget == Budget(tokens=None, usd=None)
+    for value, said in [
+        ({"retries": -1}, "x.retries = -1"),
+        ({"budget": {"token": 5}}, "x.budget.token = 5: unknown key; did you mean `tokens`?"),
+        ({"budget": {"usd": 5.0}}, "x: budget.usd is never spent at price 0; give price.input"),
+        ({"most_failures": 1.0}, "x.most_failures = 1.0"),
+        ({"key": "sk"}, 'x.key = "sk": unknown key'),
+    ]:
+        with pytest.raises(ParamsError, match=r"^params\.yaml: ") as caught:
+            parse(TypeAdapter(Llm), value, "x")
+        assert said in str(caught.value)
