@@ -129,7 +129,9 @@ def _figure(part: pd.DataFrame, path: Path, target: str) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "prefactor"  # equal figures are equal bytes
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
+    figure, axes = pyplot.subplots(1, 2, figsize=(12, 5), sharey=True, layout="constrained")
+    for axis in axes:
+        axis.set_prop_cycle(color=pyplot.colormaps["tab20"].colors)
     for edit in part["edit"].unique():
         own = part[part["edit"] == edit].sort_values("budget")
         style = {"marker": "o" if own["budget"].max() else "*", "markersize": 4, "linewidth": 1.2, "label": str(edit)}
@@ -142,6 +144,6 @@ def _figure(part: pd.DataFrame, path: Path, target: str) -> None:
     axes[1].set(xscale="log", xlabel="worst damage to another domain, nats")
     for axis in axes:
         axis.axhline(0, color="grey", linewidth=0.8, linestyle="--")
-    axes[1].legend(fontsize=7, frameon=False)
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside right center", fontsize=7, frameon=False)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -1,9 +1,9 @@
 """How fast is the harvest, beside the forward passes that it cannot do without? ``python -m benchmarks.harvest``
 
 On the decomposition of the last run (``make run`` first), in CPU seconds: target and importance net alone (*bare*),
-before and after the harvest of the same text, so that other work on the machine meets both. Peak memory is that of a process
-of its own, above what it holds with model and text loaded, for all tokens and for a quarter of them. Then the harvest
-is made at other batch sizes, and every count, sum, example and sampled firing compared.
+before and after the harvest of the same text, so that other work on the machine meets both. Peak memory is that of a
+process of its own, above what it holds with model and text loaded, for all tokens and for a quarter of them. Then the
+harvest is made at other batch sizes, and every count, sum, example and sampled firing compared.
 """
 
 import argparse

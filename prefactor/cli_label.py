@@ -60,6 +60,34 @@ def show(
 
 @app.command()
 @plainly
+def surprises(
+    most: Annotated[int, typer.Option(help="Rows to show.", min=1)] = MOST,
+    folder: Folder = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Where label and measured effect disagree: domains that an edit hurts though the label says it would not."""
+    import pyarrow.parquet as pq
+
+    from prefactor.artifacts import verify
+    from prefactor.label.table import label_rows
+
+    verify(folder / "data" / "score", only=["scores.parquet"])
+    labels = {row["subcomponent"]: row["label"] for row in label_rows(folder / "data")}
+    rows = [row for row in pq.read_table(folder / "data/score/scores.parquet").to_pylist() if row["surprise"] > 0]
+    rows = [{**row, "label": labels[row["subcomponent"]]} for row in sorted(rows, key=lambda row: -row["surprise"])]
+    if as_json:
+        print_json(rows)
+        return
+    title = f"{len(rows)} labels; nats a token if inverted"
+    table = Table("subcomponent", "label", "label says", "rises", "against the label", "nats", title=title)
+    for row in rows[:most]:
+        listed = (", ".join(row[key] or ()) for key in ("predicted", "rising", "surprising"))
+        table.add_row(row["subcomponent"], Text(row["label"]), *listed, f"{row['surprise']:+.3f}")
+    screen().print(table)
+
+
+@app.command()
+@plainly
 def override(
     name: Name,
     text: Annotated[str | None, typer.Argument(help="The label, 1 to 8 words.")] = None,

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from prefactor.artifacts import write_json, write_manifest, write_table
+from prefactor.artifacts import read_json, write_json, write_manifest, write_table
+from prefactor.label.score import SCORES
 
 VOCABULARY = 512
 CHANCE = math.log(VOCABULARY)
@@ -46,8 +47,22 @@ _STRENGTH = {
     "random": (0.02, 1.0, 0.004, 0.01),
     "contrast-16": (1.03, 0.1, 0.21, 2.40),
 }
-STAGE_SECONDS = {"corpus": 12.5, "target": 71.0, "decompose": 372.25, "importance": 95.5, "harvest": 24.0, "label": 1.5}
+STAGE_SECONDS = {
+    "corpus": 12.5, "target": 71.0, "decompose": 372.25, "importance": 95.5, "harvest": 24.0, "label": 1.5,
+    "effects": 48.0, "score": 2.0,
+}  # fmt: skip
 EDIT_SECONDS = {"selection": 0.25, "edit": 9.5, "evaluate": 4.25}
+
+
+# What ``score/metrics.json`` says; n differs by test, since not every label can be put to each.
+LABEL_SCORES: dict[str, Any] = {
+    "alive": 411, "clear": 203, "judged": 203, "judge": "deterministic-v1", "disagree": 31, "surprising": 1,
+    "detection": {"n": 198, "chance": 0.5, "shuffled": 0.51, "mean": 0.772, "low": 0.751, "high": 0.793},
+    "fuzzing": {"n": 190, "chance": 0.5, "shuffled": 0.49, "mean": 0.614, "low": 0.596, "high": 0.632},
+    "intruder": {"n": 186, "chance": 0.2, "shuffled": None, "mean": 0.553, "low": 0.528, "high": 0.578},
+    "agreement": {"n": 87, "chance": 0.5, "shuffled": 0.48, "mean": 0.694, "low": 0.657, "high": 0.731},
+}  # fmt: skip
+COLLATERAL = {"en": 0.001, "de": 0.52, "fr": 0.01, "es": 0.01, "it": 0.31}
 
 
 def damage(edit: str, budget: int, seed: int, domain: str) -> float:
@@ -68,12 +83,14 @@ def build(root: Path) -> None:
     (root / "params.yaml").write_text(yaml.safe_dump({"edits": edits, "report": report}, sort_keys=False))
     for stage, seconds in STAGE_SECONDS.items():
         spent = {"seconds": seconds, "tokens": int(seconds * 4e3), "flops": seconds * 4e9}
-        write_json(data / stage / "cost.json", spent)
+        asked = {"usd": 0.12, "requests": 1600} if stage == "score" else {}
+        write_json(data / stage / "cost.json", spent | asked)
     _target(data / "target")
     _decompose(data / "decompose")
     _importance(data / "importance")
     _harvest(data / "harvest")
     _label(data / "label")
+    _score(data / "score")
     for name in EDITS:
         _selection(data / "selection" / name, name)
         _edit(data / "edit" / name, name)
@@ -85,7 +102,13 @@ def build(root: Path) -> None:
 def replace(folder: Path, file: str, rows: list[dict[str, Any]]) -> None:
     """Write other rows to a table of a stage folder and bring its manifest up to date."""
     write_table(folder / file, pa.Table.from_pylist(rows))
-    write_manifest(folder, sorted(path.name for path in folder.iterdir() if path.suffix in {".parquet"}))
+    write_manifest(folder, list(read_json(folder / "manifest.json")["files"]))
+
+
+def replace_json(path: Path, change: dict[str, Any]) -> None:
+    """Write other values of some keys to a JSON file of a stage folder and bring its manifest up to date."""
+    write_json(path, read_json(path) | change)
+    write_manifest(path.parent, list(read_json(path.parent / "manifest.json")["files"]))
 
 
 def chosen(edit: str) -> list[str]:
@@ -102,6 +125,7 @@ def subcomponent_row(name: str, importance: dict[str, float]) -> dict[str, Any]:
     entries = [(" und", 0.97), (" die", 0.95), (" nicht", 0.92), ("ß", 0.9), ("\n", 0.4), (" Bäcker", 0.31)]
     tokens = [{"token": token, "value": value, "count": int(1000 * value)} for token, value in entries]
     total = sum(importance.values())
+    together = [("layers.1.mlp.down_proj:97", 0.63, 871), ("layers.0.mlp.gate_proj:60", 0.41, 340)]
     return {
         "subcomponent": name, "module": module, "index": int(index), "alive": True, "density": 0.131,
         "mean_importance": sum(importance.values()) / len(importance), "mean_activation": 1.84, "norm": 0.62,
@@ -109,6 +133,7 @@ def subcomponent_row(name: str, importance: dict[str, float]) -> dict[str, Any]:
         **{f"density_{domain}": value for domain, value in importance.items()},
         **{f"share_{domain}": value / total for domain, value in importance.items()},
         "input_recall": tokens, "input_pmi": tokens[::-1], "output_recall": tokens[1:], "output_pmi": tokens[:4],
+        "together": [{"subcomponent": other, "value": value, "count": count} for other, value, count in together],
     }  # fmt: skip
 
 
@@ -128,6 +153,15 @@ def label_row(name: str, label: str) -> dict[str, Any]:
     return {
         "subcomponent": name, "label": label, "reasoning": reasoning, "evidence": "{}", "score": 0.94,
         "labeller": "evidence",
+    }  # fmt: skip
+
+
+def score_row(name: str, surprise: float) -> dict[str, Any]:
+    """A label that names German, and Italian suffers too where ``surprise`` (nats) is above 0; 0 for none."""
+    return {
+        "subcomponent": name, "detection": 0.85, "fuzzing": None, "intruder": 0.75, "agreement": 0.875,
+        "predicted": ["de"], "rising": ["de", "it"] if surprise else ["de"], "surprising": ["it"] if surprise else [],
+        "surprise": surprise, "judge": "deterministic-v1",
     }  # fmt: skip
 
 
@@ -208,19 +242,26 @@ def _label(folder: Path) -> None:
     write_manifest(folder, ["labels.parquet"])
 
 
+def _score(folder: Path) -> None:
+    rows = [score_row(name, 0.31 if name == CHOSEN else 0.0) for name in chosen("contrast-16")]
+    write_table(folder / "scores.parquet", pa.Table.from_pylist(rows, schema=SCORES))
+    write_json(folder / "metrics.json", LABEL_SCORES)
+    write_manifest(folder, ["scores.parquet", "metrics.json"])
+
+
 def _selection(folder: Path, edit: str) -> None:
     def entry(name: str, label: str, score: float) -> dict[str, Any]:
         reason = f"its label “{label}” matches the query “german”; importance 0.63 on de, 0.06 elsewhere"
         return {
             "subcomponent": name, "label": label, "score": score, "reason": reason,
-            "collateral": {"en": 0.001, "de": 0.52, "fr": 0.01, "es": 0.01, "it": 0.31},
-            "warning": "its label names de, but inverting it also costs it +0.31 (de +0.52)",
+            "collateral": COLLATERAL, "warning": "its label names de, but inverting it also costs it +0.31 (de +0.52)",
         }  # fmt: skip
 
     picks = [entry(name, "German text", 0.94) for name in chosen(edit)]
     others = [entry("layers.1.mlp.up_proj:31", "German nouns with capitals", 0.71)] if picks else []
+    near = [entry("layers.1.mlp.up_proj:7", "German names", 0.7)] if edit == "scalar" else []
     by = EDITS[edit]["choose"]["by"]
-    value = {"edit": edit, "by": by, "subcomponents": picks, "candidates": others, "near_misses": [], "matched": None}
+    value = {"edit": edit, "by": by, "subcomponents": picks, "candidates": others, "near_misses": near, "matched": None}
     write_json(folder / "selection.json", value)
     write_manifest(folder, ["selection.json"])
 

@@ -45,6 +45,15 @@ def page_without_plotly() -> str:
     return page.replace(get_plotlyjs(), "")
 
 
+def shown(heading: str) -> str:
+    """The text of the page's section under ``heading``, white space made single."""
+    page = page_without_plotly()
+    start = page.index(f"<h2>{heading}")
+    parser = Loads()
+    parser.feed(page[start : page.index("</section>", start)])
+    return " ".join(parser.text.split())
+
+
 class Loads(HTMLParser):
     """Collects the attributes of a page through which a browser would fetch something, and its visible text."""
 
@@ -58,6 +67,7 @@ class Loads(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.scripts += tag == "script"
         self._inside = tag
+        self.text += " " * (tag in ("td", "th", "small", "p", "tr", "code"))
         loading = {"src", "srcset", "href", "data", "action", "poster"}
         self.found += [value or "" for name, value in attrs if name in loading]
 
@@ -84,6 +94,12 @@ def test_summary_against_figures_worked_out_by_hand(tree: Path) -> None:
         "seconds": 76.0, "tokens": 8 * 20480, "flops": 8 * 2.5e10, "usd": 0.0, "requests": 0,
     }  # fmt: skip
     assert summary.cost["label"].seconds == 1.5
+    assert summary.cost["effects"].seconds == 48.0
+    assert (summary.cost["score"].usd, summary.cost["score"].requests) == (0.12, 1600)
+    assert summary.labels.model_dump() == {
+        "alive": 411, "clear": 203, "detection": 0.772, "fuzzing": 0.614, "intruder": 0.553, "agreement": 0.694,
+        "surprising": 1,
+    }  # fmt: skip
 
     scalar = summary.edits["scalar"]
     assert (scalar.subcomponents, scalar.target, scalar.target_tokens) == ([fake_data.CHOSEN], "de", 4)
@@ -116,6 +132,7 @@ def test_metrics_are_flat_and_about_the_headline_edit(tree: Path) -> None:
     assert all(isinstance(value, int | float) for value in metrics.values())
     assert metrics["damage_en"] == pytest.approx(0.03 * 4 / 4.02)
     assert metrics["kl_stochastic"] == 0.0213
+    assert (metrics["labels_clear"], metrics["labels_agreement"]) == (203, 0.694)
 
 
 def test_page_fetches_nothing_and_bundles_plotly_once(tree: Path) -> None:
@@ -138,7 +155,19 @@ def test_text_from_corpus_and_labels_is_escaped(tree: Path) -> None:
     window["tokens"][1] = EVIL
     fake_data.replace(Path("data/harvest"), "subcomponents.parquet", [evil_row])
     fake_data.replace(Path("data/harvest"), "examples.parquet", [window])
-    fake_data.replace(Path("data/label"), "labels.parquet", [fake_data.label_row(fake_data.CHOSEN, EVIL)])
+    together = evil_row["together"][0]["subcomponent"]
+    evil_labels = [fake_data.label_row(name, EVIL) for name in (fake_data.CHOSEN, together)]
+    fake_data.replace(Path("data/label"), "labels.parquet", evil_labels)
+    evil_score = fake_data.score_row(fake_data.CHOSEN, 0.2)
+    evil_score |= {"predicted": [EVIL], "rising": [EVIL], "surprising": [EVIL]}
+    fake_data.replace(Path("data/score"), "scores.parquet", [evil_score])
+    fake_data.replace_json(Path("data/score/metrics.json"), {"judge": EVIL})
+    evil_choice = {
+        "subcomponent": fake_data.CHOSEN, "label": EVIL, "score": None, "reason": EVIL, "collateral": {"de": 1.0},
+        "warning": EVIL,
+    }  # fmt: skip
+    evil_selection = {"subcomponents": [evil_choice], "candidates": [evil_choice], "near_misses": [evil_choice]}
+    fake_data.replace_json(Path("data/selection/scalar/selection.json"), evil_selection)
     evil_rollout = {"edit": "scalar", "domain": "de", "prompt": EVIL, "before": EVIL, "after": EVIL}
     fake_data.replace(Path("data/evaluate/scalar"), "rollouts.parquet", [evil_rollout])
     report.main()
@@ -147,7 +176,111 @@ def test_text_from_corpus_and_labels_is_escaped(tree: Path) -> None:
     parser.feed(page)
     assert EVIL not in page
     assert parser.scripts == clean.scripts
-    assert parser.text.count(EVIL) >= 6  # headline, card, token table, example, three in the rollout
+    # Headline; card: label, reason, warning, token table, what fires together, example; runner-up: label, reason;
+    # rollout: three, the prompt twice; judge; surprise: label and three lists; edit: label, warning, near miss: two.
+    assert parser.text.count(EVIL) == 1 + 6 + 2 + 4 + 1 + 4 + 4
+
+
+def test_labels_are_shown_with_the_figures_of_their_tables(tree: Path) -> None:
+    report.main()
+    text = shown("Labels, and how far to trust them")
+    assert "203 of 411 alive subcomponents have a clear label" in text
+    assert "No label was written by a person. The tests put each clear label to" in text
+    assert "The judge is deterministic-v1, a program that" in text
+    for test, figures in {
+        "detection": "0.77 0.75 to 0.79 198 0.50 0.51", "fuzzing": "0.61 0.60 to 0.63 190 0.50 0.49",
+        "intruder": "0.55 0.53 to 0.58 186 0.20 –", "causal agreement": "0.69 0.66 to 0.73 87 0.50 0.48",
+    }.items():  # fmt: skip
+        assert re.search(rf"\b{test} [A-Z][^–\d]*\. {figures}", re.sub(r"\?", ".", text)), test
+    assert "inverting the subcomponent harms: 1. Those" in text
+    assert text.endswith("layers.0.self_attn.v_proj:5 German text German German, Italian Italian 0.31")
+
+
+def test_the_labels_that_would_surprise_most_come_first(tree: Path) -> None:
+    nats = [0.02 * rank for rank in range(1, 15)]
+    rows = [fake_data.score_row(f"layers.0.mlp.up_proj:{i}", value) for i, value in enumerate((0.0, *nats))]
+    fake_data.replace(Path("data/score"), "scores.parquet", rows)
+    fake_data.replace_json(Path("data/score/metrics.json"), {"surprising": 14, "judged": 120})
+    report.main()
+    text = shown("Labels, and how far to trust them")
+    assert "inverting the subcomponent harms: 14. Those" in text and "120 of the clear labels" in text
+    names = [int(name) for name in re.findall(r"up_proj:(\d+) no label German", text)]
+    assert names == list(range(14, 2, -1))
+
+
+def test_labels_by_people_are_counted(tree: Path) -> None:
+    rows = [fake_data.label_row(name, "German text") for name in fake_data.chosen("contrast-16")]
+    for row in rows[:3]:
+        row["labeller"] = "person/Ada"
+    fake_data.replace(Path("data/label"), "labels.parquet", rows)
+    report.main()
+    assert "People wrote 3 labels," in shown("Labels, and how far to trust them")
+
+
+def test_no_surprise_and_tests_that_no_label_was_put_to(tree: Path) -> None:
+    fake_data.replace(Path("data/score"), "scores.parquet", [fake_data.score_row(fake_data.CHOSEN, 0.0)])
+    empty = {"n": 0, "chance": 0.5, "shuffled": None}
+    null = {"n": 1, "chance": 0.5, "shuffled": None, "mean": 0.75, "low": None, "high": None}
+    fake_data.replace_json(Path("data/score/metrics.json"), {"surprising": 0, "detection": empty, "agreement": null})
+    report.main()
+    text = shown("Labels, and how far to trust them")
+    assert "right text? – – 0 0.50 –" in text
+    assert "not judged. 0.75 – 1 0.50 –" in text
+    assert "Labels that would surprise most None: by no label" in text
+    summary = Summary.model_validate_json((OUT / "summary.json").read_text(encoding="utf-8"))
+    assert (summary.labels.detection, summary.labels.agreement) == (None, 0.75)
+    assert "labels_detection" not in json.loads((OUT / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_the_card_has_the_scores_and_what_fires_together(tree: Path) -> None:
+    report.main()
+    text = shown("The subcomponent")
+    assert "detection 0.85 chance 0.50 intruder 0.75 chance 0.20 causal agreement 0.88 chance 0.50" in text
+    assert "layers.1.mlp.down_proj:97 foreign-language articles 0.63 ×871" in text
+    assert "layers.0.mlp.gate_proj:60 no label 0.41 ×340" in text
+    assert "Warning. its label names de, but inverting it also costs it +0.31 (de +0.52)." in text
+
+
+def test_the_card_of_one_that_is_dead_or_of_an_older_harvest(tree: Path) -> None:
+    row = fake_data.subcomponent_row(fake_data.CHOSEN, dict.fromkeys(fake_data.BASE_CE, 0.1))
+    del row["together"]
+    fake_data.replace(Path("data/harvest"), "subcomponents.parquet", [row])
+    fake_data.replace(Path("data/score"), "scores.parquet", [fake_data.score_row("layers.0.mlp.up_proj:1", 0.1)])
+    report.main()
+    text = shown("The subcomponent")
+    assert "How far its label holds" not in text and "Fires together with" not in text
+
+
+def test_each_edit_shows_what_was_foreseen_beside_what_was_measured(tree: Path) -> None:
+    report.main()
+    text = shown("What each edit chose")
+    # English, French, Spanish, Italian, German: the retained, the protected, the target.
+    foreseen = "+0.001 +0.010 +0.010 +0.310 +0.520"
+    measured = [f"{fake_data.damage('scalar', 4, 2, domain):+.3f}" for domain in ("en", "fr", "es", "it", "de")]
+    assert f"(de +0.52). {foreseen} the edit as fitted, measured α −9.84 {' '.join(measured)}" in text
+    assert text.count("Near misses") == 1 and "layers.1.mlp.up_proj:7 German names 0.70" in text
+    assert text.count("the edit as fitted, measured") == 6  # all but the two that choose nothing
+    assert text.count(foreseen) == 5 + 16
+
+
+def test_edits_of_which_nothing_was_known_are_left_out(tree: Path) -> None:
+    for name in fake_data.EDITS:
+        path = Path("data/selection") / name / "selection.json"
+        old = [
+            {key: one[key] for key in ("subcomponent", "label", "score", "reason")}
+            for one in json.loads(path.read_text(encoding="utf-8"))["subcomponents"]
+        ]
+        fake_data.replace_json(path, {"subcomponents": old, "near_misses": []})
+    report.main()
+    page = page_without_plotly()
+    assert "What each edit chose" not in page and "Warning" not in page
+
+
+def test_an_endpoint_is_in_the_cost(tree: Path) -> None:
+    report.main()
+    text = shown("What it cost")
+    assert re.search(r"effects 48 s .* score 2\.0 s", text)
+    assert text.endswith("1.60 k 0.12")
 
 
 def test_equal_inputs_give_equal_bytes(tree: Path) -> None:

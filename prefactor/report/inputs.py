@@ -3,7 +3,7 @@
 Each class names only what the report uses of a file; ``docs/contracts.md`` has the whole of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +16,9 @@ from prefactor.config.edits import EditConfig
 from prefactor.errors import PrefactorError
 from prefactor.label.table import label_rows
 
-SHARED_STAGES = ("corpus", "target", "decompose", "importance", "harvest", "label")
+SHARED_STAGES = ("corpus", "target", "decompose", "importance", "harvest", "effects", "label", "score")
 EDIT_STAGES = ("selection", "edit", "evaluate")
+LABEL_TESTS = ("detection", "fuzzing", "intruder", "agreement")
 
 Row = dict[str, Any]
 
@@ -46,17 +47,47 @@ class Quality(_Read):
     subcomponents: int
 
 
+class LabelTest(_Read):
+    """One test of the labels: its mean and 95 % interval over ``n`` of them, null where there are none."""
+
+    n: int
+    chance: float
+    shuffled: float | None  # what the labels of others score; null where that was not asked
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class LabelScores(_Read):
+    alive: int  # subcomponents
+    clear: int  # of those, whose label makes a claim
+    judged: int  # of those, on which the judge was asked
+    judge: str
+    surprising: int
+    detection: LabelTest
+    fuzzing: LabelTest
+    intruder: LabelTest
+    agreement: LabelTest
+
+    @property
+    def tests(self) -> dict[str, LabelTest]:
+        return {name: getattr(self, name) for name in LABEL_TESTS}
+
+
 class Choice(_Read):
     subcomponent: str
     label: str | None
     score: float | None
     reason: str = ""
+    collateral: dict[str, float] | None = None  # nats a token by domain if it is inverted; None where not measured
+    warning: str | None = None
 
 
 class Selection(_Read):
     by: str
     subcomponents: tuple[Choice, ...]
     candidates: tuple[Choice, ...] = ()
+    near_misses: tuple[Choice, ...] = ()
 
 
 class Recipe(_Read):
@@ -107,7 +138,9 @@ class Inputs:
     curve: dict[str, list[float]]  # decompose: step, l0 and a column a loss term
     subcomponents: dict[str, Row]  # the headline edit's rows of the harvest, by name
     examples: dict[str, list[Row]]  # their activating windows, by rank
-    labels: dict[str, Row]
+    labels: dict[str, Row]  # of every subcomponent
+    label_scores: LabelScores
+    scores: dict[str, Row]  # of every alive subcomponent: its label's tests, and what would surprise
     edits: dict[str, EditResult]  # in the order of params.yaml
     cost: dict[str, Spent]  # per stage, summed over edits
 
@@ -123,26 +156,30 @@ def load(data: Path, edits: Mapping[str, EditConfig], headline: str) -> Inputs:
     for stage, files in {
         "decompose": ["curve.parquet"],
         "harvest": ["subcomponents.parquet", "examples.parquet"],
+        "score": ["scores.parquet", "metrics.json"],
     }.items():
         verify(data / stage, only=files)
     tokens = [f"{side}_{kind}" for side in ("input", "output") for kind in ("recall", "pmi")]
     target = _json(Target, data / "target/metrics.json")
     domains = [f"importance_{domain}" for domain in target.base_ce]
     columns = ["subcomponent", "alive", "density", "mean_importance", "mean_activation", "norm", *domains, *tokens]
-    subcomponents = _rows(data / "harvest/subcomponents.parquet", columns, chosen)
+    subcomponents = _rows(data / "harvest/subcomponents.parquet", columns, chosen, optional=["together"])
     columns = ["subcomponent", "rank", "domain", "position", "tokens", "importance", "activation"]
     examples = _rows(data / "harvest/examples.parquet", columns, chosen)
-    labels = [row for row in label_rows(data) if row["subcomponent"] in chosen]
+    columns = ["subcomponent", *LABEL_TESTS, "predicted", "rising", "surprising", "surprise"]
+    scores = _rows(data / "score/scores.parquet", columns)
     return Inputs(
         target=target,
         quality=_json(Quality, data / "importance/metrics.json"),
         curve=_curve(data / "decompose/curve.parquet"),
-        subcomponents=_by_name(subcomponents, chosen, data / "harvest/subcomponents.parquet"),
+        subcomponents=_by_name(subcomponents, data / "harvest/subcomponents.parquet", chosen),
         examples={
             name: sorted((row for row in examples if row["subcomponent"] == name), key=lambda row: row["rank"])
             for name in chosen
         },
-        labels=_by_name(labels, chosen, data / "label/labels.parquet"),
+        labels=_by_name(label_rows(data), data / "label/labels.parquet", chosen),
+        label_scores=_json(LabelScores, data / "score/metrics.json"),
+        scores=_by_name(scores, data / "score/scores.parquet"),
         edits=results,
         cost=_cost(data, list(edits)),
     )
@@ -198,23 +235,27 @@ def _json(kind: type[T], path: Path) -> T:
         raise PrefactorError(f"{path}: {key}: {first['msg']}: rerun the stage that makes it (`dvc repro`)") from None
 
 
-def _rows(path: Path, columns: list[str], subcomponents: list[str] | None = None) -> list[Row]:
-    """The named columns as rows; ``subcomponents`` limits them to some values of that column."""
-    missing = sorted(set(columns) - set(pq.read_schema(path).names))
+def _rows(
+    path: Path, columns: list[str], subcomponents: list[str] | None = None, optional: Sequence[str] = ()
+) -> list[Row]:
+    """The named columns as rows, of ``optional`` those that there are; of some ``subcomponents``, or of all."""
+    there = pq.read_schema(path).names
+    missing = sorted(set(columns) - set(there))
     if missing:
         raise PrefactorError(f"{path} has no column {missing[0]!r}: rerun the stage that makes it (`dvc repro`)")
     filters = None if subcomponents is None else [("subcomponent", "in", subcomponents)]
     if subcomponents == []:
         return []
+    columns = [*columns, *(name for name in optional if name in there)]
     return pq.read_table(path, columns=columns, filters=filters).to_pylist()
 
 
-def _by_name(rows: list[Row], names: list[str], path: Path) -> dict[str, Row]:
+def _by_name(rows: list[Row], path: Path, needed: Sequence[str] = ()) -> dict[str, Row]:
     found = {row["subcomponent"]: row for row in rows}
-    for name in names:
+    for name in needed:
         if name not in found:
             raise PrefactorError(f"{path} has no row of {name!r}, which the headline edit uses: rerun that stage")
-    return {name: found[name] for name in names}
+    return found
 
 
 def _curve(path: Path) -> dict[str, list[float]]:

@@ -8,8 +8,10 @@ from plotly.offline import get_plotlyjs
 
 from prefactor.config.report import ReportConfig
 from prefactor.report import plots, sections, words
+from prefactor.report.chosen import chosen
 from prefactor.report.frontier import REACHED, Point, frontier, headline_point
 from prefactor.report.inputs import Inputs
+from prefactor.report.labels import labels
 
 HERE = Path(__file__).parent
 
@@ -47,6 +49,8 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         ],
         quality=sections.quality(inputs),
         losses=loss_terms(inputs),
+        labels=labels(inputs),
+        choices=[c for n in _first(config, curves) if (c := chosen(inputs, inputs.edits[n], domains))],
         cost=sections.cost(inputs),
         model=inputs.target,
         base_ce=[(words.domain_name(domain), f"{inputs.target.base_ce[domain]:.2f}") for domain in domains],

@@ -8,6 +8,7 @@ from typing import Any
 from prefactor.report import words
 from prefactor.report.frontier import Point, headline_point, tokens_to_chance
 from prefactor.report.inputs import EDIT_STAGES, EditResult, Inputs, Row
+from prefactor.report.labels import scores_of, together_of
 
 EXAMPLES = 12  # activating windows on a card
 ROLLOUTS = 2  # a domain and edit
@@ -122,6 +123,7 @@ def card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
         "score": None if label["score"] is None else f"{label['score']:.2f}",
         "reasoning": label["reasoning"] or "",
         "chosen": choice.reason if choice else "",
+        "warning": choice.warning if choice else None,
         "facts": {
             "tokens that need it (importance above 0.1)": f"{100 * row['density']:.1f} %",
             "mean importance": f"{row['mean_importance']:.3f}",
@@ -137,6 +139,8 @@ def card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
             {"title": title, "unit": unit, "rows": [_token_row(entry) for entry in row[column] or []]}
             for column, (title, unit) in TOKEN_TABLES.items()
         ],
+        "scores": scores_of(inputs, name),
+        "together": together_of(inputs, name),
         "examples": [_example(window) for window in inputs.examples[name][:EXAMPLES]],
     }
 
@@ -207,6 +211,7 @@ def cost(inputs: Inputs) -> dict[str, Any]:
                 "share": f"{100 * spent.seconds / total if total else 0.0:.1f}",
                 "tokens": words.magnitude(spent.tokens),
                 "flops": words.magnitude(spent.flops),
+                "requests": words.magnitude(spent.requests),
                 "usd": f"{spent.usd:,.2f}",
             }
             for stage, spent in inputs.cost.items()
@@ -214,6 +219,7 @@ def cost(inputs: Inputs) -> dict[str, Any]:
         "total": words.duration(total),
         "tokens": words.magnitude(sum(spent.tokens for spent in inputs.cost.values())),
         "flops": words.magnitude(sum(spent.flops for spent in inputs.cost.values())),
+        "requests": words.magnitude(sum(spent.requests for spent in inputs.cost.values())),
         "usd": f"{sum(spent.usd for spent in inputs.cost.values()):,.2f}",
         "shared": words.duration(total - edits),
         "edits": words.duration(edits),

@@ -44,6 +44,18 @@ class DecompositionSummary(_Part):
     seconds: float  # wall seconds of the decompose stage
 
 
+class LabelSummary(_Part):
+    """Tests of the labels: means over those that a test could be asked of, null where there are none."""
+
+    alive: int  # subcomponents
+    clear: int  # of those, whose label makes a claim
+    detection: float | None  # balanced accuracy, 0.5 by chance: on which text it fires, by the label
+    fuzzing: float | None  # the same, on which token
+    intruder: float | None  # share found, 0.2 by chance: the window that is not its own, without the label
+    agreement: float | None  # balanced accuracy, 0.5 by chance: which domains ablating and inverting it harms
+    surprising: int  # labels by which a domain is spared that inverting the subcomponent harms
+
+
 class EditSummary(_Part):
     method: str
     subcomponents: list[str]  # module:index; empty where the edit acts on whole matrices
@@ -65,6 +77,7 @@ class StageCost(_Part):
 class Summary(_Part):
     target: TargetSummary
     decomposition: DecompositionSummary
+    labels: LabelSummary
     edits: dict[str, EditSummary]
     frontier: str  # path of the CSV, from the repository root
     cost: dict[str, StageCost]  # per stage; selection, edit and evaluate summed over edits
@@ -77,6 +90,7 @@ def summarise(inputs: Inputs, frontier: str) -> Summary:
         PrefactorError: the quality battery lacks one of the figures.
     """
     quality, where = inputs.quality, "data/importance/metrics.json"
+    labels = inputs.label_scores
     for mode in DecompositionKL.model_fields:
         if mode not in quality.kl:
             raise PrefactorError(f"{where} has no kl.{mode}: rerun the importance stage (`dvc repro importance`)")
@@ -91,6 +105,12 @@ def summarise(inputs: Inputs, frontier: str) -> Summary:
             kl=DecompositionKL(**{mode: quality.kl[mode] for mode in DecompositionKL.model_fields}),
             seconds=inputs.cost["decompose"].seconds,
         ),
+        labels=LabelSummary(
+            alive=labels.alive,
+            clear=labels.clear,
+            surprising=labels.surprising,
+            **{name: test.mean for name, test in labels.tests.items()},
+        ),
         edits={name: _edit(result, inputs.target.chance) for name, result in inputs.edits.items()},
         frontier=frontier,
         cost={stage: StageCost(**spent.model_dump()) for stage, spent in inputs.cost.items()},
@@ -98,7 +118,7 @@ def summarise(inputs: Inputs, frontier: str) -> Summary:
 
 
 def flat_metrics(summary: Summary, headline: str) -> dict[str, float]:
-    """The headline edit's and the decomposition's figures, flat, for ``dvc metrics show``."""
+    """The figures of the headline edit, the decomposition and the labels, flat, for ``dvc metrics show``."""
     edit, decomposition = summary.edits[headline], summary.decomposition
     return {
         "target_tokens": edit.target_tokens,
@@ -108,6 +128,7 @@ def flat_metrics(summary: Summary, headline: str) -> dict[str, float]:
         "alive": decomposition.alive,
         "l0": decomposition.l0,
         **{f"kl_{mode}": value for mode, value in decomposition.kl.model_dump().items()},
+        **{f"labels_{name}": value for name, value in summary.labels.model_dump(exclude_none=True).items()},
     }
 
 

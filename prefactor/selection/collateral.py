@@ -7,8 +7,9 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from prefactor.label.causal import RISES
+
 INVERTED = "invert_"
-SHARE = 0.5  # of the mean damage to the domains that a label names: a domain outside with as much belongs in it
 LEAST = 0.005  # nats a token; less is noise
 
 
@@ -23,7 +24,7 @@ def collateral_of(row: Mapping[str, Any]) -> dict[str, float] | None:
 
 
 def warning_of(named: Collection[str] | None, collateral: Mapping[str, float] | None) -> str | None:
-    """That inverting it costs a domain that its label does not name about as much as those that it does.
+    """That inverting it costs a domain that its label does not name a fair part of what it costs the worst hit one.
 
     None where it does not, where nothing was measured, and where the label names no domain and so claims nothing.
     """
@@ -32,7 +33,7 @@ def warning_of(named: Collection[str] | None, collateral: Mapping[str, float] | 
     inside = {domain: damage for domain, damage in collateral.items() if domain in named}
     if not inside:
         return None
-    bound = SHARE * sum(inside.values()) / len(inside)
+    bound = RISES * max(collateral.values())
     outside = {d: damage for d, damage in collateral.items() if d not in inside and damage > LEAST and damage >= bound}
     if not outside:
         return None

@@ -1,0 +1,42 @@
+"""What each edit chose, as the page shows it: the damage foreseen of every domain beside the measured, near misses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefactor.report import words
+from prefactor.report.frontier import headline_point
+from prefactor.report.inputs import Choice, EditResult, Inputs
+
+
+def chosen(inputs: Inputs, result: EditResult, domains: list[str]) -> dict[str, Any] | None:
+    """Of one edit what its selection says beyond its choice; None where it says nothing.
+
+    Damage in nats a token by domain, in the order of ``domains``: of each subcomponent if it alone is inverted, as the
+    effects stage measured it before the edit, and of the edit as fitted, at its headline budget.
+    """
+    told = [one for one in result.selection.subcomponents if one.collateral or one.warning]
+    if not told and not result.selection.near_misses:
+        return None
+    measured = headline_point(result, inputs.target.chance).damage
+    means = {domain: value["mean"] for domain, value in measured.items()}
+    return {
+        "name": result.name,
+        "warnings": sum(one.warning is not None for one in told),
+        "rows": [_row(one, domains) for one in told],
+        "measured": _cells(means, domains) if told else None,
+        "prefactors": words.prefactors(result.edit.prefactors),
+        "near_misses": result.selection.near_misses,
+    }
+
+
+def _row(choice: Choice, domains: list[str]) -> dict[str, Any]:
+    return {
+        "subcomponent": choice.subcomponent,
+        "label": choice.label or "no label",
+        "warning": choice.warning,
+        "cells": _cells(choice.collateral or {}, domains),
+    }
+
+
+def _cells(damage: Mapping[str, float], domains: list[str]) -> list[str]:
+    return [words.signed(damage[domain], 3) if domain in damage else "–" for domain in domains]
