@@ -1,0 +1,136 @@
+"""The same edits on other decompositions of the same target: ``python -m benchmarks.seeds [--seeds 1 2 3] [EDIT ...]``
+
+Takes corpus and target of the last run (``make run`` first), decomposes the target again with each seed of training,
+and runs every stage from there to the evaluation of each edit, in a folder of its own under ``.runs/bench/seeds/``.
+Stages that were done there are not done again. Writes ``seeds.md`` into ``--into``: nothing is chosen by hand, and a
+seed whose decomposition is worse for the edits stays in the table.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from benchmarks.common import KEPT
+from prefactor.artifacts import MANIFEST, read_json
+from prefactor.config.edits import EditConfig
+from prefactor.intervals import interval
+from prefactor.params import PARAMS, section
+from prefactor.selection.choice import read_selection
+from stages.common import DATA
+
+ROOT = Path.cwd()
+GIVEN = ("params", "corpus", "text", "target")
+SHARED = ("decompose", "importance", "harvest", "effects", "label", "score")
+EDITS = ("scalar", "guarded-domain", "guarded-importance", "zero-token")
+BUDGETS = (0, 4, 32)
+
+
+def prepare(seed: int) -> Path:
+    """A folder with the corpus and target of the last run, and params with another seed."""
+    folder = KEPT / "seeds" / str(seed)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    for stage in GIVEN:
+        link = folder / "data" / stage
+        if not link.exists():
+            link.symlink_to((DATA / stage).resolve())
+    text = PARAMS.read_text(encoding="utf-8")
+    own = text.index("seed:", text.index("\ndecompose:"))
+    end = text.index("\n", own)
+    (folder / PARAMS).write_text(f"{text[:own]}seed: {seed}{text[end:]}", encoding="utf-8")
+    return folder
+
+
+def run(folder: Path, stage: str, *words: str) -> None:
+    if not (folder / "data" / stage / Path(*words) / MANIFEST).exists():
+        print(f"{folder.name}: {' '.join((stage, *words))}", file=sys.stderr)
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-m", f"stages.{stage}", *words], cwd=folder, env=environment, check=True)
+
+
+def rows_of(folder: Path, edit: str) -> list[dict[str, str]]:
+    """A row a budget."""
+    data, found = folder / "data", []
+    chosen = read_selection(data / "selection" / edit).chosen
+    table = pd.read_parquet(data / "evaluate" / edit / "table.parquet")
+    chance = read_json(data / "target" / "metrics.json")["chance"]
+    for budget, here in table[table["budget"].isin(BUDGETS)].groupby("budget"):
+        gap = interval((here[here["role"] == "target"]["edited_ce"] - chance).tolist())
+        others = here[here["role"] != "target"].groupby("domain")["damage"].mean()
+        found.append(
+            {
+                "seed": folder.name,
+                "edit": edit,
+                "chosen": ", ".join(f"`{one.subcomponent}` {one.label}" for one in chosen),
+                "n": str(budget),
+                "target − chance": f"{gap['mean']:+.2f} ({gap['low']:+.2f}, {gap['high']:+.2f})",
+                "retained": f"{here[here['role'] == 'retained']['damage'].mean():+.3f}",
+                "worst": f"{others.max():+.3f} ({others.idxmax()})",
+            }
+        )
+    return found
+
+
+def quality_of(folder: Path) -> dict[str, str]:
+    data = folder / "data"
+    battery, labels = read_json(data / "importance" / "metrics.json"), read_json(data / "score" / "metrics.json")
+    return {
+        "seed": folder.name,
+        "PGD-20 KL": f"{battery['kl']['pgd20']:.2f}",
+        "stochastic": f"{battery['kl']['stochastic']:.3f}",
+        "L0": f"{battery['l0']['0']:.0f}",
+        "alive": str(battery["alive"]),
+        "clear labels": str(labels["clear"]),
+        **{test: f"{labels[test]['mean']:.2f}" for test in ("detection", "fuzzing", "intruder", "agreement")},
+    }
+
+
+def markdown(rows: list[dict[str, str]]) -> list[str]:
+    columns = list(rows[0])
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    return [*lines, *(f"| {' | '.join(row[column] for column in columns)} |" for row in rows)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("edits", nargs="*", default=EDITS, help=f"of params.yaml; {', '.join(EDITS)} if left out")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--into", type=Path, default=KEPT / "seeds")
+    args = parser.parse_args()
+    known = section("edits", dict[str, EditConfig])
+    if unknown := [name for name in args.edits if name not in known]:
+        parser.error(f"there is no edit {unknown[0]}: there are {', '.join(known)}")
+    folders = [prepare(seed) for seed in args.seeds]
+    for folder in folders:
+        for stage in SHARED:
+            run(folder, stage)
+        for edit in args.edits:
+            for stage in ("selection", "edit", "evaluate"):
+                run(folder, stage, edit)
+    quality = [quality_of(folder) for folder in folders]
+    rows = [row for folder in folders for edit in args.edits for row in rows_of(folder, edit)]
+    command = f"python -m benchmarks.seeds {' '.join(args.edits)} --seeds {' '.join(map(str, args.seeds))}"
+    lines = [
+        "# The default's edits on other decompositions",
+        "",
+        f"`{command}`: the default's corpus, target and params, but for `decompose.training.seed`.",
+        f"{os.cpu_count()} CPU cores that other work may share, torch {torch.__version__}. Nats a token on the eval",
+        "split, means over draws of n target tokens with 95 % intervals; `worst` is the largest mean damage to another",
+        "domain, retained or protected.",
+        "",
+        *markdown(quality),
+        "",
+        *markdown(rows),
+        "",
+    ]
+    args.into.mkdir(parents=True, exist_ok=True)
+    (args.into / "seeds.md").write_text("\n".join(lines), encoding="utf-8")
+    print(f"written: {args.into / 'seeds.md'}")
+
+
+if __name__ == "__main__":
+    main()
