@@ -15,7 +15,10 @@ from prefactor.errors import PrefactorError
 SHARES = {"train": 0.6, "harvest": 0.1, "select": 0.1, "fit": 0.1, "eval": 0.1}
 
 
-def gather(rows: list[Row], characters: int = 1, max_bad_rows: float = 0.0, seed: int = 0, pinned: str = "") -> Corpus:
+def gather(
+    rows: list[Row], characters: int = 1, max_bad_rows: float = 0.0, seed: int = 0, pinned: str = "",
+    domains: tuple[str, str] = ("en", "de"),
+) -> Corpus:  # fmt: skip
     files = [{"path": "a", "domain_column": "d"}]
     if pinned:
         files.append({"path": "b", "domain_column": "d", "split": pinned})
@@ -23,7 +26,7 @@ def gather(rows: list[Row], characters: int = 1, max_bad_rows: float = 0.0, seed
         "text": {"source": "files", "files": files},
         "seed": seed,
         "characters": characters,
-        "shares": {"en": 0.75, "de": 0.25},
+        "shares": dict(zip(domains, (0.75, 0.25), strict=True)),
         "tokenizer": {"source": "train", "vocabulary": 300},
         "block": 16,
         "splits": SHARES,
@@ -132,3 +135,10 @@ def test_a_pinned_split_takes_all_its_texts_and_the_others_share_the_rest():
     others = {document.text for split in SPLITS if split != "eval" for document in found[split]}
     assert len(others) == 3000 and not others & {row.text for row in pinned}
     assert abs(len(found["train"]) / 3000 - 0.6 / 0.9) < 0.03
+
+
+def test_a_tag_need_not_be_a_word() -> None:
+    rows = [Row(i % 2 == 0, f"text number {i} of many") for i in range(40)]
+    found = gather(rows, domains=("True", "False"))
+    assert not found.bad_rows
+    assert {d.domain for split in found.documents.values() for own in split.values() for d in own} == {"True", "False"}

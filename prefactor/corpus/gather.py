@@ -66,16 +66,17 @@ class Gatherer:
         if isinstance(text, _Fault):
             self._bad[text.reason] += 1
             return
-        if not isinstance(row.domain, str) or row.domain not in self._asked:
+        domain = str(row.domain)  # a column of numbers or of true and false tags as well as words do
+        if domain not in self._asked:
             self._bad[UNKNOWN_DOMAIN] += 1
-            self._unknown[str(row.domain)] += 1
+            self._unknown[domain] += 1
             return
         key = _hash(text)
         if key in self._seen:
             self._bad[DUPLICATE] += 1
             return
         self._seen.add(key)
-        document = Document(row.id or key.hex(), row.domain, text)
+        document = Document(row.id or key.hex(), domain, text)
         if row.split is not None:
             self._pinned[row.split][document.domain].append(document)
         else:
