@@ -16,6 +16,8 @@ from prefactor.cli_label import app as label_app
 from prefactor.errors import PrefactorError
 from prefactor.terminal import MOST, AsJson, Folder, number, plainly, print_json, screen, visible
 
+TOKENS = 4  # target tokens of an edit by hand, unless told
+
 app = typer.Typer(
     help="Look at a cached decomposition, and edit the model with it.",
     no_args_is_help=True,
@@ -95,7 +97,7 @@ def show(
 @plainly
 def edit(
     remove: Annotated[str, typer.Option(help="The domain to remove: its tag or its language (de, german).")],
-    tokens: Annotated[int, typer.Option(help="Target tokens to fit on.", min=1)] = 4,
+    tokens: Annotated[int | None, typer.Option(help="Target tokens to fit on; 4 if left out.", min=1)] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="Fit on no token: go as far as this KL (nats) on text far from any use.")
     ] = None,
@@ -135,6 +137,8 @@ def edit(
             f"{given} names what it changes and fits nothing: leave out --component, --query, --guarded, --uniform, "
             "--tolerance and the other of --set and --rewrite"
         )
+    if tokens and (set_ or rewrite or tolerance is not None):
+        raise PrefactorError(f"--tokens {tokens}: an edit that is set and not fitted reads none: leave it out")
     if set_:
         made = work.set(dict(map(_prefactor, set_)), target=remove, retain=retain)
     elif rewrite is not None:
@@ -144,7 +148,7 @@ def edit(
         made = work.rewrite(subcomponent, token, strength, target=remove, retain=retain)
     else:
         made = work.remove(
-            remove, 0 if tolerance is not None else tokens, retain=retain, subcomponents=component, query=query,
+            remove, 0 if tolerance is not None else tokens or TOKENS, retain=retain, subcomponents=component, query=query,
             guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
         )  # fmt: skip
     if save is not None:

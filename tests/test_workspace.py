@@ -209,8 +209,8 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
     root.mkdir()
     (root / "params.yaml").write_text((folder / "params.yaml").read_text())
     (root / "data").symlink_to(folder / "data")
-    words = ("edit", "-C", str(root), "--remove", "de", "--tokens", "2", "--json")
-    code, out, err = _prefactor(*words, "--save", "by-hand")
+    words = ("edit", "-C", str(root), "--remove", "de", "--json")
+    code, out, err = _prefactor(*words, "--tokens", "2", "--save", "by-hand")
     assert code == 0, err
     said = json.loads(out)
     assert [part["subcomponent"] for part in said["subcomponents"]] == [GERMAN]
@@ -229,6 +229,7 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
         (("--rewrite", f"{GERMAN}=a", "--set", f"{GERMAN}=-1"), "the other of --set and --rewrite"),
         (("--set", f"{GERMAN}=much"), "'much' is no number"),
         (("--tolerance", "0"), "a tolerance of 0 nats allows no change"),
+        (("--tolerance", "0.1", "--tokens", "8"), "--tokens 8: an edit that is set and not fitted reads none"),
         (("--set", "nothing=-1"), "'nothing' is no subcomponent; the nearest:"),
         (("--set", f"{GERMAN}=-1", "--guarded"), "leave out --component, --query, --guarded"),
         (("--merge", str(root)), "is there already"),
