@@ -148,8 +148,8 @@ def edit(
         made = work.rewrite(subcomponent, token, strength, target=remove, retain=retain)
     else:
         made = work.remove(
-            remove, 0 if tolerance is not None else tokens or TOKENS, retain=retain, subcomponents=component, query=query,
-            guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
+            remove, 0 if tolerance is not None else tokens or TOKENS, retain=retain, subcomponents=component,
+            query=query, guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
         )  # fmt: skip
     if save is not None:
         save_edit(work.params, save, made.edit)
