@@ -170,7 +170,7 @@ def price(folder: Folder = Path("."), as_json: AsJson = False) -> None:
     from prefactor.config.label import DeterministicLabeller, LabelConfig, LlmLabelling
     from prefactor.config.llm import Price
     from prefactor.label.evidence import read_evidence
-    from prefactor.label.llm.labeller import LlmLabeller, estimate
+    from prefactor.label.llm_labeller.labeller import LlmLabeller, estimate
     from prefactor.llm.endpoint import from_environment
     from prefactor.params import PARAMS, section
 

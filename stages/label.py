@@ -13,7 +13,7 @@ from prefactor.errors import PrefactorError
 from prefactor.label.deterministic import Deterministic
 from prefactor.label.evidence import read_evidence
 from prefactor.label.labeller import label_all, summary
-from prefactor.label.llm.labeller import LlmLabeller
+from prefactor.label.llm_labeller.labeller import LlmLabeller
 from prefactor.ledger import ledger
 from prefactor.llm.endpoint import from_environment
 from stages.common import DATA, RUNS, run, section

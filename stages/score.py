@@ -17,7 +17,7 @@ from prefactor.errors import PrefactorError
 from prefactor.label.causal import Measured
 from prefactor.label.evidence import read_evidence
 from prefactor.label.judge import DeterministicJudge, Hypothesis
-from prefactor.label.llm.judge import LlmJudge, spread
+from prefactor.label.llm_judge.judge import LlmJudge, spread
 from prefactor.label.score import Subject, score_all
 from prefactor.label.silent import Sampled
 from prefactor.label.table import read_labels

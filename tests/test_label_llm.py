@@ -20,7 +20,7 @@ from prefactor.config.llm import Llm
 from prefactor.errors import PrefactorError
 from prefactor.label.evidence import Evidence, TokenFigure, Window, read_evidence
 from prefactor.label.labeller import label_all, summary
-from prefactor.label.llm.labeller import FILE, LlmLabeller, answer_of, estimate
+from prefactor.label.llm_labeller.labeller import FILE, LlmLabeller, answer_of, estimate
 from prefactor.llm.endpoint import Endpoint
 from prefactor.llm.prompt import Failure
 from tests.endpoint import KEY, MODEL, Reply, Server, refused, serving, wrote

@@ -15,7 +15,7 @@ from prefactor.errors import PrefactorError
 from prefactor.label.causal import Measured, Prediction, agreement, predict, surprise
 from prefactor.label.evidence import Window
 from prefactor.label.judge import DeterministicJudge, Hypothesis
-from prefactor.label.llm.judge import LlmJudge, spread
+from prefactor.label.llm_judge.judge import LlmJudge, spread
 from prefactor.label.reading import read_label
 from prefactor.label.score import Subject, score_all
 from prefactor.label.silent import Sampled
