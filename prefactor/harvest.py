@@ -30,7 +30,8 @@ from prefactor.sample import Sample
 
 IMPORTANCE_UNIT = 2.0**24  # importance is summed in parts of this size: exact up to 2^29 tokens
 ACTIVATION_UNIT = 2.0**20  # so is the subcomponent activation, up to a sum of 2^33
-SAVE_EVERY = 60.0  # seconds between checkpoints
+SAVE_EVERY = 60.0  # seconds between checkpoints, or
+SAVING = 20.0  # ... so many times what the last one took
 ROWS = 1024  # subcomponents whose tokens are ranked at a time
 
 
@@ -111,14 +112,16 @@ def harvest(
     done = 0
     if checkpoint and (saved := checkpoint.load()):
         done = _resume(gathered, saved, cost)
-    left, saved_at = mine[done:], time.monotonic()
+    left, saved_at, saving = mine[done:], time.monotonic(), 0.0
     for start in track(left, len(mine), "harvest", done=done) if ranks.main else left:
         tokens = torch.from_numpy(blocks.tokens[start : start + config.batch]).long().to(device)
         _add(gathered, reader, tokens, domain_of[start : start + config.batch].to(device), start, config)
         done += 1
-        if checkpoint and time.monotonic() - saved_at > SAVE_EVERY:
+        if checkpoint and time.monotonic() - saved_at > max(SAVE_EVERY, SAVING * saving):
+            begin = time.monotonic()
             checkpoint.save(_state(gathered, done, cost))
             saved_at = time.monotonic()
+            saving = saved_at - begin
     cost.add(blocks.tokens.size, flops * len(blocks))
     gathered.examples.merge()
     if ranks.count > 1:

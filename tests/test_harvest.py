@@ -61,6 +61,7 @@ def test_a_killed_harvest_goes_on_where_it_was(
     import prefactor.harvest as module
 
     monkeypatch.setattr(module, "SAVE_EVERY", -1.0)
+    monkeypatch.setattr(module, "SAVING", 0.0)
     checkpoint, add, read = Checkpoint(tmp_path, "key"), module._add, []
 
     def counted(*args: Any) -> None:

@@ -158,7 +158,7 @@ def test_reasoning_and_evidence_carry_the_figures(labels: dict[str, dict]) -> No
     assert labels["rare"]["reasoning"] == "It fires on 4 tokens of the harvest; below 10 none is judged."
     evidence = json.loads(labels["der"]["evidence"])
     assert evidence["domains"]["most"] == ["de"]
-    assert evidence["tokens"] == {'"der"': 23}  # of 30 windows a quarter is kept for scoring
+    assert evidence["tokens"] == {'"der"': 20}  # of 30 windows a third is kept for scoring
     assert evidence["importance"]["en"] == 0.0
     assert {row["labeller"] for row in labels.values()} == {"deterministic-v1"}
 

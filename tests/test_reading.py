@@ -4,6 +4,7 @@ import pytest
 
 from prefactor.label.domains import text_of
 from prefactor.label.reading import Reading, read_label
+from prefactor.label.tokens import quoted
 from tests.test_label import KNOWN
 
 KNOWN_DOMAINS = ("en", "de", "fr", "es", "it")
@@ -24,6 +25,11 @@ KNOWN_DOMAINS = ("en", "de", "fr", "es", "it")
         ("digits", Reading(classes=("digits",))),
         ("Capitalised words in English", Reading(frozenset({"en"}), classes=("capitalised words",))),
         ("document start", Reading(start=True)),
+        ("block start", Reading()),  # no window shows where its block began
+        ("not German text", Reading()),
+        ("words that are not punctuation", Reading()),
+        ("space between German words", Reading(frozenset({"de"}))),
+        ("the token space", Reading(tokens=frozenset({"space"}))),
         ('tokens before ","', Reading(following='","')),
         ('German text: "das", before "ist"', Reading(frozenset({"de"}), frozenset({'"das"'}), following='"ist"')),
         ("the token line-break", Reading(tokens=frozenset({"line-break"}))),
@@ -37,6 +43,11 @@ KNOWN_DOMAINS = ("en", "de", "fr", "es", "it")
 def test_words_are_read_as_claims(label: str, reading: Reading) -> None:
     assert read_label(label, KNOWN_DOMAINS) == reading
     assert reading.says_nothing == (reading == Reading())
+
+
+@pytest.mark.parametrize("token", [" der", '"', ',"', "\n", " ", "\ufffd", " a b", "'", '""'])
+def test_a_quoted_token_is_read_back(token: str) -> None:
+    assert read_label(f"the token {quoted(token)}", KNOWN_DOMAINS).tokens == {quoted(token)}
 
 
 def test_the_authors_domains_stand_over_the_words() -> None:

@@ -1,6 +1,7 @@
 """Tests of labels: a true label passes them, a false one does not, and what an edit does is held against it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,20 @@ from prefactor.label.llm_judge.judge import LlmJudge, spread
 from prefactor.label.reading import read_label
 from prefactor.label.score import Subject, score_all
 from prefactor.label.silent import Sampled
-from prefactor.label.trials import Trial, make_trials
+from prefactor.label.trials import AROUND, Trial, make_trials
 from prefactor.llm.endpoint import Endpoint
 from prefactor.llm.prompt import Failure
 from tests.endpoint import KEY, MODEL, Reply, serving, wrote
 
 DOMAINS = ("en", "de", "fr")
-WORDS = {"en": (" the", " dog", ","), "de": (" der", " Hund", ","), "fr": (" le", " chien", ",")}
+WORDS = {
+    "en": (" the", " dog", " sees", " a", " cat", " here", ",", "."),
+    "de": (" der", " Hund", " sieht", " eine", " Katze", " hier", ",", "."),
+    "fr": (" le", " chien", " voit", " un", " chat", " ici", ",", "."),
+}
 CONFIG = ScoreConfig.model_validate({"judge": {"kind": "deterministic"}, "windows": 6, "trials": 3, "seed": 0})
 JUDGE = DeterministicJudge(DOMAINS)
-BLOCKS, LENGTH = 60, 12
+BLOCKS, LENGTH = 90, 40
 
 
 def sampled(*rules: Any) -> Sampled:
@@ -41,10 +46,10 @@ def sampled(*rules: Any) -> Sampled:
 
 
 def windows(text: Sampled, column: int, count: int) -> list[Window]:
-    """Windows around firings, of the last blocks that have one."""
+    """Windows around firings, of the last blocks that have one with some text around it."""
     found = []
     for block in reversed(range(BLOCKS)):
-        places = np.flatnonzero(text.fires[block, :, column])
+        places = AROUND + np.flatnonzero(text.fires[block, AROUND:-AROUND, column])
         if len(places) and len(found) < count:
             g = tuple(float(fires) for fires in text.fires[block, :, column])
             found.append(Window(text.domain[block], int(places[0]), text.tokens[block], g, g))
@@ -57,14 +62,14 @@ def measured(**damage: float) -> Measured:
 
 def subject(text: Sampled, column: int, label: str, *, en: float, de: float, fr: float) -> Subject:
     effect = measured(en=en, de=de, fr=fr)
-    return Subject(f"m:{column}", column, Hypothesis(label, None), windows(text, column, 10), effect, effect)
+    return Subject(f"m:{column}", column, Hypothesis(label, None), windows(text, column, 12), effect, effect)
 
 
 ARTICLES = sampled(lambda d, t: t == " der", lambda d, t: d == "de" and t != " Hund")
 
 
 def test_the_trials_are_what_they_say() -> None:
-    found = make_trials(windows(ARTICLES, 0, 10), 0, ARTICLES, 6, 3, np.random.default_rng(0))
+    found = make_trials(windows(ARTICLES, 0, 12), 0, ARTICLES, 6, 3, np.random.default_rng(0))
     assert found.detection and found.fuzzing and len(found.intruder) == 3
     for window, right in zip(found.detection.windows, found.detection.right, strict=True):
         assert right == (" der" in window.tokens)
@@ -73,14 +78,30 @@ def test_the_trials_are_what_they_say() -> None:
     for trial in found.intruder:
         assert len(trial.windows) == 5 and sum(trial.right) == 1
         assert " der" not in trial.windows[trial.right.index(True)].tokens
-    assert {sum(one.right) for one in (found.detection, found.fuzzing)} == {6, 3}
+    assert sum(found.detection.right) == sum(found.fuzzing.right) == 6
+
+
+def test_nothing_but_the_words_tells_right_from_wrong() -> None:
+    """A judge that sees where a window's mark stands and how long it is, and no word, is left at chance."""
+    long = windows(ARTICLES, 0, 12)
+    short = [replace(w, tokens=w.tokens[:30], importance=w.importance[:30]) for w in long if w.position < 22]
+    found = make_trials([*short, *long], 0, ARTICLES, 12, 6, np.random.default_rng(0))
+    assert found.detection and found.fuzzing and found.intruder
+
+    def lengths(trial: Trial, right: bool) -> list[int]:
+        return sorted(len(w.tokens) for w, truth in zip(trial.windows, trial.right, strict=True) if truth is right)
+
+    assert lengths(found.detection, True) == lengths(found.detection, False)
+    assert len(set(lengths(found.detection, True))) == 2
+    for trial in (found.fuzzing, *found.intruder):
+        assert {(len(window.tokens), window.position) for window in trial.windows} == {(2 * AROUND + 1, AROUND)}
 
 
 def test_too_little_text_is_not_tested() -> None:
     found = make_trials(windows(ARTICLES, 0, 2), 0, ARTICLES, 6, 3, np.random.default_rng(0))
     assert (found.detection, found.fuzzing, found.intruder) == (None, None, ())
     everywhere = sampled(lambda d, t: True)
-    assert make_trials(windows(everywhere, 0, 10), 0, everywhere, 6, 3, np.random.default_rng(0)).detection is None
+    assert make_trials(windows(everywhere, 0, 12), 0, everywhere, 6, 3, np.random.default_rng(0)).detection is None
 
 
 def test_balanced_accuracy_gives_nothing_for_one_answer_to_all() -> None:
@@ -222,7 +243,7 @@ def test_a_model_judges(tmp_path: Path) -> None:
 
 
 def test_a_judge_that_answers_nonsense_gives_no_score(tmp_path: Path) -> None:
-    trials = make_trials(windows(ARTICLES, 0, 10), 0, ARTICLES, 6, 3, np.random.default_rng(0))
+    trials = make_trials(windows(ARTICLES, 0, 12), 0, ARTICLES, 6, 3, np.random.default_rng(0))
     assert trials.detection
     with serving(lambda prompt, nth: wrote('{"windows": [99]}')) as server:
         asked = [(Hypothesis("x", None), trials.detection)]

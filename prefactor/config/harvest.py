@@ -7,7 +7,7 @@ from prefactor.config.base import Config
 
 class HarvestConfig(Config):
     tokens: int = Field(gt=0)  # of the harvest split
-    batch: int = Field(ge=1)  # blocks at a time; the result does not depend on it
+    batch: int = Field(ge=1)  # blocks at a time; on a CPU the result does not depend on it
     threshold: float = Field(gt=0, lt=1)  # a subcomponent fires where its importance is above
     examples: int = Field(ge=1)  # activating windows kept a subcomponent, those that labels are scored on included
     either_side: int = Field(ge=1)  # tokens of a window before and after the firing one

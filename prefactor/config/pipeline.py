@@ -34,6 +34,7 @@ from prefactor.config.target import LoadTarget, TargetConfig, TrainTarget
 from prefactor.errors import ParamsError, PrefactorError
 from prefactor.query.parse import parse_query
 
+FEWEST_EXAMPLES = 18  # a subcomponent, of which six are held out
 UTF8 = 4  # bytes a character at most, hence byte-level tokens a character at most
 
 
@@ -91,6 +92,16 @@ def check(config: PipelineConfig) -> None:
             f"params.yaml: edit.headline = {config.edit.headline}: not one of edit.budgets; use one of {budgets}"
         )
     config.report.check(config.edits)
+    if config.harvest.examples < FEWEST_EXAMPLES:
+        raise ParamsError(
+            f"params.yaml: harvest.examples = {config.harvest.examples}: a third of them is kept to score labels on, "
+            f"and few windows tell nothing; use at least {FEWEST_EXAMPLES}"
+        )
+    if config.effects.tokens < 2 * config.corpus.block:
+        raise ParamsError(
+            f"params.yaml: effects.tokens = {config.effects.tokens}: one block says nothing of how sure an effect is; "
+            f"use at least {2 * config.corpus.block} (two blocks)"
+        )
     for need in needs(config):
         _check_possible(need, config.corpus)
 

@@ -27,6 +27,6 @@ Judge = Annotated[DeterministicJudge | LlmJudge, Field(discriminator="kind")]
 
 class ScoreConfig(Config):
     judge: Judge
-    windows: int = Field(ge=2)  # of each kind in a test, at most: with and without a firing, marked right and wrong
+    windows: int = Field(ge=3)  # of each kind in a test, at most: with and without a firing, marked right and wrong
     trials: int = Field(ge=1)  # intruder tests a subcomponent
     seed: int

@@ -120,17 +120,18 @@ class Fitter:
         to no change, where it is 0. Of the starts that this leaves the middle one is measured next: it rules out most.
         """
         weight, nearer = self.optimiser.retain_weight, self.method.nearer
+        measured = {0: 0.0}  # in this call: what other fits have measured must not change the choice
         while True:
             held = [0.0]
             for start in range(1, len(away)):
-                held.append(self._held.get(start, held[nearer(start)]))
+                held.append(measured.get(start, held[nearer(start)]))
             losses = [a + weight * h for a, h in zip(away, held, strict=True)]
-            measured = [0, *(start for start in self._held if start)]
             best = min(sorted(measured), key=losses.__getitem__)
-            open_ = [start for start, loss in enumerate(losses) if loss < losses[best] and start not in self._held]
-            if not open_:
+            left = [start for start, loss in enumerate(losses) if loss < losses[best] and start not in measured]
+            if not left:
                 return best
-            self.held_at_start(open_[len(open_) // 2])
+            middle = left[len(left) // 2]
+            measured[middle] = self.held_at_start(middle)
 
     def fit(self, budget: int, draws: Sequence[Draw], ends: Sequence[int] | None = None) -> list[Fit]:
         """Fit on ``budget`` target tokens once for every draw; of each a fit at every one of ``ends``, in that order.

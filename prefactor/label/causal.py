@@ -3,7 +3,7 @@
 A label predicts in which domains the loss rises when the subcomponent is ablated or inverted, and in which it stays: it
 rises where, by the label, the subcomponent should be needed about as often as anywhere (a domain that the label names,
 or text with the tokens that it names), and stays where it should be needed hardly at all. Measured, a domain rises if
-it takes a fair part of the damage that the worst hit one takes.
+it takes a fair part of the damage that the worst hit one takes, and more than noise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,8 @@ from prefactor.label.silent import Sampled
 
 OFTEN, HARDLY = 0.5, 0.1  # of how often it should be needed in the domain where that is most
 RISES = 0.25  # of the damage to the worst hit domain
-CERTAIN = 2.0  # standard errors by which some domain must rise, or nothing is measured
+CERTAIN = 3.0  # standard errors: over a handful of blocks and of domains, noise alone goes so far once in a hundred
+LEAST = 0.005  # nats a token; less is no damage to speak of
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,10 @@ class Measured:
     error: Mapping[str, float]
 
     @property
-    def certain(self) -> bool:
-        worst = max(self.damage, key=self.damage.__getitem__)
-        return self.damage[worst] > CERTAIN * self.error[worst]
-
-    @property
     def rising(self) -> frozenset[str]:
-        bar = RISES * max(self.damage.values())
-        return frozenset(domain for domain, nats in self.damage.items() if nats >= bar)
+        """The domains that are damaged; none where nothing can be told from noise."""
+        bar = max(LEAST, RISES * max(self.damage.values()))
+        return frozenset(d for d, nats in self.damage.items() if nats >= bar and nats > CERTAIN * self.error[d])
 
 
 def predict(reading: Reading, sampled: Sampled) -> Prediction:
@@ -67,13 +64,14 @@ def predict(reading: Reading, sampled: Sampled) -> Prediction:
 
 
 def agreement(prediction: Prediction, measured: Sequence[Measured]) -> float | None:
-    """The balanced accuracy of ``prediction``, 0.5 by chance, a mean over the interventions that measure anything.
+    """How far ``prediction`` holds, 0.5 by chance, a mean over the interventions that measure anything.
 
-    None where the label tells no two domains apart, or where nothing is measured.
+    The mean of two shares: of the domains that it says rise, those that do, and of those that it says stay, those that
+    do. None where the label tells no two domains apart, or where nothing is measured.
     """
     scores = []
     for one in measured:
-        if prediction.tells_apart and one.certain:
+        if prediction.tells_apart and one.rising:
             rising = one.rising
             found = sum(domain in rising for domain in prediction.rise) / len(prediction.rise)
             left = sum(domain not in rising for domain in prediction.stay) / len(prediction.stay)
@@ -83,7 +81,7 @@ def agreement(prediction: Prediction, measured: Sequence[Measured]) -> float | N
 
 def surprise(prediction: Prediction, inverted: Measured) -> tuple[list[str], float]:
     """The domains that rise though the label says they stay, and the largest damage among them (nats; 0 for none)."""
-    if not (prediction.tells_apart and inverted.certain):
+    if not prediction.tells_apart:
         return [], 0.0
     against = sorted(inverted.rising & prediction.stay, key=lambda domain: -inverted.damage[domain])
     return against, inverted.damage[against[0]] if against else 0.0

@@ -9,7 +9,7 @@ import pyarrow as pa
 from prefactor.errors import PrefactorError
 
 FIRES = 0.1  # a subcomponent fires at a token where its causal importance exceeds this (docs/contracts.md)
-HELD_OUT = 4  # one window in so many is kept for scoring
+HELD_OUT = 3  # one window in so many is kept for scoring
 TABLES = ("input_recall", "input_pmi", "output_recall", "output_pmi")
 EXAMPLE_COLUMNS = ("subcomponent", "rank", "domain", "position", "tokens", "importance", "activation")
 

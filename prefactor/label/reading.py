@@ -1,7 +1,8 @@
 """What the words of a label claim, for a reader without a language model: domains, tokens, and what comes next.
 
-Languages and domain tags, tokens in quotes, classes of tokens (``label/tokens.py``), `before "x"`, starts of text. A
-label whose words are none of these says nothing to this reader, who then does not judge it.
+Languages and domain tags, tokens in quotes, classes of tokens (``label/tokens.py``), `before "x"`, starts of documents.
+A label whose words are none of these says nothing to this reader, and neither does one that denies something, or one
+about the start of a block, which no window shows.
 """
 
 import re
@@ -12,8 +13,9 @@ from prefactor.label.domains import LANGUAGES, name
 from prefactor.label.labeller import DEAD, UNCLEAR
 from prefactor.label.tokens import CLASSES, START, quoted
 
-_TOKEN = r'"[^"\s]+"|line-break|half-character|\bspace\b'
+_TOKEN = r'"[^"\s]+"|line-break|half-character|(?<=token )space\b|(?<=before )space\b|(?<=[:"] )space\b'
 _BEFORE = re.compile(rf"\bbefore ({_TOKEN})")
+_DENIES = re.compile(r"\b(?:not|no|non|never|neither|without|except)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Reading:
     domains: frozenset[str] | None = None
     tokens: frozenset[str] = frozenset()  # as ``quoted`` shows them; one of these, or of a class, or a start
     classes: tuple[str, ...] = ()
-    start: bool = False
+    start: bool = False  # of a document
     following: str | None = None
     everywhere: bool = False
 
@@ -48,7 +50,7 @@ class Reading:
             return True
         token = tokens[position]
         return (
-            (self.start and (position == 0 or START.fullmatch(token) is not None))
+            (self.start and START.fullmatch(token) is not None)
             or quoted(token) in self.tokens
             or any(CLASSES[one](token) for one in self.classes)
         )
@@ -67,11 +69,13 @@ def read_label(text: str, known: Collection[str], domains: Sequence[str] | None 
     rest = _BEFORE.sub(" ", text)
     tokens = frozenset(re.findall(_TOKEN, rest))
     words = re.sub(_TOKEN, " ", rest)
+    if _DENIES.search(words) or "block start" in words:
+        return Reading()
     return Reading(
-        domains=frozenset(domains) if domains is not None else _domains(words, known),
+        domains=frozenset(domains) if domains else _domains(words, known),
         tokens=tokens,
         classes=tuple(one for one in CLASSES if re.search(rf"\b{one}\b", words, re.IGNORECASE)),
-        start=re.search(r"\b(document|block) start\b", words, re.IGNORECASE) is not None,
+        start=re.search(r"\bdocument start\b", words, re.IGNORECASE) is not None,
         following=before.group(1) if before else None,
         everywhere="fires everywhere" in words,
     )

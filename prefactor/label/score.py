@@ -117,7 +117,7 @@ def _causal(subject: Subject, prediction: Prediction) -> dict[str, Any]:
         "subcomponent": subject.subcomponent,
         "agreement": agreement(prediction, (subject.ablated, subject.inverted)),
         "predicted": sorted(prediction.rise) if prediction.tells_apart else None,
-        "rising": sorted(subject.inverted.rising) if subject.inverted.certain else None,
+        "rising": sorted(subject.inverted.rising) or None,
         "surprising": against,
         "surprise": nats,
     }
@@ -141,12 +141,20 @@ def _tests(judge: Judge, subjects: Sequence[Subject], trials: Mapping[int, Trial
     return found
 
 
+def _another(number: int, subjects: Sequence[Subject], clear: Sequence[int], rng: np.random.Generator) -> int:
+    """A subject at random whose label is another; its own where all are the same."""
+    for other in rng.permutation(len(clear)):
+        if subjects[clear[other]].hypothesis != subjects[number].hypothesis:
+            return clear[other]
+    return number
+
+
 def _shuffled(
     judge: Judge, subjects: Sequence[Subject], trials: Mapping[int, Trials], predictor: _Predictor,
     clear: Sequence[int], rng: np.random.Generator,
 ) -> dict[str, float]:  # fmt: skip
     """What the labels of others score: what a test gives for free. Only of a judge that costs nothing."""
-    other = dict(zip(clear, (clear[i] for i in rng.permutation(len(clear))), strict=True))
+    other = {number: _another(number, subjects, clear, rng) for number in clear}
     agreed = [
         agreement(predictor.of(subjects[other[n]].hypothesis), (subjects[n].ablated, subjects[n].inverted))
         for n in clear

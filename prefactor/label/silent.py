@@ -1,5 +1,6 @@
 """Text on which a subcomponent does not fire: windows of the harvest's sampled blocks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,19 +26,19 @@ class Sampled:
         fires = np.unpackbits(bits, axis=-1, count=subcomponents).astype(bool)
         return cls(table["domain"].to_pylist(), tokens, fires)
 
-    def silent(self, column: int, count: int, length: int, rng: np.random.Generator) -> list[Window]:
-        """At most ``count`` windows of ``length`` tokens, each of another block, without a firing of ``column``.
+    def silent(self, column: int, lengths: Sequence[int], rng: np.random.Generator) -> list[Window]:
+        """Windows of these ``lengths``, as many as there are, each of another block, without a firing of ``column``.
 
-        Their position is any: nothing marks a token there.
+        Their position is 0 and means nothing: no token there is the one.
         """
         found: list[Window] = []
         for block in rng.permutation(len(self.tokens)):
-            if len(found) == count:
+            if len(found) == len(lengths):
                 break
-            tokens = self.tokens[block]
+            tokens, length = self.tokens[block], lengths[len(found)]
             start = int(rng.integers(max(1, len(tokens) - length + 1)))
             part = tokens[start : start + length]
             if not self.fires[block, start : start + length, column].any():
                 nothing = (0.0,) * len(part)
-                found.append(Window(self.domain[block], int(rng.integers(len(part))), part, nothing, nothing))
+                found.append(Window(self.domain[block], 0, part, nothing, nothing))
         return found

@@ -50,7 +50,7 @@ def quoted(token: str) -> str:
         return "half-character"
     if not token.strip():
         return "line-break" if "\n" in token else "space"
-    return '"' + "_".join(token.split()) + '"'
+    return '"' + "_".join(token.split()).replace('"', "''") + '"'
 
 
 def firing_tokens(windows: Sequence[Window]) -> list[tuple[str, int]]:

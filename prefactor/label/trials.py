@@ -1,9 +1,12 @@
-"""The tests of a label, as the field has them (Bills et al. 2023; Paulo et al. 2024), on windows its author never saw.
+"""The tests of a label, as the field has them (Bills et al. 2023; Paulo et al. 2024), on windows kept from its author.
 
 *Detection*: which of some windows have a firing? *Fuzzing*: in which of some windows that all have one is the right
 token marked? Both are asked with the label; the answer's balanced accuracy is 0.5 by chance. *Intruder*: which of five
 windows is not of the same subcomponent as the others? It is asked without a label, so that it says how much the windows
 have in common at all; 0.2 by chance.
+
+Nothing but the words may tell right from wrong: windows without a firing are as long as those with one, and where a
+token is marked, every window is cut to as many tokens on either side of it.
 """
 
 from collections.abc import Sequence
@@ -15,6 +18,7 @@ from prefactor.label.evidence import FIRES, Window
 from prefactor.label.silent import Sampled
 
 FEWEST = 3  # windows of each kind, below which nothing is tested
+AROUND = 8  # tokens on either side of a marked one; a window that has not so many is left out
 INTRUDER_OF = 5  # windows
 
 
@@ -45,27 +49,35 @@ def make_trials(
     held_out: Sequence[Window], column: int, sampled: Sampled, windows: int, trials: int, rng: np.random.Generator
 ) -> Trials:
     """The tests of the subcomponent number ``column`` on the windows ``held_out`` of it."""
-    length = max((len(window.tokens) for window in held_out), default=1)
-    silent = sampled.silent(column, windows + trials, length, rng)
     firing = list(held_out[:windows])
-    detection = _shuffled(firing, silent[:windows], rng)
-    half = len(firing) // 2
-    wrong = [moved for window in firing[half:] if (moved := _mismarked(window, rng))]
-    fuzzing = _shuffled(firing[:half], wrong, rng)
+    silent = sampled.silent(column, [len(window.tokens) for window in firing], rng)
+    detection = _shuffled(firing, silent, rng)
+    marked = [cut for window in held_out if (cut := _cut(window, window.position))]
+    right = [cut for window in held_out[::2] if (cut := _cut(window, window.position))]
+    wrong = [cut for window in held_out[1::2] if (cut := _mismarked(window, rng))]
+    fuzzing = _shuffled(right[:windows], wrong[:windows], rng)
     intruders = []
-    for stranger in silent[windows:]:
-        if len(held_out) < INTRUDER_OF - 1:
+    for stranger in sampled.silent(column, [2 * AROUND + 1] * trials, rng):
+        if len(marked) < INTRUDER_OF - 1:
             break
-        own = [held_out[i] for i in rng.permutation(len(held_out))[: INTRUDER_OF - 1]]
-        if trial := _shuffled([stranger], own, rng, fewest=1):
+        own = [marked[i] for i in rng.permutation(len(marked))[: INTRUDER_OF - 1]]
+        if trial := _shuffled([replace(stranger, position=AROUND)], own, rng, fewest=1):
             intruders.append(trial)
     return Trials(detection, fuzzing, tuple(intruders))
 
 
+def _cut(window: Window, position: int) -> Window | None:
+    """``AROUND`` tokens on either side of ``position``, which is marked; None if there are not so many."""
+    part = slice(position - AROUND, position + AROUND + 1)
+    if part.start < 0 or part.stop > len(window.tokens):
+        return None
+    return Window(window.domain, AROUND, window.tokens[part], window.importance[part], window.activation[part])
+
+
 def _mismarked(window: Window, rng: np.random.Generator) -> Window | None:
-    """``window`` with its position at a token where nothing fires, if there is one."""
-    quiet = [place for place, g in enumerate(window.importance) if g <= FIRES]
-    return replace(window, position=int(rng.choice(quiet))) if quiet else None
+    """``window`` cut around a token where nothing fires, if there is one."""
+    quiet = [place for place, g in enumerate(window.importance) if g <= FIRES and _cut(window, place)]
+    return _cut(window, int(rng.choice(quiet))) if quiet else None
 
 
 def _shuffled(

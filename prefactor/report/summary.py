@@ -52,7 +52,7 @@ class LabelSummary(_Part):
     detection: float | None  # balanced accuracy, 0.5 by chance: on which text it fires, by the label
     fuzzing: float | None  # the same, on which token
     intruder: float | None  # share found, 0.2 by chance: the window that is not its own, without the label
-    agreement: float | None  # balanced accuracy, 0.5 by chance: which domains ablating and inverting it harms
+    agreement: float | None  # 0.5 by chance: how far it says which domains ablating and inverting harm
     surprising: int  # labels by which a domain is spared that inverting the subcomponent harms
 
 
