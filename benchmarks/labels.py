@@ -15,12 +15,12 @@ from benchmarks.common import KEPT
 from prefactor.artifacts import read_json
 from prefactor.label.domains import LANGUAGES
 from prefactor.label.labeller import DEAD, UNCLEAR
+from prefactor.label.scores import TESTS
 from prefactor.query.parse import parse_query
 from prefactor.selection.choice import read_selection
 from prefactor.selection.table import read_subcomponents
 from stages.common import DATA
 
-TESTS = ("detection", "fuzzing", "intruder", "agreement")
 CONTRAST = "contrast-16"
 SPARED = 0.05  # nats that inverting may cost another domain
 

@@ -19,6 +19,7 @@ from benchmarks.common import KEPT
 from prefactor.artifacts import MANIFEST, read_json
 from prefactor.config.edits import EditConfig
 from prefactor.intervals import interval
+from prefactor.label.scores import TESTS
 from prefactor.params import PARAMS, section
 from prefactor.selection.choice import read_selection
 from stages.common import DATA
@@ -85,7 +86,7 @@ def quality_of(folder: Path) -> dict[str, str]:
         "L0": f"{battery['l0']['0']:.0f}",
         "alive": str(battery["alive"]),
         "clear labels": str(labels["clear"]),
-        **{test: f"{labels[test]['mean']:.2f}" for test in ("detection", "fuzzing", "intruder", "agreement")},
+        **{test: f"{labels[test]['mean']:.2f}" for test in TESTS},
     }
 
 

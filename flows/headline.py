@@ -1,12 +1,12 @@
 """The end of a run in a terminal: what each edit did to the target and to every other domain, and where the page is."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from prefactor.terminal import screen, visible
 
 SUMMARY = Path("data/report/summary.json")
 PAGE = Path("data/report/index.html")
@@ -22,13 +22,13 @@ def headline(summary: dict[str, Any]) -> Table:
     table.add_column("removes", no_wrap=True)
     table.add_column("CE - chance", justify="right", no_wrap=True)
     for domain in domains:
-        table.add_column(domain, justify="right", no_wrap=True)
+        table.add_column(visible(domain), justify="right", no_wrap=True)
     for name, edit in summary["edits"].items():
         parts, gap, damage = edit["subcomponents"], edit["target_ce_minus_chance"], edit["damage"]
         table.add_row(
-            name,
-            parts[0] if len(parts) == 1 else f"{len(parts)} subcomponents" if parts else "matrices",
-            f"{edit['target']}, {edit['target_tokens']} tokens",
+            visible(name),
+            visible(parts[0]) if len(parts) == 1 else f"{len(parts)} subcomponents" if parts else "matrices",
+            visible(f"{edit['target']}, {edit['target_tokens']} tokens"),
             f"{gap['mean']:+.2f} ({gap['low']:+.2f}, {gap['high']:+.2f})",
             *(f"{damage[domain]['mean']:+.2f}" if domain in damage else "" for domain in domains),
         )
@@ -38,7 +38,5 @@ def headline(summary: dict[str, Any]) -> Table:
 def print_headline() -> None:
     """Print the table and the page's path, where there is a report."""
     if SUMMARY.is_file():
-        # A log has no width of its own; a table squeezed into the default 80 columns is unreadable.
-        console = Console() if sys.stdout.isatty() else Console(width=140)
-        console.print(headline(json.loads(SUMMARY.read_text(encoding="utf-8"))))
+        screen().print(headline(json.loads(SUMMARY.read_text(encoding="utf-8"))))
         print(f"page: {PAGE.resolve()}", flush=True)

@@ -52,10 +52,10 @@ def components(
         print_json(rows)
         return
     title = f"{len(found)} found; by domain mean importance and share of the firings"
-    table = Table("subcomponent", "label", "score", *work.domains, title=title)
+    table = Table("subcomponent", "label", "score", *map(visible, work.domains), title=title)
     for row in rows:
         by_domain = [f"{row[f'importance_{name}']:.3f} {number(row[f'share_{name}'], '4.0%')}" for name in work.domains]
-        table.add_row(row["subcomponent"], Text(row["label"]), number(row["score"], ".2f"), *by_domain)
+        table.add_row(visible(row["subcomponent"]), visible(row["label"]), number(row["score"], ".2f"), *by_domain)
     screen().print(table)
 
 
@@ -77,17 +77,18 @@ def show(
         print_json(known)
         return
     console = screen()
-    console.print(f"[b]{known['subcomponent']}[/b]  {known['label']}  (score {number(known['score'], '.2f')})")
-    console.print(f"{known['reasoning']}\n", markup=False)
+    about = f"  {known['label']}  (score {number(known['score'], '.2f')})"
+    console.print(Text.assemble((visible(known["subcomponent"]), "bold"), visible(about)))
+    console.print(f"{visible(known['reasoning'] or '')}\n")
     table = Table("domain", "mean importance", "share of firings")
     for name in work.domains:
-        table.add_row(name, f"{known[f'importance_{name}']:.3f}", f"{known[f'share_{name}']:.2f}")
+        table.add_row(visible(name), f"{known[f'importance_{name}']:.3f}", f"{known[f'share_{name}']:.2f}")
     console.print(table)
     for side, what in (("input", "fires on"), ("output", "the target then predicts")):
         tokens = "  ".join(repr(entry["token"]) for entry in known[f"{side}_pmi"])
-        console.print(f"{what}: {tokens}", markup=False)
+        console.print(f"{what}: {tokens}")
     for example in known["examples"]:
-        line = Text(f"{example['domain']}  ", style="dim")
+        line = Text(f"{visible(example['domain'])}  ", style="dim")
         for token, importance in zip(example["tokens"], example["importance"], strict=True):
             line.append(visible(token), style="reverse" if importance > 0.1 else "")
         console.print(line)
@@ -164,12 +165,12 @@ def edit(
     for name, label in made.labels.items():
         alpha = made.prefactors.get(name)
         how = f"writes {strength:g} toward its token" if alpha is None else f"prefactor {alpha:.3g}"
-        console.print(f"{name}  {label!r}  {how}", markup=False)
+        console.print(visible(f"{name}  {label!r}  {how}"))
     _print_damage(console, rows, made.chance)
     for path in written:
-        console.print(f"written: {path}", markup=False)
+        console.print(visible(f"written: {path}"))
     if save is not None:
-        console.print(f"{work.params} has it as edits.{save}: `dvc repro` makes its tables", markup=False)
+        console.print(visible(f"{work.params} has it as edits.{save}: `dvc repro` makes its tables"))
 
 
 @app.command("export")
@@ -189,7 +190,7 @@ def export_(
     if into.exists():
         raise PrefactorError(f"{into} is there already: name another folder, or remove it")
     export(folder / "data", name, into, merged, tokens, seed)
-    print(f"written: {into}")
+    print(visible(f"written: {into}"))
 
 
 @app.command()
@@ -210,7 +211,7 @@ def apply(
     if cached.resolve() in checkpoint.resolve().parents:
         raise PrefactorError(f"{checkpoint} is the cached target that every edit is made for: apply to a copy of it")
     push(checkpoint, name, change_of(cached, name, tokens, seed)[1])
-    print(f"{checkpoint} has {', '.join(applied_to(checkpoint))}")
+    print(visible(f"{checkpoint} has {', '.join(applied_to(checkpoint))}"))
 
 
 @app.command()
@@ -221,7 +222,7 @@ def revert(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint that `a
 
     _quiet()
     name = pop(checkpoint)
-    print(f"{checkpoint}: {name} is off; it has {', '.join(applied_to(checkpoint)) or 'no edit'}")
+    print(visible(f"{checkpoint}: {name} is off; it has {', '.join(applied_to(checkpoint)) or 'no edit'}"))
 
 
 @app.command("compare")
@@ -240,10 +241,12 @@ def compare_(
         print_json(rows)
         return
     domains = list(dict.fromkeys(domain for row in rows for domain in row["damage"]))
-    table = Table("edit", "tokens", "removes", "CE - chance", *domains, title="nats a token; damage by domain")
+    title = "nats a token; damage by domain"
+    table = Table("edit", "tokens", "removes", "CE - chance", *map(visible, domains), title=title)
     for row in rows:
         damage = [f"{row['damage'][d]:+.3f}" if d in row["damage"] else "" for d in domains]
-        table.add_row(row["edit"], str(row["budget"]), row["target"], f"{row['target_ce_minus_chance']:+.2f}", *damage)
+        name, target = visible(row["edit"]), visible(row["target"])
+        table.add_row(name, str(row["budget"]), target, f"{row['target_ce_minus_chance']:+.2f}", *damage)
     screen().print(table)
 
 
@@ -253,7 +256,7 @@ def _print_damage(console: Console, rows: Sequence[dict[str, Any]], chance: floa
     )
     for row in rows:
         figures = [f"{row['base_ce']:.2f}", f"{row['edited_ce']:.2f}", f"{row['damage']:+.3f}", f"{row['kl']:.3f}"]
-        table.add_row(row["domain"], row["role"], *figures)
+        table.add_row(visible(row["domain"]), row["role"], *figures)
     console.print(table)
 
 

@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from prefactor.errors import PrefactorError
+from prefactor.label.scores import TESTS
 from prefactor.terminal import MOST, AsJson, Folder, number, plainly, print_json, screen, visible
 
 app = typer.Typer(help="Read labels, correct them, compare them.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="module:index")]
-SCORES = ("detection", "fuzzing", "intruder", "agreement")
 KEPT_ANSWERS = Path(".runs") / "llm"  # where the label stage keeps them
 
 
@@ -40,19 +40,19 @@ def show(
         print_json(told)
         return
     console = screen()
-    console.print(f"{name}  {told['label'] or '(no label)'}", style="bold", markup=False)
+    console.print(visible(f"{name}  {told['label'] or '(no label)'}"), style="bold")
     domains = "" if told["domains"] is None else f", about {', '.join(told['domains']) or 'no domain'}"
-    console.print(f"by {told['labeller']}{domains}; score {number(told['score'], '.2f') or 'none'}", markup=False)
+    console.print(visible(f"by {told['labeller']}{domains}; score {number(told['score'], '.2f') or 'none'}"))
     if told["overridden"]:
-        console.print(f"the labeller said: {told['machine_label'] or '(no label)'}", markup=False)
-    console.print(told["reasoning"] or "", markup=False)
+        console.print(visible(f"the labeller said: {told['machine_label'] or '(no label)'}"))
+    console.print(visible(told["reasoning"] or ""))
     if told["tested"]:
         tested = ", ".join(f"{key} {number(value, '.2f') or 'none'}" for key, value in told["tested"].items())
-        console.print(f"tested: {tested}", markup=False)
+        console.print(f"tested: {tested}")
     table = Table("domain", "mean importance", "share of firings", "damage if ablated", "if inverted")
     for domain, figures in told["by_domain"].items():
         shown = [number(figures[key], form) for key, form in _FIGURES]
-        table.add_row(domain, *shown)
+        table.add_row(visible(domain), *shown)
     console.print(table)
     for window in told["examples"]:
         console.print(_marked(window))
@@ -82,7 +82,8 @@ def surprises(
     table = Table("subcomponent", "label", "label says", "rises", "against the label", "nats", title=title)
     for row in rows[:most]:
         listed = (", ".join(row[key] or ()) for key in ("predicted", "rising", "surprising"))
-        table.add_row(row["subcomponent"], Text(row["label"]), *listed, f"{row['surprise']:+.3f}")
+        told = (row["subcomponent"], row["label"], *listed)
+        table.add_row(*map(visible, told), f"{row['surprise']:+.3f}")
     screen().print(table)
 
 
@@ -152,10 +153,10 @@ def diff(
         columns, rows = ("label", "other", "labeller", "other_labeller"), told["rows"]
         title = "{differ} differ, {same} are the same; {only_here} only here, {only_there} only there".format(**told)
     console = screen()
-    console.print(title, markup=False, highlight=False)
+    console.print(title, highlight=False)
     table = Table("subcomponent", *columns)
     for row in rows[:most]:
-        table.add_row(*(Text(str(row[key])) for key in ("subcomponent", *columns)))
+        table.add_row(*(visible(str(row[key])) for key in ("subcomponent", *columns)))
     if rows:
         console.print(table)
 
@@ -201,7 +202,7 @@ def _told(known: dict[str, Any], domains: list[str], examples: list[dict[str, An
     return {
         **{key: known[key] for key in kept},
         "overridden": known["labeller"].startswith(PERSON),
-        "tested": {key: known[key] for key in SCORES if key in known},
+        "tested": {key: known[key] for key in TESTS if key in known},
         "by_domain": {d: {key: known.get(f"{key}_{d}") for key, _ in _FIGURES} for d in domains},
         "examples": examples,
     }
@@ -210,7 +211,7 @@ def _told(known: dict[str, Any], domains: list[str], examples: list[dict[str, An
 def _marked(window: dict[str, Any]) -> Text:
     """The window's text; the firing token stands between « and », also where there is no colour."""
     line = Text()
-    line.append(f"{window['domain']}  ", style="dim")
+    line.append(f"{visible(window['domain'])}  ", style="dim")
     for place, token in enumerate(window["tokens"]):
         fires = place == window["position"]
         line.append(f"«{visible(token)}»" if fires else visible(token), style="reverse" if fires else "")
@@ -234,4 +235,4 @@ def _say(value: dict[str, Any], words: str, as_json: bool) -> None:
     if as_json:
         print_json(value)
     else:
-        screen().print(words, markup=False, highlight=False)
+        screen().print(visible(words), highlight=False)

@@ -1,4 +1,7 @@
-"""What all commands share: options, errors as one line, tables wide enough for a log, JSON for machines."""
+"""What all commands share: options, errors as one line, tables wide enough for a log, JSON for machines.
+
+Whatever was read from a file is printed through ``visible``; JSON escapes by itself.
+"""
 
 import json
 import sys
@@ -11,6 +14,7 @@ import typer
 from rich.console import Console
 
 from prefactor.errors import PrefactorError
+from prefactor.printable import visible
 
 Folder = Annotated[Path, typer.Option("--folder", "-C", help="The folder with params.yaml and data/.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else.")]
@@ -25,7 +29,7 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except PrefactorError as error:
-            print(f"prefactor: error: {error}", file=sys.stderr)
+            print(f"prefactor: error: {visible(str(error))}", file=sys.stderr)
             raise typer.Exit(2) from None
 
     return run
@@ -53,9 +57,6 @@ def print_json(value: Any) -> None:
 
 
 def screen() -> Console:
+    """For plain text: what stands in square brackets or between colons is data, and no style or emoji."""
     # A log has no width of its own, and these tables need more than 80 columns.
-    return Console() if sys.stdout.isatty() else Console(width=140)
-
-
-def visible(token: str) -> str:
-    return token.replace("\n", "⏎")
+    return Console(width=None if sys.stdout.isatty() else 140, markup=False, emoji=False)

@@ -17,6 +17,7 @@ from prefactor.decompose import read_components, read_net
 from prefactor.edits.effect import Measured
 from prefactor.importance_net import ImportanceNet
 from prefactor.ledger import ledger
+from prefactor.printable import visible
 from prefactor.runtime import setup
 from prefactor.selection.choice import write_selection
 from prefactor.selection.choose import query_of, select
@@ -36,9 +37,9 @@ def main(name: str) -> None:
         selection = select(edit.choose, name, edit.domains, table, config, measure)
         write_selection(out, selection)
     for choice in selection.chosen:
-        print(f"selection {name}: {choice.subcomponent} {choice.label!r}: {choice.reason}")
+        print(visible(f"selection {name}: {choice.subcomponent} {choice.label!r}: {choice.reason}"))
         if choice.warning:
-            print(f"selection {name}: warning: {choice.subcomponent}: {choice.warning}")
+            print(visible(f"selection {name}: warning: {choice.subcomponent}: {choice.warning}"))
 
 
 def _load() -> tuple[DecomposedModel, ImportanceNet, Blocks]:

@@ -1,6 +1,8 @@
 """Labels that people correct: the file, what it does to the table of labels, and the commands around it."""
 
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pyarrow as pa
@@ -119,7 +121,29 @@ def test_comments_and_order_survive_and_an_empty_file_is_one_again(data: Path) -
         remove_override(data, NAMES[0])
 
 
-FIELDS = "label: German text\n  author: Ada\n  reason: r"
+def _writes(place: int, data: Path) -> None:
+    for turn in range(8):
+        write_override(data, f"layers.{place}.v_proj:{turn}", _entry(data))
+
+
+def test_many_processes_write_at_once_and_none_is_lost(data: Path) -> None:
+    write_override(data, NAMES[2], _entry(data))
+    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
+        list(pool.map(_writes, range(3), [data] * 3))
+    known = [NAMES[2], *(f"layers.{place}.v_proj:{turn}" for place in range(3) for turn in range(8))]
+    assert set(read_overrides(data, known).applied) == set(known)
+    assert not list((data / "label").glob("*.tmp"))
+
+
+def test_where_there_are_no_locks_it_is_written_all_the_same(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prefactor.label.overrides.fcntl", None)
+    write_override(data, NAMES[0], _entry(data))
+    remove_override(data, NAMES[0])
+    assert read_overrides(data, NAMES).applied == {}
+
+
+FIELDS = "label: German text\n  author: Ada\n  reason: because"
+_ESCAPE = r'"\e[31m"'
 
 
 @pytest.mark.parametrize(
@@ -131,6 +155,9 @@ FIELDS = "label: German text\n  author: Ada\n  reason: r"
         (f"layers.0.v_proj:2:\n  {FIELDS}\n  decomposition: 123456789012", "write the first 12 in quotes"),
         (f"layers.0.v_proj:2:\n  {FIELDS}\n  autor: Ada", "autor = \"Ada\": unknown key; did you mean `author`?"),
         ("layers.0.v_proj:2: German text", "layers.0.v_proj:2 = \"German text\": input should be an object"),
+        (f"layers.0.v_proj:2:\n  {FIELDS}\n  domains: []\n  decomposition: HERE", "domains: it is empty; name a do"),
+        (f'layers.0.v_proj:2:\n  {FIELDS.replace("Ada", _ESCAPE)}\n  decomposition: HERE', "author: write one line w"),
+        (f'layers.0.v_proj:2:\n  {FIELDS.replace("because", _ESCAPE)}\n  decomposition: HERE', "reason: write one li"),
         (
             f"layers.0.v_proj:2:\n  {FIELDS.replace('German text', 'a b c d e f g h i')}\n  decomposition: HERE",
             "layers.0.v_proj:2.label: 'a b c d e f g h i' has 9 words; write at most 8",
@@ -185,6 +212,8 @@ def test_the_command_line_corrects_a_label_shows_it_and_takes_it_back(data: Path
         (("layers.0.v_proj:3", "x", "--reason", "r"), "'layers.0.v_proj:3' is no subcomponent; the nearest: "),
         ((NAMES[0], "a b c d e f g h i", "--reason", "r"), "has 9 words; write at most 8"),
         ((NAMES[0], "x", "--reason", " "), "--reason is missing"),
+        ((NAMES[0], "x\u202e", "--reason", "r"), "label: write one line without control characters"),
+        ((NAMES[0], "x", "--reason", "r\ns"), "reason: write one line without control characters"),
         ((NAMES[0], "x"), "--reason is missing"),
         ((NAMES[0], "", "--reason", "r"), "the label is missing"),
         ((NAMES[0], "x", "--reason", "r", "--domains", "de,germn"), "no domain is called 'germn': did you mean german"),

@@ -10,6 +10,7 @@ import pytest
 
 from prefactor.errors import PrefactorError
 from prefactor.query.parse import parse_query
+from prefactor.query.words import matches_query
 
 ROW: dict[str, Any] = {
     "label": 'German text: "der" (de)', "labeller": "person/Ada", "module": "layers.0.self_attn.v_proj",
@@ -102,9 +103,53 @@ def test_what_is_wrong_is_said_with_its_place_in_one_line(query: str, said: str)
     assert said in message
 
 
-@pytest.mark.parametrize("query", ["german -english", "German", 'token "<s>"', "text and not", "don't"])
+WORDS = [
+    "german -english", "German", 'token "<s>"', "text and not", "don't", "german <s>", "<s>", "german -<s>", "a => b",
+    "token = the", "start > end", "text: score <s>", 'token "score > 3"', "x~y", "</s> german", "german -> french",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", WORDS)
 def test_without_a_comparison_it_is_words(query: str) -> None:
     assert parse_query(query).plain
+
+
+def test_words_may_have_the_characters_of_operators_in_them() -> None:
+    query = parse_query("german <s> -=>")
+    assert [query.holds({"label": label}) for label in ('German "<s>"', "German", 'German "<s>" =>')] == [
+        True, False, False,
+    ]  # fmt: skip
+
+
+MEANT = [
+    ("label <s>", '"<" does not go with label'),
+    ("german and score <s>", 'at character 1: no field is called "german"'),
+    ("german label ~ french", 'at character 1: no field is called "german"'),
+    ("Label ~ german", "did you mean `label`?"),
+    ("german domain.de > 0.5", 'no field is called "german"'),
+    ("german and importanc.de > x", 'no field is called "german"'),
+    ("foo.de < bar", 'no field is called "foo.de"'),
+    ("(densty > 1)", "did you mean `density`?"),
+    ("firings > 3", 'no field is called "firings"; use one of label, labeller'),
+    ("domain.de => 0.5", '"=" needs a number, found ">"'),
+    ("not(lable = x)", "did you mean `label`?"),
+]
+
+
+@pytest.mark.parametrize(("query", "said"), MEANT)
+def test_what_is_meant_to_compare_is_no_words(query: str, said: str) -> None:
+    with pytest.raises(PrefactorError) as error:
+        parse_query(query)
+    assert said in str(error.value)
+
+
+def test_a_label_that_is_not_known_passes_no_comparison() -> None:
+    known, unknown = {"label": "German text"}, {"label": ""}
+    for query in ("not label ~ french", "label !~ french", "label != x", "not (label ~ a or label ~ b)"):
+        assert parse_query(query).holds(known) and not parse_query(query).holds(unknown)
+    (miss,) = parse_query("label !~ french").misses(unknown)
+    assert miss.shown(unknown) == 'label not known !~ "french"' and miss.distance(unknown) == math.inf
+    assert not matches_query("-french", "") and matches_query("-french", "German") and matches_query("", "")
 
 
 def test_the_words_of_old_mean_what_they_did() -> None:
@@ -128,6 +173,7 @@ def test_a_table_is_checked_before_it_is_searched() -> None:
     for query, said in (
         ("norm > 0 and domain.dee > 1", 'at character 14: no domain is called "dee"; did you mean `de`?'),
         ("causal.pt > 1", 'at character 1: no domain is called "pt"; use one of de, en, it'),
+        ("causal.dee > 1", 'at character 1: no domain is called "dee"; did you mean `de`?'),
         ("agreement > 1", "at character 1: agreement is made by the score stage, which has not run here"),
     ):
         with pytest.raises(PrefactorError, match=r"^query: ") as error:

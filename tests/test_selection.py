@@ -16,7 +16,7 @@ from prefactor.label.overrides import decomposition_of, make_override, write_ove
 from prefactor.query.words import matches_query
 from prefactor.selection.choice import Selection, read_selection, write_selection
 from prefactor.selection.choose import select
-from prefactor.selection.collateral import warning_of
+from prefactor.selection.collateral import inverted_of, warning_of
 from prefactor.selection.measure import Effect
 from prefactor.selection.table import join, join_some, read_subcomponents
 
@@ -56,7 +56,8 @@ def effects() -> pd.DataFrame:
     alive = harvest()[lambda table: table["alive"]]
     damage = {f"invert_{domain}": alive[f"importance_{domain}"] for domain in ("en", "de", "fr", "it")}
     halves = {column.replace("invert", "ablate"): values / 2 for column, values in damage.items()}
-    return pd.DataFrame({"subcomponent": alive["subcomponent"], **damage, **halves})
+    errors = {column.replace("_", "_error_"): values / 10 for column, values in (damage | halves).items()}
+    return pd.DataFrame({"subcomponent": alive["subcomponent"], **damage, **halves, **errors})
 
 
 def table() -> pd.DataFrame:
@@ -204,6 +205,8 @@ def test_nothing_needs_no_tables() -> None:
         (by_label("-german"), ["no word to look for"]),
         (by_label("german", top=9), ["choose.top = 9", "only 4 qualify", "widen the query"]),
         (by_label("german and not french"), ["no label matches", "without a comparison all of it is words"]),
+        (by_label("german =>"), ["no label matches"]),
+        (by_label("token = x"), ["no label matches", "without a comparison all of it is words"]),
         (by_label('label ~ "german" and density'), ["at character 29: density needs one of < <= >", "found the end"]),
         (
             by_label("causal.it < 1"),
@@ -294,26 +297,31 @@ def test_what_is_measured_to_reach_further_than_the_label_says_is_warned_of() ->
 
 
 @pytest.mark.parametrize(
-    ("named", "collateral", "warned"),
+    ("named", "damage", "warned"),
     [
         (["de"], {"de": 0.52, "it": 0.31, "fr": 0.1}, "also costs it +0.31 (de +0.52)"),
         (["de"], {"de": 0.52, "it": 0.129}, None),
         (
             ["de", "fr"],
             {"de": 0.6, "fr": 0.2, "it": 0.21, "en": 0.3},
-            "costs it +0.21, en +0.3 (de +0.6, fr +0.2)",
+            "costs en +0.3, it +0.21 (de +0.6, fr +0.2)",
         ),
-        (["de"], {"de": 0.001, "it": 0.005}, None),  # noise
+        (["de"], {"de": 0.001, "it": 0.0049}, None),  # nothing to speak of
         (["de"], {"de": -0.01, "it": 0.006}, "also costs it +0.006"),
+        (["de"], {"de": 0.52, "pt": 0.31}, None),  # 3 standard errors and less may be noise
         (None, {"de": 0.0, "it": 1.0}, None),  # no claim
         ([], {"de": 0.0, "it": 1.0}, None),
-        (["de"], None, None),
+        (["pt"], {"de": 0.6, "pt": 0.0}, "also costs de +0.6 (pt +0)"),
+        (["de", "it"], {"de": 0.6, "it": 0.6}, None),
+        (["de"], {}, None),
     ],
 )
-def test_a_quarter_of_the_worst_damage_outside_is_too_much(
-    named: list[str] | None, collateral: dict[str, float] | None, warned: str | None
+def test_what_would_be_a_surprise_outside_is_too_much(
+    named: list[str] | None, damage: dict[str, float], warned: str | None
 ) -> None:
-    warning = warning_of(named, collateral)
+    columns = {f"invert_{domain}": nats for domain, nats in damage.items()}
+    errors = {f"invert_error_{domain}": 0.11 if domain == "pt" else 0.001 for domain in damage}
+    warning = warning_of(named, inverted_of(columns | errors))
     assert warning is None if warned is None else warning is not None and warned in warning
 
 
@@ -337,7 +345,7 @@ def _folder(root: Path, query: str = "german text") -> Path:
     for stage, file, rows in (
         ("harvest", "subcomponents.parquet", harvest().to_dict("records")),
         ("label", "labels.parquet", written),
-        ("effects", "effects.parquet", effects().assign(invert_error_de=9.0).to_dict("records")),
+        ("effects", "effects.parquet", effects().to_dict("records")),
         ("score", "scores.parquet", scores),
     ):
         write_table(data / stage / file, pa.Table.from_pylist(rows))
@@ -369,6 +377,19 @@ def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(value["subcomponents"][0]) == keys and set(value["near_misses"][0]) == keys
     assert len(value["candidates"]) == 3
     assert value["subcomponents"][0]["collateral"] == {"en": 0.0, "de": 0.6, "fr": 0.3, "it": 0.2}
+
+
+def test_the_stage_prints_no_character_that_acts_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from stages.selection import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(ROWS, "layers.0.v_proj:2", ("German\x1b[2J text\u202e", *ROWS["layers.0.v_proj:2"][1:]))
+    data = _folder(tmp_path, 'label ~ "text\u202e"')
+    main("one")
+    assert r'label "German\x1b[2J text\u202e" ~ "text\u202e"' in capsys.readouterr().out
+    assert read_selection(data / "selection/one").chosen[0].label == "German\x1b[2J text\u202e"
 
 
 def test_scores_are_read_only_for_a_query_that_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

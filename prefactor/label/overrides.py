@@ -6,12 +6,13 @@ another the same index is something else, so every entry says for which it was w
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import StringConstraints, TypeAdapter, field_validator
+from pydantic import AfterValidator, StringConstraints, TypeAdapter, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -21,6 +22,12 @@ from prefactor.config.base import Config, parse
 from prefactor.config.explain import nearest
 from prefactor.errors import ParamsError, PrefactorError
 from prefactor.label.labeller import MOST_WORDS
+from prefactor.printable import one_line
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # not on Windows
+    fcntl = None
 
 FILE = "overrides.yaml"
 DIGITS = 12  # of the components' sha256 that an entry carries
@@ -28,7 +35,7 @@ NEAREST = 3  # names suggested for one that is unknown
 PERSON = "person/"  # what the provenance of a person's label starts with
 HEADER = "# Labels that people wrote; `prefactor label override` adds one. docs/contracts.md has the form.\n"
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(one_line)]
 
 
 class Override(Config):
@@ -45,6 +52,13 @@ class Override(Config):
         if words > MOST_WORDS:
             raise ValueError(f"{label!r} has {words} words; write at most {MOST_WORDS}")
         return label
+
+    @field_validator("domains")
+    @classmethod
+    def _some(cls, domains: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if domains == ():
+            raise ValueError("it is empty; name a domain, or leave the key out, which makes no claim")
+        return domains
 
     @field_validator("decomposition", mode="before")
     @classmethod
@@ -106,7 +120,7 @@ def decomposition_of(data: Path) -> str:
 
 
 def write_override(data: Path, name: str, override: Override) -> None:
-    """Add the entry ``name``, or replace it; everything else in the file stays as it is.
+    """Add the entry ``name``, or replace it; everything else in the file stays as it is, also what others add now.
 
     Raises:
         PrefactorError: the file is no YAML mapping.
@@ -116,10 +130,11 @@ def write_override(data: Path, name: str, override: Override) -> None:
         entry["domains"] = CommentedSeq(override.domains)
         entry["domains"].fa.set_flow_style()
     path = data / "label" / FILE
-    whole = _load(path, _round_trip())
-    whole.fa.set_block_style()
-    whole[name] = entry
-    _dump(path, whole)
+    with _alone(path):
+        whole = _load(path, _round_trip())
+        whole.fa.set_block_style()
+        whole[name] = entry
+        _dump(path, whole)
 
 
 def remove_override(data: Path, name: str) -> None:
@@ -129,12 +144,15 @@ def remove_override(data: Path, name: str) -> None:
         PrefactorError: there is none.
     """
     path = data / "label" / FILE
-    whole = _load(path, _round_trip())
-    if name not in whole:
-        known = ", ".join(map(str, whole)) or "nothing"
-        raise PrefactorError(f"{path} has no entry {name}: it has {known}")
-    del whole[name]
-    _dump(path, whole)
+    if not path.is_file():
+        raise PrefactorError(f"{path} has no entry {name}: the file is not there")
+    with _alone(path):
+        whole = _load(path, _round_trip())
+        if name not in whole:
+            known = ", ".join(map(str, whole)) or "nothing"
+            raise PrefactorError(f"{path} has no entry {name}: it has {known}")
+        del whole[name]
+        _dump(path, whole)
 
 
 def make_override(name: str, **fields: Any) -> Override:
@@ -151,6 +169,16 @@ def _entry(path: Path, name: str, value: Any) -> Override:
         return parse(TypeAdapter(Override), value, name)
     except ParamsError as error:
         raise PrefactorError(f"{path}: {str(error).removeprefix('params.yaml: ')}") from None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """No other process changes ``path`` in the block. The lock is a file beside it, since ``path`` is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _load(path: Path, yaml: YAML) -> Any:

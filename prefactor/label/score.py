@@ -17,11 +17,12 @@ from prefactor.label.evidence import Window
 from prefactor.label.judge import Answers, Hypothesis, Judge
 from prefactor.label.labeller import DEAD, UNCLEAR
 from prefactor.label.reading import read_label
+from prefactor.label.scores import TESTS
 from prefactor.label.silent import Sampled
 from prefactor.label.trials import INTRUDER_OF, Trial, Trials, make_trials
 from prefactor.llm.prompt import Failure
 
-CHANCE = {"detection": 0.5, "fuzzing": 0.5, "intruder": 1 / INTRUDER_OF, "agreement": 0.5}
+CHANCE = dict(zip(TESTS, (0.5, 0.5, 1 / INTRUDER_OF, 0.5), strict=True))
 SCORES = pa.schema(
     [
         ("subcomponent", pa.string()),

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from prefactor.artifacts import verify
 from prefactor.label.overrides import FILE, PERSON, Overrides, read_overrides
+from prefactor.printable import visible
 
 LABELS = "labels.parquet"
 HARVEST = "subcomponents.parquet"
@@ -36,8 +37,8 @@ def label_rows(data: Path) -> list[dict[str, Any]]:
     rows, overrides = labels_and_overrides(data)
     for name, entry in overrides.left_out.items():
         print(
-            f"prefactor: warning: {data / 'label' / FILE}: {name} is left out: it was written for the decomposition "
-            f"{entry.decomposition}; look at it again, then override it anew or take it out",
+            f"prefactor: warning: {data / 'label' / FILE}: {visible(name)} is left out: it was written for the "
+            f"decomposition {entry.decomposition}; look at it again, then override it anew or take it out",
             file=sys.stderr,
         )
     for row in rows:

@@ -16,7 +16,7 @@ from prefactor.llm.answer import Malformed, read
 from prefactor.llm.cache import Answer, Cache, Question
 from prefactor.llm.client import Client, Unanswered
 from prefactor.llm.endpoint import Endpoint
-from prefactor.llm.meter import BudgetSpent, Meter, Spent
+from prefactor.llm.meter import BudgetSpent, Meter, Sends, Spent
 from prefactor.llm.pace import Stopped
 from prefactor.llm.prompt import Failure, Prompt, as_data
 from prefactor.progress import track
@@ -28,7 +28,7 @@ SILENCE = 20  # requests in a row, each with all its retries, after which the en
 
 @dataclass(frozen=True)
 class Estimate:
-    """What asking would take, at most: unless answers are malformed and asked again."""
+    """What asking would take, at most: unless answers are malformed or do not come, and are asked again."""
 
     requests: int
     cached: int  # prompts whose answer is kept
@@ -56,12 +56,15 @@ class Asker:
 
     @property
     def spent(self) -> Spent:
-        """What was paid since this asker was made."""
+        """What was paid since this asker was made, for requests without an answer too."""
         return self._meter.paid
 
     @property
     def bill(self) -> Spent:
-        """What all answers that were used have cost, whenever they were asked. The budget is a limit to this."""
+        """What all answers that were used have cost, whenever they were asked, and this run's requests without one.
+
+        The budget is a limit to this.
+        """
         return self._meter.bill
 
     def price(self, prompts: Sequence[Prompt]) -> Estimate:
@@ -170,20 +173,17 @@ class Asker:
     def _request(self, question: Question, prompt: Prompt) -> Answer:
         if self._stop.is_set():
             raise Stopped
-        estimate = self._estimate(question)
-        self._meter.reserve(estimate)
-        cost = Spent()
+        sends = Sends(self._meter, self._estimate(question))
         try:
-            answer = self._client.ask(question, prompt.answer.__name__)
-            cost = self._cost(question, answer)
-            self._cache.put(question, answer)
+            answer = self._client.ask(question, prompt.answer.__name__, sends)
+            sends.end(self._answered(question, answer))
+            self._cache.put(question, answer.model_copy(update={"free": sends.free, "lost": sends.lost}))
         except Unanswered as error:
-            cost = estimate if error.billed else cost
             self._heard(not error.silent, error.reason)
             raise
         finally:
             self._counted.add(question.key)
-            self._meter.settle(estimate, cost)
+            sends.close()
         self._heard(True)
         return answer
 
@@ -197,10 +197,17 @@ class Asker:
                 )
 
     def _estimate(self, question: Question) -> Spent:
-        return self._meter.estimate(sum(len(text) for _, text in question.messages))
+        sent = "".join([*(text for _, text in question.messages), question.schema])
+        return self._meter.estimate(len(sent.encode("utf-8", "surrogatepass")))
+
+    def _answered(self, question: Question, answer: Answer) -> Spent:
+        """What the request cost that brought the answer."""
+        return self._meter.cost(answer.usage) if answer.usage else self._estimate(question)
 
     def _cost(self, question: Question, answer: Answer) -> Spent:
-        return self._meter.cost(answer.usage) if answer.usage else self._estimate(question)
+        """... and those before it."""
+        lost = sum([self._estimate(question)] * answer.lost, Spent(requests=answer.free))
+        return self._answered(question, answer) + lost
 
 
 @cache

@@ -39,7 +39,10 @@ class Usage(BaseModel):
 
 
 class Answer(BaseModel):
-    """What the model wrote, usable or not. ``usage`` is null where the server did not say."""
+    """What the model wrote, usable or not. ``usage`` is null where the server did not say.
+
+    ``free`` and ``lost`` count what was sent for it before and brought no answer: at no cost, and perhaps billed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -47,6 +50,8 @@ class Answer(BaseModel):
     finish_reason: str
     refusal: str = ""
     usage: Usage | None = None
+    free: int = 0
+    lost: int = 0
 
 
 class Cache:

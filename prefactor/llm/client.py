@@ -14,17 +14,46 @@ from prefactor.config.llm import Llm
 from prefactor.errors import PrefactorError
 from prefactor.llm.cache import Answer, Question, Usage, clean
 from prefactor.llm.endpoint import KEY, MODEL, URL, Endpoint
-from prefactor.llm.pace import Pace
+from prefactor.llm.meter import Sends
+from prefactor.llm.pace import Pace, Stopped
 
 MOST_SAID = 200  # characters of a server's own words in a message of ours
+# Errors of a request that never went out. By name, since ``openai`` sends with one or another package.
+UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")
 
 
 class Unanswered(Exception):
-    """There is no answer to this one. ``silent``: the endpoint was not there; ``billed``: it may count all the same."""
+    """There is no answer to this one. ``silent``: the endpoint was not there."""
 
-    def __init__(self, reason: str, silent: bool = False, billed: bool = False) -> None:
+    def __init__(self, reason: str, silent: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.silent, self.billed = reason, silent, billed
+        self.reason, self.silent = reason, silent
+
+
+class _Http(DefaultHttpxClient):
+    """Sends in place of the ``openai`` client's own, so that its retries keep the pace and are paid for too."""
+
+    def __init__(self, timeout: float, pace: Pace) -> None:
+        super().__init__(timeout=timeout)
+        self._pace = pace
+        self.of_thread = threading.local()  # its ``sends``: of the question that this thread asks
+
+    def send(self, request: Any, **options: Any) -> Any:
+        sends: Sends = self.of_thread.sends
+        sends.begin()
+        try:
+            self._pace.wait()
+        except Stopped:
+            sends.withdraw()
+            raise
+        try:
+            response = super().send(request, **options)
+        except Exception as error:
+            sends.fail(billed=type(error).__name__ not in UNSENT)
+            raise
+        if not response.is_success:
+            sends.fail(billed=False)
+        return response
 
 
 class Client:
@@ -38,23 +67,25 @@ class Client:
         self._endpoint = endpoint
         self._config = config
         self._unknown: set[str] = set()
-        pace = Pace(config.requests_per_minute, stop)
-        # As a hook, so that the client's retries keep the pace too.
-        http = DefaultHttpxClient(timeout=config.timeout, event_hooks={"request": [lambda request: pace.wait()]})
+        self._http = _Http(config.timeout, Pace(config.requests_per_minute, stop))
         self._openai = OpenAI(
             base_url=endpoint.base_url, api_key=endpoint.key,
-            max_retries=config.retries, timeout=config.timeout, http_client=http,
+            max_retries=config.retries, timeout=config.timeout, http_client=self._http,
         )  # fmt: skip
         # It takes these from variables that are meant for another endpoint.
         self._openai.organization = self._openai.project = None
 
-    def ask(self, question: Question, name: str) -> Answer:
+    def ask(self, question: Question, name: str, sends: Sends) -> Answer:
         """The answer to ``question``; ``name`` is what the schema is called.
+
+        ``sends`` learns of every request that went out and brought no answer; the one that did is left open.
 
         Raises:
             Unanswered: the endpoint rejects this question, or every retry failed.
             PrefactorError: it would not answer any: a bad key, an unknown model, no credit left.
+            BudgetSpent, Stopped: no request may go out any more.
         """
+        self._http.of_thread.sends = sends
         messages: Any = [{"role": role, "content": text} for role, text in question.messages]
         while True:
             options = self._options(question, name)
@@ -68,7 +99,7 @@ class Client:
             except APITimeoutError:
                 tries = self._config.retries + 1
                 reason = f"no answer within {self._config.timeout:g} s, {tries} times"
-                raise Unanswered(reason, silent=True, billed=True) from None
+                raise Unanswered(reason, silent=True) from None
             except APIConnectionError as error:
                 cause = type(error.__cause__).__name__
                 raise Unanswered(f"the connection failed ({cause})", silent=True) from None

@@ -1,4 +1,4 @@
-"""What is spent, and a budget that is not passed: every request is paid for by its estimate before it starts."""
+"""What is spent, and a budget that is not passed: every send is paid for by its estimate before it starts."""
 
 import threading
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from prefactor.config.llm import Llm
 from prefactor.llm.cache import Usage
 
-CHARACTERS = 3  # of a prompt a token: fewer than most text has, so that estimates are rather too high
+# Of UTF-8 a token. Prompts of labels, JSON full of digits, have 2.25, prose has more, in most scripts too, so that
+# estimates are rather too high.
+BYTES = 2
 
 
 class BudgetSpent(Exception):
@@ -19,7 +21,7 @@ class BudgetSpent(Exception):
 
 @dataclass(frozen=True)
 class Spent:
-    """Requests that were answered, their tokens, and US dollars for them."""
+    """Requests that were sent, each retry counted, their tokens, and US dollars for them."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -58,9 +60,9 @@ class Meter:
         with self._changed:
             return self._paid + self._kept
 
-    def estimate(self, characters: int) -> Spent:
-        """One request with a prompt of so many characters and the longest answer."""
-        return self.cost(Usage(input=-(-characters // CHARACTERS), output=self._config.output_tokens))
+    def estimate(self, size: int) -> Spent:
+        """One request with so many bytes of prompt and schema, and the longest answer."""
+        return self.cost(Usage(input=-(-size // BYTES), output=self._config.output_tokens))
 
     def cost(self, usage: Usage) -> Spent:
         """One request that took ``usage``."""
@@ -100,3 +102,48 @@ class Meter:
         if budget.usd is not None and total.usd > budget.usd * (1 + 1e-9):  # sums of floats
             return "usd"
         return None
+
+
+class Sends:
+    """What one question takes, retries included: every send is reserved by itself, and settled when it ends.
+
+    So none waits for room while it holds any, and a retry passes the budget no more than a first send does.
+    Of one thread.
+    """
+
+    def __init__(self, meter: Meter, estimate: Spent) -> None:
+        self._meter, self._estimate = meter, estimate
+        self._open = False
+        self.free = 0  # that ended without an answer and cost nothing
+        self.lost = 0  # that ended without an answer and may have been billed
+
+    def begin(self) -> None:
+        """Before a send.
+
+        Raises:
+            BudgetSpent: the budget has no room for it.
+        """
+        self._meter.reserve(self._estimate)
+        self._open = True
+
+    def withdraw(self) -> None:
+        """It was not sent after all."""
+        self._settle(Spent())
+
+    def fail(self, billed: bool) -> None:
+        """It brought no answer; ``billed``: nobody can know whether it was paid for, so that the estimate counts."""
+        self.lost, self.free = self.lost + billed, self.free + (not billed)
+        self._settle(self._estimate if billed else Spent(requests=1))
+
+    def end(self, cost: Spent) -> None:
+        """It was answered, for ``cost``."""
+        self._settle(cost)
+
+    def close(self) -> None:
+        """No send follows; what the last one brought could not be used, where it is open still."""
+        if self._open:
+            self.fail(billed=False)
+
+    def _settle(self, cost: Spent) -> None:
+        self._open = False
+        self._meter.settle(self._estimate, cost)

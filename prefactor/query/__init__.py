@@ -2,5 +2,6 @@
 
 ``or`` binds less than ``and``, and that less than ``not``; parentheses group. Between them stand comparisons, a field,
 an operator and a value: a number, or a text in quotes (without them where it is one word). A query without a comparison
-is words that the label must have, and with a leading ``-`` those that it must not. The fields are in ``fields.py``.
+is words that the label must have, and with a leading ``-`` those that it must not; ``<``, ``=`` and the like may be in
+them (``parse_query`` says when they compare). The fields are in ``fields.py``.
 """

@@ -12,12 +12,14 @@
 | `causal.D` | the larger damage to D, in nats a token, of ablating and of inverting it |
 """
 
+import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from prefactor.config.explain import nearest
+from prefactor.label.scores import TESTS
 
 Row = Mapping[str, Any]
 Kind = Literal["text", "pattern", "number"]
@@ -31,7 +33,7 @@ _TEXTS: dict[str, tuple[Kind, str]] = {
 _FIGURES = {
     **dict.fromkeys(("density", "mean_importance", "mean_activation", "norm"), "harvest"),
     "score": "label",
-    **dict.fromkeys(("detection", "fuzzing", "intruder", "agreement"), "score"),
+    **dict.fromkeys(TESTS, "score"),
 }
 _BY_DOMAIN: dict[str, tuple[tuple[str, ...], str]] = {
     "domain": (("share_",), "harvest"),
@@ -55,8 +57,9 @@ class Field:
         return self.columns[0].removesuffix(self.domain or "")
 
     def text(self, row: Row) -> str | None:
+        """None where it is not known: a label that the labeller could not give is "" in the table."""
         value = row[self.columns[0]]
-        return value if isinstance(value, str) else None
+        return value if isinstance(value, str) and value else None
 
     def figure(self, row: Row) -> float:
         """NaN where it is not known: a dead subcomponent has no effect, a label without firings no score."""
@@ -80,5 +83,14 @@ def field_of(name: str) -> Field | None:
 
 def instead(name: str) -> str:
     """What to write in place of a name that is no field."""
+    return nearest(name, _like(name))
+
+
+def resembles(name: str) -> bool:
+    """Whether a name that is no field may be meant for one: it is near one, or has a dot."""
+    return "." in name or bool(difflib.get_close_matches(name.lower(), _like(name), n=1))
+
+
+def _like(name: str) -> list[str]:
     domain = name.partition(".")[2] or "D"
-    return nearest(name, [*_TEXTS, *_FIGURES, *(f"{family}.{domain}" for family in _BY_DOMAIN)])
+    return [*_TEXTS, *_FIGURES, *(f"{family}.{domain}" for family in _BY_DOMAIN)]

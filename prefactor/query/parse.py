@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from prefactor.errors import PrefactorError
-from prefactor.query.fields import Field, field_of, instead
+from prefactor.query.fields import Field, field_of, instead, resembles
 from prefactor.query.query import Query
 from prefactor.query.tree import OPPOSITE, Clause, Group, Node, quoted
 from prefactor.query.words import split_words, words_of
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+# Where a comparison may begin: at the start, after a bracket or after a word that joins; then a name and an operator.
+_BEGUN = re.compile(r"(?:^|\(|(?<!\S)(?:and|or|not)(?=[\s(]))[\s(]*([^\s()\"'!~=<>]+)\s*[!~=<>]", re.IGNORECASE)
+# A whole comparison, wherever: a name, an operator and a value with nothing joined to them.
+_WHOLE = re.compile(
+    r"(?<![^\s(])(\w[\w.]*)\s*(?:!~|!=|<=|>=|==|[~=<>])\s*(\"[^\"]*\"|'[^']*'|[^\s()\"'!~=<>]+)(?![^\s()])"
+)
 _TOKEN = re.compile(
     r"(?P<operator>!~|!=|<=|>=|[~=<>])|(?P<bracket>[()])|\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'"
     r"|(?P<word>[^\s()\"'~!=<>]+)"
@@ -38,6 +44,16 @@ class _Token:
 def parse_query(text: str, where: str = "query") -> Query:
     """Parse ``text``; without a comparison outside quotes it is words, as it always was.
 
+    Words may have the operators' characters in them: ``german <s>`` and ``token => x`` are words. A comparison is
+
+    - a field's name with an operator after it, where a comparison may begin: at the start, after a bracket, or after
+      ``and``, ``or`` or ``not``. What follows may be wrong, and then is an error;
+    - a name, an operator and a value, wherever they stand, where the name is a field, is near one or has a dot
+      (``lable ~ german``, ``causal.dee > 1``), or the value is a number (``firings > 3``): who wrote it meant to
+      compare, and is told what is wrong instead of being shown the labels that happen to have these words.
+
+    In quotes everything is words: ``token "score > 3"``.
+
     Args:
         where: what errors begin with, such as the key that holds the query.
 
@@ -45,9 +61,19 @@ def parse_query(text: str, where: str = "query") -> Query:
         PrefactorError: it does not follow the grammar, compares a field that there is not or with a value of the wrong
             kind, or looks for no word.
     """
-    if not re.search(r"[~=<>]", _QUOTED.sub("", text)):
-        return Query(text, _words(text, where), True, where)
-    return Query(text, _Parser(text, where).whole(), False, where)
+    if _compares(text):
+        return Query(text, _Parser(text, where).whole(), False, where)
+    return Query(text, _words(text, where), True, where)
+
+
+def _compares(text: str) -> bool:
+    """Whether ``text`` has a comparison, right or wrong: see :func:`parse_query`."""
+    bare = _QUOTED.sub(lambda found: f'"{"_" * (len(found[0]) - 2)}"', text)
+    if any(field_of(found[1]) for found in _BEGUN.finditer(bare)):
+        return True
+    return any(
+        field_of(found[1]) is not None or resembles(found[1]) or _is_number(found[2]) for found in _WHOLE.finditer(bare)
+    )
 
 
 def _words(text: str, where: str) -> Node:
@@ -123,11 +149,8 @@ class _Parser:
 
     def _number(self, sign: _Token) -> _Token:
         token = self._next()
-        try:
-            if token.kind == "word" and math.isfinite(float(token.value)):
-                return token
-        except ValueError:
-            pass
+        if token.kind == "word" and _is_number(token.value):
+            return token
         self._fail(token, f'"{sign.value}" needs a number, found {token.found}')
 
     def _text(self, field: Field, sign: _Token) -> _Token:
@@ -164,6 +187,13 @@ class _Parser:
 
     def _fail(self, token: _Token, problem: str) -> NoReturn:
         raise PrefactorError(f"{self._where}: at character {token.at}: {problem}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _signs(field: Field) -> str:

@@ -1,7 +1,7 @@
 """What a query is made of: comparisons, and groups of them of which all or one must hold.
 
-There is no ``not`` in it: the parser turns every comparison under one round. So where a figure is not known, neither
-a comparison nor its negation holds, and what was never measured passes no query as harmless.
+There is no ``not`` in it: the parser turns every comparison under one round. So where a figure or a label is not known,
+neither a comparison nor its negation holds, and what was never measured passes no query as harmless.
 """
 
 import math

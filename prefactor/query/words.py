@@ -23,10 +23,14 @@ def split_words(query: str) -> tuple[list[str], list[str]]:
 
 
 def matches_query(query: str, label: str) -> bool:
-    """Whether every word of ``query`` is a word of ``label``, and none that it has with a leading ``-``."""
+    """Whether every word of ``query`` is a word of ``label``, and none that it has with a leading ``-``.
+
+    A label without words is not known, so that it matches none but the empty query.
+    """
     words = words_of(label)
     wanted, unwanted = split_words(query)
-    return all(word in words for word in wanted) and not any(word in words for word in unwanted)
+    has_all, has_none = all(word in words for word in wanted), not any(word in words for word in unwanted)
+    return has_all and has_none and bool(words or not unwanted)
 
 
 def likeness(wanted: list[str], text: str) -> float:

@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from prefactor.artifacts import read_json, verify
 from prefactor.config.edits import EditConfig
 from prefactor.errors import PrefactorError
+from prefactor.label.scores import TESTS
 from prefactor.label.table import label_rows
 
 SHARED_STAGES = ("corpus", "target", "decompose", "importance", "harvest", "effects", "label", "score")
 EDIT_STAGES = ("selection", "edit", "evaluate")
-LABEL_TESTS = ("detection", "fuzzing", "intruder", "agreement")
 
 Row = dict[str, Any]
 
@@ -71,7 +71,7 @@ class LabelScores(_Read):
 
     @property
     def tests(self) -> dict[str, LabelTest]:
-        return {name: getattr(self, name) for name in LABEL_TESTS}
+        return {name: getattr(self, name) for name in TESTS}
 
 
 class Choice(_Read):
@@ -166,7 +166,7 @@ def load(data: Path, edits: Mapping[str, EditConfig], headline: str) -> Inputs:
     subcomponents = _rows(data / "harvest/subcomponents.parquet", columns, chosen, optional=["together"])
     columns = ["subcomponent", "rank", "domain", "position", "tokens", "importance", "activation"]
     examples = _rows(data / "harvest/examples.parquet", columns, chosen)
-    columns = ["subcomponent", *LABEL_TESTS, "predicted", "rising", "surprising", "surprise"]
+    columns = ["subcomponent", *TESTS, "predicted", "rising", "surprising", "surprise"]
     scores = _rows(data / "score/scores.parquet", columns)
     return Inputs(
         target=target,

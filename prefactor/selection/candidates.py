@@ -8,6 +8,7 @@ import pandas as pd
 
 from prefactor.config.edits import Domains
 from prefactor.errors import PrefactorError
+from prefactor.printable import visible
 from prefactor.query.fields import Row
 from prefactor.query.query import Query
 from prefactor.query.words import likeness, split_words, words_of
@@ -73,7 +74,7 @@ def nearest(query: Query, alive: Sequence[Candidate]) -> list[str]:
     failing = [(query.misses(one.row), one) for one in alive]
     order = sorted(failing, key=lambda pair: (len(pair[0]), sum(m.distance(pair[1].row) for m in pair[0])))
     return [
-        f"{one.subcomponent} {one.label!r} (fails {', '.join(miss.shown(one.row) for miss in misses)})"
+        f"{one.subcomponent} {one.label!r} (fails {visible(', '.join(miss.shown(one.row) for miss in misses))})"
         for misses, one in order[:NEAREST]
     ]
 

@@ -13,9 +13,10 @@ from prefactor.config.selection import SelectionConfig
 from prefactor.errors import PrefactorError
 from prefactor.query.parse import parse_query
 from prefactor.query.query import Query
+from prefactor.query.tree import OPPOSITE
 from prefactor.selection.candidates import Candidate, candidates_of, missing_one, nearest, nearest_names
 from prefactor.selection.choice import Choice, Selection
-from prefactor.selection.collateral import collateral_of, warning_of
+from prefactor.selection.collateral import inverted_of, warning_of
 from prefactor.selection.measure import Effect, Measure
 
 T = TypeVar("T", str, Candidate)
@@ -105,8 +106,8 @@ def _ranked(
 
 
 def _hint(query: Query) -> str:
-    """For who wrote ``german and not french``: without a comparison these are words to look for."""
-    joined = query.plain and {"and", "or", "not"} & set(query.text.lower().split())
+    """For who wrote ``german and not french`` or ``tokn ~ x``: without a comparison these are words to look for."""
+    joined = query.plain and {"and", "or", "not", *OPPOSITE} & set(query.text.lower().split())
     return ' (without a comparison all of it is words; write label ~ "…")' if joined else ""
 
 
@@ -193,12 +194,12 @@ def _choice(one: Candidate, choose: Choose, domains: Domains, why: str, query: Q
         pairs = zip(domains.retain, one.retained, strict=True)
         against = " against " + ", ".join(f"{value:.3f} on {domain}" for domain, value in pairs)
     compared = f"; {query.explain(one.row)}" if query is not None and not query.plain else ""
-    collateral, named = collateral_of(one.row), one.row.get("domains")
+    inverted, named = inverted_of(one.row), one.row.get("domains")
     return Choice(
         subcomponent=one.subcomponent,
         label=one.label,
         score=None if score is None else round(score, 6),
         reason=f"{why}: mean importance {one.target:.3f} on {domains.target}{against}{compared}.",
-        collateral=collateral,
-        warning=warning_of(None if named is None else list(named), collateral),
+        collateral=None if inverted is None else dict(inverted.damage),
+        warning=warning_of(None if named is None else list(named), inverted),
     )

@@ -7,38 +7,46 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from prefactor.label.causal import RISES
+from prefactor.label.causal import Measured, Prediction, surprise
 
-INVERTED = "invert_"
-LEAST = 0.005  # nats a token; less is noise
-
-
-def collateral_of(row: Mapping[str, Any]) -> dict[str, float] | None:
-    """Damage by domain, of the columns ``invert_<domain>``; None where it was not measured."""
-    damage = {
-        column.removeprefix(INVERTED): round(float(value), 6)
-        for column, value in row.items()
-        if column.startswith(INVERTED) and value is not None and not math.isnan(value)
-    }
-    return damage or None
+INVERTED, ERROR = "invert_", "invert_error_"
 
 
-def warning_of(named: Collection[str] | None, collateral: Mapping[str, float] | None) -> str | None:
-    """That inverting it costs a domain that its label does not name a fair part of what it costs the worst hit one.
+def inverted_of(row: Mapping[str, Any]) -> Measured | None:
+    """What inverting it does, of the columns ``invert_<domain>`` and ``invert_error_<domain>``.
+
+    None where it was not measured.
+    """
+    domains = [column.removeprefix(ERROR) for column in row if column.startswith(ERROR)]
+    damage = {domain: _number(row.get(f"{INVERTED}{domain}")) for domain in domains}
+    known = [domain for domain, nats in damage.items() if not math.isnan(nats)]
+    if not known:
+        return None
+    return Measured(
+        {domain: round(damage[domain], 6) for domain in known},
+        {domain: _number(row[f"{ERROR}{domain}"]) for domain in known},
+    )
+
+
+def warning_of(named: Collection[str] | None, inverted: Measured | None) -> str | None:
+    """That inverting it damages a domain that its label does not name: as a surprise is told, where these are spared.
 
     None where it does not, where nothing was measured, and where the label names no domain and so claims nothing.
     """
-    if named is None or collateral is None:
+    if named is None or inverted is None:
         return None
-    inside = {domain: damage for domain, damage in collateral.items() if domain in named}
-    if not inside:
+    rise = frozenset(inverted.damage) & frozenset(named)
+    against, _ = surprise(Prediction(rise, frozenset(inverted.damage) - rise), inverted)
+    if not against:
         return None
-    bound = RISES * max(collateral.values())
-    outside = {d: damage for d, damage in collateral.items() if d not in inside and damage > LEAST and damage >= bound}
-    if not outside:
-        return None
-    return f"its label names {', '.join(inside)}, but inverting it also costs {_listed(outside)} ({_listed(inside)})"
+    inside = [domain for domain in inverted.damage if domain in rise]
+    costs, own = _listed(against, inverted), _listed(inside, inverted)
+    return f"its label names {', '.join(inside)}, but inverting it also costs {costs} ({own})"
 
 
-def _listed(damage: Mapping[str, float]) -> str:
-    return ", ".join(f"{domain} {value:+.2g}" for domain, value in damage.items())
+def _listed(domains: Collection[str], inverted: Measured) -> str:
+    return ", ".join(f"{domain} {inverted.damage[domain]:+.2g}" for domain in domains)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)

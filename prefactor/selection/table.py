@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 
 from prefactor.artifacts import MANIFEST, verify
 from prefactor.errors import PrefactorError
+from prefactor.label.scores import TESTS
 from prefactor.label.table import read_labels
 
 # Stages that may not have run: the file, and the columns that are joined, of each domain where they name one.
 OPTIONAL = {
-    "effects": ("effects.parquet", ("ablate_{domain}", "invert_{domain}")),
-    "score": ("scores.parquet", ("detection", "fuzzing", "intruder", "agreement")),
+    "effects": ("effects.parquet", ("ablate_{domain}", "invert_{domain}", "invert_error_{domain}")),
+    "score": ("scores.parquet", TESTS),
 }
 
 

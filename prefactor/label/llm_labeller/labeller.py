@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from prefactor.label.evidence import TABLES, Evidence, Window
 from prefactor.label.labeller import DEAD, MOST_WORDS, UNCLEAR, Label
 from prefactor.llm.ask import Asker, Estimate, Failure, Prompt, as_data
 from prefactor.llm.endpoint import Endpoint
+from prefactor.printable import one_line
 
 TEMPLATE = "label-v1"  # another wording is another file: the name is in the provenance of every label
 FILE = Path(__file__).parent / f"{TEMPLATE}.md"
@@ -36,12 +36,12 @@ class LabelAnswer(BaseModel):
     @field_validator("reasoning")
     @classmethod
     def _a_line(cls, text: str) -> str:
-        return _printable(" ".join(text.split()), MOST_REASONING)
+        return one_line(" ".join(text.split()), most=MOST_REASONING)
 
     @field_validator("label")
     @classmethod
     def _some_words(cls, text: str) -> str:
-        text = _printable(text.strip(), MOST_LABEL)
+        text = one_line(text.strip(), most=MOST_LABEL)
         if not 1 <= len(text.split()) <= MOST_WORDS:
             raise ValueError(f"write 1 to {MOST_WORDS} words")
         if text.lower() == DEAD:
@@ -54,16 +54,6 @@ class LabelAnswer(BaseModel):
         if len(set(domains)) < len(domains):
             raise ValueError("name each once")
         return domains
-
-
-def _printable(text: str, most: int) -> str:
-    """Refuses what would break a line of a table, turn its direction, or not be text at all."""
-    kinds = {unicodedata.category(character) for character in text}
-    if any(kind[0] == "C" or kind in ("Zl", "Zp") for kind in kinds):
-        raise ValueError("write one line without control characters")
-    if len(text) > most:
-        raise ValueError(f"write at most {most} characters")
-    return text
 
 
 @cache
