@@ -1,4 +1,4 @@
-"""Edits: exact no-op and revert, rank, guard, fit, and the PEFT adapter in stock ``peft``."""
+"""Edits: exact no-op and revert, rank, fit, and the PEFT adapter in stock ``peft``."""
 
 import math
 from pathlib import Path
@@ -14,7 +14,6 @@ from prefactor.edits.adapter import write_adapter
 from prefactor.edits.change import applied, attached
 from prefactor.edits.effect import effects
 from prefactor.edits.fit import Draw, Fitter, largest, make_text
-from prefactor.edits.guard import domain_moment, guarded_read, importance_moments
 from prefactor.edits.methods import Finetune, Lora, Method, Prefactors, Term, rewrite, term_of
 from prefactor.edits.nearby import divergence, importance_of, near
 from prefactor.edits.objective import Say, Uniform, below_chance, draw_known
@@ -340,27 +339,6 @@ def test_below_chance_is_what_a_token_still_gains_over_a_uniform_guess() -> None
     gain, none = below_chance(logits, tokens)[0].tolist()
     assert gain == pytest.approx(math.log(VOCABULARY) - torch.logsumexp(logits[0, 0], 0).item() + 2.0, abs=1e-5)
     assert none == 0
-
-
-def test_guard_keeps_the_response_where_needed_and_loses_it_where_not() -> None:
-    rng = torch.Generator().manual_seed(0)
-    needed, spared = (torch.randn(500, 8, generator=rng) * s for s in (1.0, torch.tensor([3.0, *[0.3] * 7])))
-    v = torch.ones(8)
-    one, zero = needed.T @ needed / 500, spared.T @ spared / 500
-    guarded = guarded_read(v, one, zero, 1e-3)
-    assert torch.isclose(guarded @ one @ v, v @ one @ v, rtol=1e-4)
-    assert guarded @ zero @ guarded < 0.3 * (v @ zero @ v)
-    assert torch.allclose(guarded_read(v, zero, zero, 1e-12), v, atol=1e-4)  # nothing to tell apart: v itself
-
-
-def test_moments_add_up() -> None:
-    model = tiny_decomposed()
-    net, blocks = tiny_net(model), tiny_blocks(9)
-    moments = importance_moments(model, net, NAMES[:1], blocks, batch=4)
-    whole = domain_moment(model, NAMES[0].split(":")[0], blocks, batch=9)
-    needed, spared = moments[NAMES[0]]
-    assert torch.allclose(needed + spared, whole, atol=1e-6)
-    assert torch.linalg.eigvalsh(needed).min() > -1e-9 and torch.linalg.eigvalsh(spared).min() > -1e-9
 
 
 def test_edit_of_another_target_names_the_module() -> None:

@@ -19,6 +19,8 @@ from prefactor.edits.change import applied
 from prefactor.edits.ran import compare, export
 from prefactor.edits.tables import read_changes
 from prefactor.errors import PrefactorError
+from prefactor.label.overrides import decomposition_of, make_override, write_override
+from prefactor.selection.choice import CHOSEN
 from prefactor.target import read_target
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -131,7 +133,7 @@ def test_a_changed_edit_reruns_only_what_follows_from_it(through_prefect: Path, 
 
 def test_summary_is_what_the_tables_say(through_prefect: Path) -> None:
     summary = json.loads((through_prefect / "data/report/summary.json").read_text())
-    assert set(summary) == {"target", "decomposition", "edits", "frontier", "cost"}
+    assert set(summary) == {"target", "decomposition", "labels", "edits", "frontier", "cost"}
     assert set(summary["edits"]) == {"scalar", "guarded", "lora"}
     for name, edit in summary["edits"].items():
         metrics = json.loads((through_prefect / "data/evaluate" / name / "metrics.json").read_text())
@@ -154,6 +156,28 @@ def test_every_adapter_in_stock_peft_is_our_edit(through_prefect: Path, name: st
     with torch.no_grad():
         assert torch.allclose(stock(input_ids=tokens).logits, ours, atol=1e-5)
     assert not torch.allclose(read_target(checkpoint)(input_ids=tokens).logits, ours, atol=1e-4)
+
+
+@pytest.mark.timeout(600)
+def test_a_corrected_label_reruns_only_what_follows_from_it(through_prefect: Path, prefect_env: dict[str, str]) -> None:
+    data = through_prefect / "data"
+
+    def chosen() -> dict[str, str]:
+        return {name: (data / "selection" / name / CHOSEN).read_text() for name in ("scalar", "guarded", "lora")}
+
+    before = chosen()
+    (name,) = json.loads(before["guarded"])  # its query is for labels that say unclear
+    entry = make_override(
+        name["subcomponent"], label="German text", domains=["de"], author="Ada", reason="tested by hand",
+        decomposition=decomposition_of(data),
+    )  # fmt: skip
+    write_override(data, name["subcomponent"], entry)
+    out = _call(through_prefect, prefect_env, "dvc", "repro")
+    ran = {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
+    changed = {edit for edit, text in chosen().items() if text != before[edit]}
+    assert "guarded" in changed and "lora" not in changed
+    follows = {f"{stage}@{edit}" for stage in ("edit", "evaluate") for edit in changed}
+    assert ran == {"score", "report", *(f"selection@{edit}" for edit in before), *follows}
 
 
 def test_what_the_stages_made_is_compared_and_exported(through_prefect: Path, tmp_path: Path) -> None:

@@ -27,12 +27,15 @@ def guarded_read(v: Tensor, needed: Tensor, spared: Tensor, ridge: float) -> Ten
         spared: Σ_0 (d_in, d_in).
         ridge: ε as a share of the mean eigenvalue of Σ_0.
 
-    The scale keeps the response where the subcomponent is needed: ``v'^T Σ_1 v = v^T Σ_1 v``.
+    The scale keeps the response where the subcomponent is needed: ``v'^T Σ_1 v = v^T Σ_1 v``. Where it never is,
+    nothing says what to keep, and ``v`` is left as it is.
     """
     v64, needed, spared = v.double(), needed.double(), spared.double()
     d = len(v64)
     epsilon = ridge * spared.trace() / d
     aim = needed @ v64
+    if not aim.any():
+        return v
     direction = torch.linalg.solve(spared + epsilon * torch.eye(d, dtype=torch.float64, device=v.device), aim)
     return (direction * (v64 @ aim) / (direction @ aim)).to(v)
 
