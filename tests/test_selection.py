@@ -167,6 +167,20 @@ def test_by_effect_the_widest_margins_are_tried_and_the_least_damage_at_chance_w
     assert "at best 0.50 nats short of chance" in found.candidates[-1].reason
 
 
+def test_causal_takes_what_hurts_the_target_most_beyond_what_it_retains() -> None:
+    choose = by_label("german").model_copy(update={"rank": "causal"})
+    found = chosen(choose, among=measured())
+    damages = {
+        row["subcomponent"]: row["invert_de"] - row["invert_en"]
+        for row in measured().to_dict("records")
+        if "German" in row["label"]
+    }
+    assert found.chosen[0].subcomponent == max(damages, key=lambda name: damages[name])
+    assert found.chosen[0].score == pytest.approx(max(damages.values()))
+    with pytest.raises(PrefactorError, match=r"rank: causal: effects were not measured: run it \(`dvc repro effects`"):
+        chosen(choose)
+
+
 def test_the_order_of_rows_changes_nothing() -> None:
     choose = ByContrast(by="contrast", top=5)
     assert chosen(choose, among=join(harvest()[::-1], labels())) == chosen(choose)

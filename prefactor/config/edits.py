@@ -27,14 +27,16 @@ class ByLabel(Config):
 
     ``label ~ "german" and domain.de > 0.5``; or ``german -english``, in any order, case ignored, ``-word`` excludes.
 
-    The matches are ranked by importance alone. Or the first ``selection.tried`` of them by what they do to the select
+    The matches are ranked by importance alone, or by what the effects stage measured of them: ``causal``, the damage of
+    inverting to the target less that to the retained domain that it hurts most. Neither reads a model, whatever the
+    number of edits. Or the first ``selection.tried`` of them, by importance, are ranked by what they do to the select
     split where the edit's own change (guarded, if it is) brings the target to chance: ``effect`` by the damage to the
     retained domains, ``spill`` by the divergence on the worst of the untagged text that is unlike the target.
     """
 
     by: Literal["label"]
     query: str
-    rank: Literal["importance", "effect", "spill"] = "importance"
+    rank: Literal["importance", "causal", "effect", "spill"] = "importance"
     top: int = Field(default=1, ge=1)
 
 

@@ -135,7 +135,7 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
         yield Need("effects.tokens", config.effects.tokens, "select", domain)
     for edit in config.edits.values():
         domains, fit = edit.domains, config.edit
-        if isinstance(edit.choose, ByLabel | BySingular) and edit.choose.rank != "importance":
+        if isinstance(edit.choose, ByLabel | BySingular) and edit.choose.rank in ("effect", "spill"):
             spare = edit.guard.spare if isinstance(edit, GuardedEdit) and isinstance(edit.guard, GuardByDomain) else ()
             for domain in dict.fromkeys((domains.target, *domains.retain, *spare)):
                 yield Need("selection.tokens", config.selection.tokens, "select", domain)

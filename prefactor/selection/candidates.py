@@ -1,6 +1,7 @@
 """Subcomponents as a choice looks at them."""
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,11 @@ class Candidate:
     @property
     def margin(self) -> float:
         return self.target - max(self.retained, default=0.0)
+
+    def causal(self, domains: Domains) -> float:
+        """Damage of inverting, nats: to the target, less that to the retained domain it hurts most. NaN if unknown."""
+        target, *retained = (float(self.row.get(f"{INVERTED}{d}", math.nan)) for d in (domains.target, *domains.retain))
+        return target - max(retained, default=0.0)
 
     @property
     def contrast(self) -> float:

@@ -1,6 +1,7 @@
 """From candidates to a choice: by label, contrast, chance, name or singular direction."""
 
 import hashlib
+import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -38,6 +39,7 @@ def select(
     to the retained domains where one prefactor brings the target to chance, since importance does not say how much
     of the target hangs on a subcomponent nor what else its directions meet; with ``rank: spill`` by the divergence on
     the worst of the untagged text that is unlike the target, which stands for neighbours that nobody named.
+    With ``rank: causal`` it is ranked by what the effects stage measured of inverting it, without reading a model.
     By contrast, all alive ones are ranked by mean importance on the target less the mean over the retained.
 
     Raises:
@@ -51,14 +53,14 @@ def select(
     alive = [one for one in everything if one.alive]
     if isinstance(choose, ByName):
         return Selection(edit, choose.by, _named(choose, edit, domains, everything), ())
-    ranked = _ranked(choose, query, alive)
+    ranked = _ranked(choose, query, domains, alive)
     if isinstance(choose, BySingular):
         return Selection(edit, choose.by, *_singular(choose, domains, ranked, config, measure))
     if len(ranked) < choose.top:
         remedy = "lower it or widen the query" if isinstance(choose, ByLabel) else "lower it"
         raise PrefactorError(f"edits.{edit}.choose.top = {choose.top}: only {len(ranked)} qualify: {remedy}")
     shown = choose.top + config.runners_up
-    if isinstance(choose, ByLabel) and choose.rank != "importance":
+    if isinstance(choose, ByLabel) and choose.rank in ("effect", "spill"):
         choices = _by_effect(choose, query, domains, ranked, max(config.tried, choose.top), measure)[:shown]
     else:
         choices = [
@@ -89,7 +91,7 @@ def matched_of(names: Iterable[str]) -> str:
 
 
 def _ranked(
-    choose: ByLabel | BySingular | ByContrast | ByRandom, query: Query | None, alive: list[Candidate]
+    choose: ByLabel | BySingular | ByContrast | ByRandom, query: Query | None, domains: Domains, alive: list[Candidate]
 ) -> list[Candidate]:
     """All that qualify, best first; equals by module and index."""
     if isinstance(choose, ByContrast):
@@ -102,7 +104,11 @@ def _ranked(
         nothing = "no label matches" if query.plain else "no subcomponent that is alive satisfies it"
         near = "; ".join(nearest(query, alive))
         raise PrefactorError(f"{query.where}: {nothing}; the nearest: {near}: change the query{_hint(query)}")
-    return sorted(matches, key=lambda one: -one.margin)
+    if choose.rank != "causal":
+        return sorted(matches, key=lambda one: -one.margin)
+    if any(math.isnan(one.causal(domains)) for one in matches):
+        raise PrefactorError(f"{query.where}, rank: causal: effects were not measured: run it (`dvc repro effects`)")
+    return sorted(matches, key=lambda one: -one.causal(domains))
 
 
 def _hint(query: Query) -> str:
@@ -189,6 +195,9 @@ def _way(choose: ByLabel | ByContrast | ByRandom, query: Query | None) -> str:
 def _choice(one: Candidate, choose: Choose, domains: Domains, why: str, query: Query | None = None) -> Choice:
     """``one`` with a sentence that says why, gives the importance that counted, and what the query compared."""
     score = one.margin if isinstance(choose, ByLabel) else one.contrast if isinstance(choose, ByContrast) else None
+    if isinstance(choose, ByLabel) and choose.rank == "causal":
+        score = one.causal(domains)
+        why += f", inverting it costs {domains.target} {score:+.2f} nats more than what is retained"
     against = ""
     if domains.retain:
         pairs = zip(domains.retain, one.retained, strict=True)
