@@ -25,7 +25,7 @@ from prefactor.losses import token_kl
 from prefactor.runtime import generator
 from prefactor.target import logits_of
 
-START_BLOCKS = 64  # retained blocks by which starts are compared: damage is rare and large, and few would miss it
+START_BLOCKS = 16  # retained blocks by which starts are compared
 START_PART = 8  # of these at a time: their logits stay in a processor's cache
 
 
@@ -117,7 +117,8 @@ class Fitter:
         """The start with the least loss; ``away`` is the target's part of it at each.
 
         The divergence is measured only where it can matter: it is taken to be no less than at a start that is nearer
-        to no change, where it is 0. Of the starts that this leaves the middle one is measured next: it rules out most.
+        to no change, where it is 0. Of the starts that this leaves the one a third of the way is next: it rules out
+        most.
         """
         weight, nearer = self.optimiser.retain_weight, self.method.nearer
         measured = {0: 0.0}  # in this call: what other fits have measured must not change the choice
@@ -130,8 +131,8 @@ class Fitter:
             left = [start for start, loss in enumerate(losses) if loss < losses[best] and start not in measured]
             if not left:
                 return best
-            middle = left[len(left) // 2]
-            measured[middle] = self.held_at_start(middle)
+            following = left[len(left) // 3]
+            measured[following] = self.held_at_start(following)
 
     def fit(self, budget: int, draws: Sequence[Draw], ends: Sequence[int] | None = None) -> list[Fit]:
         """Fit on ``budget`` target tokens once for every draw; of each a fit at every one of ``ends``, in that order.
