@@ -1,6 +1,7 @@
 """A mean and its 95 % interval, over a handful of seeds or over many pieces of text."""
 
 from collections.abc import Sequence
+from math import isfinite
 from statistics import NormalDist, fmean, stdev
 
 import numpy as np
@@ -30,11 +31,15 @@ def interval(values: Sequence[float]) -> dict[str, float]:
     A single value has no spread to estimate: low and high are then the value itself.
 
     Raises:
-        PrefactorError: there is no value.
+        PrefactorError: there is no value, or one is not finite.
     """
     if not values:
         raise PrefactorError(
             "an interval needs at least one value, got 0: check that the edit was fitted and evaluated"
+        )
+    if not all(map(isfinite, values)):
+        raise PrefactorError(
+            "a value is infinite or no number: the edit has broken the model; lower its learning rate or its prefactor"
         )
     mean = fmean(values)
     half = t_quantile(len(values) - 1) * stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0

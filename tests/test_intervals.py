@@ -26,3 +26,9 @@ def test_one_value_has_no_spread() -> None:
 def test_no_value_is_an_error() -> None:
     with pytest.raises(PrefactorError, match="at least one value"):
         interval([])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_not_finite_is_an_error_with_a_remedy(value: float) -> None:
+    with pytest.raises(PrefactorError, match="the edit has broken the model; lower its learning rate"):
+        interval([1.0, value])
