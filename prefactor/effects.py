@@ -86,6 +86,7 @@ def effects_of(
 def _block_ce(model: DecomposedModel, blocks: Tensor) -> Tensor:
     """Mean cross-entropy of the next token in each of ``blocks`` (n, position), float64 (n,)."""
     found = []
+    # Not ``next_token_ce``: that copies the logits and writes every log-probability, which takes twice as long here.
     for part in blocks.split(BATCH):
         logits = logits_of(model.target, part)[:, :-1]
         right = logits.gather(-1, part[:, 1:, None])[..., 0]

@@ -42,7 +42,12 @@ class Sample:
 
     def fires(self) -> np.ndarray:
         """(S, T, C) bool."""
-        return np.unpackbits(self.bits.numpy(), axis=-1, count=self.subcomponents).astype(bool)
+        return unpacked(self.bits.numpy(), self.subcomponents)
+
+
+def unpacked(bits: np.ndarray, subcomponents: int) -> np.ndarray:
+    """``bits`` (..., ceil(C / 8)) uint8 as bool (..., C)."""
+    return np.unpackbits(bits, axis=-1, count=subcomponents).astype(bool)
 
 
 def together(sample: Sample, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

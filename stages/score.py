@@ -1,4 +1,4 @@
-"""How far can each label be trusted? Tests on windows its author never saw, and what the subcomponent really does.
+"""How far can each label be trusted? Tests on windows kept from its author, and what the subcomponent really does.
 
 Reads  label: labels, with people's corrections; harvest: statistics, windows and sampled firings; effects.
 Writes scores.parquet, a row an alive subcomponent; metrics.json. A model's answers are kept in ``.runs/llm``.

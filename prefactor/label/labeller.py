@@ -91,6 +91,11 @@ def label_all(evidence: Iterable[Evidence], labeller: Labeller) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=LABELS)
 
 
+def is_clear(label: str | None) -> bool:
+    """Whether a label makes a claim: there is one, of an alive subcomponent, and it does not say unclear."""
+    return bool(label) and label != DEAD and not label.startswith(UNCLEAR)
+
+
 def summary(labels: pa.Table) -> dict[str, int]:
     """How many subcomponents have a label, how many of these make a claim, how many failed, and how many are dead."""
     texts = labels["label"].to_pylist()

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from prefactor.label.domains import LANGUAGES, name
-from prefactor.label.labeller import DEAD, UNCLEAR
+from prefactor.label.labeller import is_clear
 from prefactor.label.tokens import CLASSES, START, quoted
 
 _TOKEN = r'"[^"\s]+"|line-break|half-character|(?<=token )space\b|(?<=before )space\b|(?<=[:"] )space\b'
@@ -63,7 +63,7 @@ def read_label(text: str, known: Collection[str], domains: Sequence[str] | None 
         known: all domains.
         domains: those that the label's author says it is about; left out, they are read from its words.
     """
-    if not text or text == DEAD or text.startswith(UNCLEAR):
+    if not is_clear(text):
         return Reading()
     before = _BEFORE.search(text)
     rest = _BEFORE.sub(" ", text)

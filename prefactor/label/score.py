@@ -14,8 +14,8 @@ from prefactor.errors import PrefactorError
 from prefactor.intervals import bootstrap
 from prefactor.label.causal import Measured, Prediction, agreement, predict, surprise
 from prefactor.label.evidence import Window
-from prefactor.label.judge import Answers, Hypothesis, Judge
-from prefactor.label.labeller import DEAD, UNCLEAR
+from prefactor.label.judge import Hypothesis, Judge
+from prefactor.label.labeller import is_clear
 from prefactor.label.reading import read_label
 from prefactor.label.scores import TESTS
 from prefactor.label.silent import Sampled
@@ -50,11 +50,6 @@ class Subject:
     ablated: Measured
     inverted: Measured
 
-    @property
-    def clear(self) -> bool:
-        text = self.hypothesis.label
-        return bool(text) and text != DEAD and not text.startswith(UNCLEAR)
-
 
 def score_all(
     subjects: Iterable[Subject], sampled: Sampled, domains: Sequence[str], judge: Judge, config: ScoreConfig,
@@ -70,13 +65,17 @@ def score_all(
         PrefactorError: the judge failed too often, or there is nothing to score.
     """
     subjects = list(subjects)
-    clear = [number for number, subject in enumerate(subjects) if subject.clear]
+    clear = [number for number, subject in enumerate(subjects) if is_clear(subject.hypothesis.label)]
     if not clear:
         raise PrefactorError("no label makes a claim: lower label.labeller.clear, or decompose longer")
     asked = list(judged(clear))
     trials = {number: _trials(subjects[number], sampled, config) for number in asked}
-    predictor = _Predictor(sampled, domains)
-    rows = [_causal(subject, predictor.of(subject.hypothesis)) for subject in subjects]
+
+    @cache  # many labels are the same
+    def predicted(hypothesis: Hypothesis) -> Prediction:
+        return predict(read_label(hypothesis.label, domains, hypothesis.domains), sampled)
+
+    rows = [_causal(subject, predicted(subject.hypothesis)) for subject in subjects]
     tests = _tests(judge, subjects, trials)
     for name, found in tests.items():
         for number, score in found.items():
@@ -84,7 +83,7 @@ def score_all(
     for number in asked:
         rows[number]["judge"] = judge.name
     rng = np.random.default_rng(config.seed)
-    shuffled = _shuffled(judge, subjects, trials, predictor, clear, rng)
+    shuffled = _shuffled(judge, subjects, trials, predicted, clear, rng)
     metrics = {"alive": len(subjects), "clear": len(clear), "judged": len(asked), "judge": judge.name}
     for name, chance in CHANCE.items():
         values = [row[name] for row in rows if row.get(name) is not None]
@@ -94,17 +93,6 @@ def score_all(
     metrics["disagree"] = sum(row["agreement"] is not None and row["agreement"] < 1 for row in rows)
     metrics["surprising"] = len(surprising)
     return pa.Table.from_pylist(rows, schema=SCORES), metrics
-
-
-class _Predictor:
-    """Predictions by label text: many labels are the same."""
-
-    def __init__(self, sampled: Sampled, domains: Sequence[str]) -> None:
-        @cache
-        def of(hypothesis: Hypothesis) -> Prediction:
-            return predict(read_label(hypothesis.label, domains, hypothesis.domains), sampled)
-
-        self.of = of
 
 
 def _trials(subject: Subject, sampled: Sampled, config: ScoreConfig) -> Trials:
@@ -126,19 +114,29 @@ def _causal(subject: Subject, prediction: Prediction) -> dict[str, Any]:
 
 def _tests(judge: Judge, subjects: Sequence[Subject], trials: Mapping[int, Trials]) -> dict[str, dict[int, float]]:
     """By test and by number of the subject the score, where there is one."""
-    found: dict[str, dict[int, float]] = {"detection": {}, "fuzzing": {}, "intruder": {}}
-    for name, ask in (("detection", judge.detect), ("fuzzing", judge.fuzz)):
-        pairs = [(number, getattr(one, name)) for number, one in trials.items() if getattr(one, name)]
-        answers = ask([(subjects[number].hypothesis, trial) for number, trial in pairs])
-        for (number, trial), answer in zip(pairs, answers, strict=True):
-            if answer is not None and not isinstance(answer, Failure):
-                found[name][number] = trial.accuracy(answer)
+    found = _of_labels(judge, {number: subjects[number].hypothesis for number in trials}, trials)
     pairs = [(number, trial) for number, one in trials.items() for trial in one.intruder]
     hits: dict[int, list[bool]] = {}
     for (number, trial), answer in zip(pairs, judge.intrude([trial for _, trial in pairs]), strict=True):
         if answer is not None and not isinstance(answer, Failure):
             hits.setdefault(number, []).append(tuple(answer) == trial.right)
     found["intruder"] = {number: fmean(own) for number, own in hits.items()}
+    return found
+
+
+def _of_labels(
+    judge: Judge, hypotheses: Mapping[int, Hypothesis], trials: Mapping[int, Trials]
+) -> dict[str, dict[int, float]]:
+    """Detection and fuzzing of each number's hypothesis on its trials, where there is an answer."""
+    found: dict[str, dict[int, float]] = {}
+    for name, ask in (("detection", judge.detect), ("fuzzing", judge.fuzz)):
+        pairs: list[tuple[int, Trial]] = [(n, getattr(one, name)) for n, one in trials.items() if getattr(one, name)]
+        answers = ask([(hypotheses[number], trial) for number, trial in pairs])
+        found[name] = {
+            number: trial.accuracy(answer)
+            for (number, trial), answer in zip(pairs, answers, strict=True)
+            if answer is not None and not isinstance(answer, Failure)
+        }
     return found
 
 
@@ -151,28 +149,13 @@ def _another(number: int, subjects: Sequence[Subject], clear: Sequence[int], rng
 
 
 def _shuffled(
-    judge: Judge, subjects: Sequence[Subject], trials: Mapping[int, Trials], predictor: _Predictor,
-    clear: Sequence[int], rng: np.random.Generator,
+    judge: Judge, subjects: Sequence[Subject], trials: Mapping[int, Trials],
+    predicted: Callable[[Hypothesis], Prediction], clear: Sequence[int], rng: np.random.Generator,
 ) -> dict[str, float]:  # fmt: skip
     """What the labels of others score: what a test gives for free. Only of a judge that costs nothing."""
-    other = {number: _another(number, subjects, clear, rng) for number in clear}
-    agreed = [
-        agreement(predictor.of(subjects[other[n]].hypothesis), (subjects[n].ablated, subjects[n].inverted))
-        for n in clear
-    ]
+    other = {number: subjects[_another(number, subjects, clear, rng)].hypothesis for number in clear}
+    agreed = [agreement(predicted(other[n]), (subjects[n].ablated, subjects[n].inverted)) for n in clear]
     means = {"agreement": [one for one in agreed if one is not None]}
-    if not judge.free:
-        return {name: fmean(values) for name, values in means.items() if values}
-    for name, ask in (("detection", judge.detect), ("fuzzing", judge.fuzz)):
-        pairs: list[tuple[Hypothesis, Trial]] = [
-            (subjects[other[number]].hypothesis, getattr(one, name))
-            for number, one in trials.items()
-            if getattr(one, name)
-        ]
-        answers: Answers = ask(pairs)
-        means[name] = [
-            trial.accuracy(answer)
-            for (_, trial), answer in zip(pairs, answers, strict=True)
-            if answer is not None and not isinstance(answer, Failure)
-        ]
+    if judge.free:
+        means |= {name: list(found.values()) for name, found in _of_labels(judge, other, trials).items()}
     return {name: fmean(values) for name, values in means.items() if values}

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from prefactor.label.evidence import Window
+from prefactor.sample import unpacked
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,7 @@ class Sampled:
         tokens = [tuple(row) for row in table["tokens"].to_pylist()]
         bits = np.stack([np.frombuffer(row, dtype=np.uint8) for row in table["fires"].to_pylist()])
         bits = bits.reshape(len(tokens), len(tokens[0]), -1)
-        fires = np.unpackbits(bits, axis=-1, count=subcomponents).astype(bool)
-        return cls(table["domain"].to_pylist(), tokens, fires)
+        return cls(table["domain"].to_pylist(), tokens, unpacked(bits, subcomponents))
 
     def silent(self, column: int, lengths: Sequence[int], rng: np.random.Generator) -> list[Window]:
         """Windows of these ``lengths``, as many as there are, each of another block, without a firing of ``column``.
