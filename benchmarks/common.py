@@ -37,6 +37,13 @@ def decomposition(config: DecomposeConfig, **changes: Any) -> DecomposeConfig:
     return config.model_copy(update={"training": config.training.model_copy(update=changes)})
 
 
+def markdown(rows: list[dict[str, str]]) -> list[str]:
+    """The lines of a table, whose columns are the keys of the first row."""
+    columns = list(rows[0])
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    return [*lines, *(f"| {' | '.join(row[column] for column in columns)} |" for row in rows)]
+
+
 def quality(model: Any, net: Any, held_out: np.ndarray) -> dict[str, float]:
     found = battery(model, net, held_out, 0)
     return {

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks.common import KEPT
+from benchmarks.common import KEPT, markdown
 from prefactor.artifacts import read_json
 from prefactor.label.domains import LANGUAGES
-from prefactor.label.labeller import DEAD, UNCLEAR
+from prefactor.label.labeller import is_clear
 from prefactor.label.scores import TESTS
 from prefactor.query.parse import parse_query
 from prefactor.selection.choice import read_selection
@@ -26,7 +26,7 @@ SPARED = 0.05  # nats that inverting may cost another domain
 
 
 def kind_of(label: str, domains: list[str] | None) -> str:
-    if label.startswith((UNCLEAR, DEAD)) or not label:
+    if not is_clear(label):
         return "unclear"
     if domains is None:
         return "no domain"
@@ -34,29 +34,33 @@ def kind_of(label: str, domains: list[str] | None) -> str:
 
 
 def by_kind(table: pd.DataFrame) -> list[str]:
-    lines = [
-        "| label names | subcomponents | detection | fuzzing | intruder | causal agreement |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for kind in ("one domain", "several domains", "no domain", "unclear"):
         own = table[table["kind"] == kind]
-        means = (f"{own[test].mean():.2f}" if own[test].notna().any() else "–" for test in TESTS)
-        lines.append(f"| {kind} | {len(own)} | {' | '.join(means)} |")
-    return lines
+        means = {test: f"{own[test].mean():.2f}" if own[test].notna().any() else "–" for test in TESTS}
+        rows.append({"label names": kind, "subcomponents": str(len(own)), **means})
+    return markdown(rows)
 
 
 def overall(metrics: dict) -> list[str]:
-    lines = ["| test | mean | 95 % | labels | chance | labels shuffled |", "|---|---|---|---|---|---|"]
+    rows = []
     for test in TESTS:
         one = metrics[test]
-        shuffled = "–" if one["shuffled"] is None else f"{one['shuffled']:.2f}"
-        bounds = f"{one['low']:.3f} to {one['high']:.3f}"
-        lines.append(f"| {test} | {one['mean']:.3f} | {bounds} | {one['n']} | {one['chance']:g} | {shuffled} |")
-    return lines
+        rows.append(
+            {
+                "test": test,
+                "mean": f"{one['mean']:.3f}",
+                "95 %": f"{one['low']:.3f} to {one['high']:.3f}",
+                "labels": str(one["n"]),
+                "chance": f"{one['chance']:g}",
+                "labels shuffled": "–" if one["shuffled"] is None else f"{one['shuffled']:.2f}",
+            }
+        )
+    return markdown(rows)
 
 
 def queries(table: pd.DataFrame, domains: list[str]) -> list[str]:
-    lines = ["| query | found | the one that costs its domain most if inverted |", "|---|---|---|"]
+    rows = []
     for domain in domains:
         others = " and ".join(f"causal.{other} < {SPARED}" for other in domains if other != domain and other != "en")
         query = f"label ~ {LANGUAGES.get(domain, domain).lower()} and domain.{domain} > 0.5 and {others}"
@@ -64,8 +68,10 @@ def queries(table: pd.DataFrame, domains: list[str]) -> list[str]:
         best = found.loc[found[f"invert_{domain}"].idxmax()] if len(found) else None
         damage = ", ".join(f"{d} {best[f'invert_{d}']:+.2f}" for d in domains) if best is not None else ""
         told = f"`{best['subcomponent']}` {best['label']}: {damage}" if best is not None else "–"
-        lines.append(f"| `{query}` | {len(found)} | {told} |")
-    return lines
+        rows.append(
+            {"query": f"`{query}`", "found": str(len(found)), "the one that costs its domain most if inverted": told}
+        )
+    return markdown(rows)
 
 
 def main() -> None:
@@ -86,7 +92,7 @@ def main() -> None:
         "Labeller and judge are the deterministic ones: no model, no network.",
         "",
         f"{metrics['clear']} of {metrics['alive']} alive subcomponents have a clear label. Tests are on windows that "
-        "the labeller did not see; a label shuffled is one put to another subcomponent. Causal agreement is over "
+        "were kept from the labeller; a label shuffled is one put to another subcomponent. Causal agreement is over "
         "labels that tell two domains apart, of subcomponents whose effect can be told from nothing.",
         "",
         *overall(metrics),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks.common import KEPT
+from benchmarks.common import KEPT, markdown
 from prefactor.artifacts import MANIFEST, read_json
 from prefactor.config.edits import EditConfig
 from prefactor.intervals import interval
@@ -88,12 +88,6 @@ def quality_of(folder: Path) -> dict[str, str]:
         "clear labels": str(labels["clear"]),
         **{test: f"{labels[test]['mean']:.2f}" for test in TESTS},
     }
-
-
-def markdown(rows: list[dict[str, str]]) -> list[str]:
-    columns = list(rows[0])
-    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    return [*lines, *(f"| {' | '.join(row[column] for column in columns)} |" for row in rows)]
 
 
 def main() -> None:
