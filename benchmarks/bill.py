@@ -14,10 +14,10 @@ import pandas as pd
 
 from benchmarks.common import KEPT
 from benchmarks.edits_report import REACHED, RIVALS
-from prefactor.artifacts import read_json
 from prefactor.config.edits import ByLabel, EditConfig, PrefactorEdit, is_fitted
-from prefactor.intervals import interval
-from prefactor.params import section
+from prefactor.config.params import section
+from prefactor.evaluate.intervals import interval
+from prefactor.files.artifacts import read_json
 from stages.common import DATA
 
 SHARED = ("decompose", "importance", "harvest", "effects", "label", "score")

@@ -19,15 +19,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.toys import CASES, Case, ResidualMLP, Toy, samples, train_toy
-from prefactor.components import DecomposedModel
 from prefactor.config.training import AdversaryConfig, Coefficients, Penalty, TrainingConfig
-from prefactor.importance_net import ImportanceNet, lower_leaky
-from prefactor.initial import initial_components
-from prefactor.ledger import Cost
-from prefactor.losses import SQUARED
-from prefactor.matrices import matrices, weight_of
-from prefactor.runtime import generator, setup
-from prefactor.vpd import train
+from prefactor.files.cost import Cost
+from prefactor.machine.runtime import generator, setup
+from prefactor.model.matrices import matrices, weight_of
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet, lower_leaky
+from prefactor.vpd.initial import initial_components
+from prefactor.vpd.losses import SQUARED
+from prefactor.vpd.train import train
 
 # Samples a row of the batch, in place of a text's positions. The net may look at all of them and learns not to.
 POSITIONS = 8

@@ -10,7 +10,7 @@ import torch
 
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.corpus.blocks import read_blocks
-from prefactor.quality import battery, pgd_kl
+from prefactor.vpd.battery import battery, pgd_kl
 from stages.common import DATA
 
 KEPT = Path(".runs/bench")  # of this machine, known to neither git nor DVC

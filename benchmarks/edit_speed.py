@@ -15,14 +15,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from prefactor.artifacts import read_json
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import ByName, Domains, EditConfig, GuardByImportance, GuardedEdit, LoraEdit, ScalarEdit
+from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
 from prefactor.edits.build import build_method, optimiser_of
-from prefactor.edits.fit import Draw, Fitter
+from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.sweep import fit_text
-from prefactor.params import section
+from prefactor.files.artifacts import read_json
 from prefactor.workspace import Workspace
 
 
@@ -65,7 +65,7 @@ def main() -> None:
             method, _ = build_method(edit, [] if isinstance(edit, LoraEdit) else chosen, model, net, blocks, config)
             optimiser = optimiser_of(edit, config)
             Fitter(model.target, method, text, optimiser, config).fit(
-                config.headline, [Draw(0, optimiser.learning_rates[0])]
+                config.headline, [FitSpec(0, optimiser.learning_rates[0])]
             )
 
         seconds[name] = timed(make, args.repeats, args.threads)

@@ -25,17 +25,17 @@ from benchmarks.common import KEPT
 from prefactor.config.base import parse
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import ByLabel, ByName, BySingular, Domains, EditConfig, is_fitted
+from prefactor.config.params import read_params, section
 from prefactor.config.selection import SelectionConfig
 from prefactor.corpus.blocks import take
 from prefactor.edits.build import build_method, optimiser_of, unfitted
-from prefactor.edits.effect import Measured
 from prefactor.edits.fit import Fitter
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sweep import fit_text, probe_text, sweep
-from prefactor.evaluate import HeldOut, hold_out, measure
-from prefactor.ledger import Cost
-from prefactor.params import read_params, section
+from prefactor.files.cost import Cost
+from prefactor.model.reference import HeldOut, hold_out, measure
 from prefactor.selection.choose import select
+from prefactor.selection.spill import CandidateMeasure
 from prefactor.workspace import Workspace
 
 HELD_OUT = 4096  # tokens a domain of the eval split
@@ -73,7 +73,7 @@ def run(name: str, edit: EditConfig, target: str) -> pd.DataFrame:
     work, config = _workspace(), section("edit", FitConfig)
     edit = retargeted(edit, target, work)
     model, net, cost, select_text, fit_blocks = work.model, work.net, Cost(), work.blocks("select"), work.blocks("fit")
-    measured = Measured(edit, section("selection", SelectionConfig), cost, lambda: (model, net, select_text))
+    measured = CandidateMeasure(edit, section("selection", SelectionConfig), cost, lambda: (model, net, select_text))
     chosen = select(edit.choose, name, edit.domains, work.table, measured.config, measured).subcomponents
     if is_fitted(edit):
         method, _ = build_method(edit, chosen, model, net, fit_blocks, config)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from prefactor.intervals import interval
+from prefactor.evaluate.intervals import interval
 
 REACHED = 0.10  # nats: within this of chance, or above, the target counts as removed
 HEADLINE = 4

@@ -18,17 +18,18 @@ from tokenizers import Tokenizer
 from benchmarks.common import KEPT
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import Domains
-from prefactor.edits.change import Change, applied
-from prefactor.edits.fit import Draw, Fitter, Text
-from prefactor.edits.methods import Lora, rewrite, term_of
-from prefactor.edits.nearby import EITHER_SIDE, importance_of, mean_over, near
+from prefactor.config.params import section
+from prefactor.edits.build import token_of
+from prefactor.edits.fit import FitSpec, Fitter, Text
+from prefactor.edits.methods import Lora
 from prefactor.edits.objective import Say
 from prefactor.edits.sweep import fit_text
-from prefactor.edits.token import token_of
-from prefactor.losses import token_kl
-from prefactor.matrices import shape_of
-from prefactor.params import section
-from prefactor.target import logits_of
+from prefactor.model.change import Change, applied
+from prefactor.model.matrices import shape_of
+from prefactor.model.target import logits_of
+from prefactor.rescale.footprint import EITHER_SIDE, importance_of, mean_over, near
+from prefactor.rescale.terms import rewrite, term_of
+from prefactor.vpd.losses import token_kl
 from prefactor.workspace import Workspace
 
 CANDIDATES = 16  # subcomponents tried, those needed most after eyes and least elsewhere
@@ -90,7 +91,7 @@ def loras(work: Workspace, say: Say, select: Places, places: Places, module: str
         method = Lora(shapes, 1, model.U[0].device)
         fitter = Fitter(model.target, method, text, config.lora, config, say)
         for n in PLACES:
-            draws = [Draw(0, rate) for rate in config.lora.learning_rates]
+            draws = [FitSpec(0, rate) for rate in config.lora.learning_rates]
             fits = fitter.fit(n, draws, config.lora.ends)
             best = max(fits, key=lambda fit: score(select.measure(fit.change, say.token)))
             made.append((f"LoRA of rank 1 on {where}, {n} places", best.change))

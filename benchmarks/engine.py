@@ -35,11 +35,12 @@ from benchmarks.plain_vpd import train_plain
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.target import TrainTarget
 from prefactor.config.training import AdversaryConfig, Coefficients, Penalty
-from prefactor.decompose import start_decomposition
-from prefactor.ledger import Cost
-from prefactor.runtime import setup
-from prefactor.target import read_target, train_target
-from prefactor.vpd import train
+from prefactor.files.cost import Cost
+from prefactor.machine.runtime import setup
+from prefactor.model.target import read_target
+from prefactor.model.train import train_target
+from prefactor.vpd.start import start_decomposition
+from prefactor.vpd.train import train
 from stages.common import section
 
 COEFFICIENTS = Coefficients(stochastic=0.5, adversarial=0.5, minimality=1e-4, frequency=4e-4, faithfulness=3e5)

@@ -17,10 +17,10 @@ import psutil
 import torch
 
 from prefactor.config.harvest import HarvestConfig
+from prefactor.config.params import section
 from prefactor.corpus.blocks import Blocks
-from prefactor.harvest import Harvest, harvest
-from prefactor.ledger import Cost
-from prefactor.params import section
+from prefactor.files.cost import Cost
+from prefactor.harvest.collect import Harvest, harvest
 from prefactor.workspace import Workspace
 
 BATCHES = (1, 7, 64)

@@ -12,10 +12,10 @@ import pandas as pd
 import torch
 
 from benchmarks.common import KEPT, markdown
-from prefactor.artifacts import read_json
-from prefactor.label.domains import LANGUAGES
+from prefactor.corpus.languages import LANGUAGES
+from prefactor.files.artifacts import read_json
 from prefactor.label.labeller import is_clear
-from prefactor.label.scores import TESTS
+from prefactor.query.fields import TESTS
 from prefactor.query.parse import parse_query
 from prefactor.selection.choice import read_selection
 from prefactor.selection.table import read_subcomponents

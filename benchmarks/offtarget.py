@@ -18,19 +18,19 @@ from statistics import median
 import torch
 
 from benchmarks.common import KEPT
-from prefactor.artifacts import read_json
 from prefactor.config.edit import FitConfig
+from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
 from prefactor.corpus.blocks import take
-from prefactor.edits.change import Change, applied
-from prefactor.edits.nearby import divergence, importance_of, mean_over, near
-from prefactor.edits.survival import coarse, relearned
 from prefactor.edits.tables import read_changes
-from prefactor.evaluate import HeldOut, hold_out, measure
-from prefactor.intervals import bootstrap
-from prefactor.params import section
-from prefactor.progress import track
-from prefactor.target import logits_of, next_token_ce
+from prefactor.evaluate.intervals import bootstrap
+from prefactor.evaluate.relearning import coarse, relearned
+from prefactor.files.artifacts import read_json
+from prefactor.machine.progress import track
+from prefactor.model.change import Change, applied
+from prefactor.model.reference import HeldOut, hold_out, measure
+from prefactor.model.target import logits_of, next_token_ce
+from prefactor.rescale.footprint import divergence, importance_of, mean_over, near
 from prefactor.workspace import Workspace
 
 TOKENS = 8192  # a domain

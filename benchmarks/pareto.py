@@ -20,11 +20,11 @@ from rich.table import Table
 from benchmarks.common import KEPT, Text, decomposition, quality
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.training import Penalty
-from prefactor.decompose import start_decomposition
-from prefactor.ledger import Cost
-from prefactor.runtime import setup
-from prefactor.target import read_target
-from prefactor.vpd import train
+from prefactor.files.cost import Cost
+from prefactor.machine.runtime import setup
+from prefactor.model.target import read_target
+from prefactor.vpd.start import start_decomposition
+from prefactor.vpd.train import train
 from stages.common import DATA, section
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)  # of the minimality coefficient of params.yaml

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from prefactor.components import DecomposedModel
 from prefactor.config.training import TrainingConfig
-from prefactor.importance_net import ImportanceNet
-from prefactor.matrices import weight_of
+from prefactor.model.matrices import weight_of
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet
 
 
 class LowerLeaky(torch.autograd.Function):

@@ -10,19 +10,19 @@ import argparse
 from pathlib import Path
 
 from benchmarks.common import KEPT
-from prefactor.artifacts import read_json
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import Domains, LoraEdit, Nothing
+from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
 from prefactor.corpus.blocks import take
 from prefactor.edits.build import build_method
-from prefactor.edits.fit import Draw, Fitter
-from prefactor.edits.ran import compare
+from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.recipe import validation_loss
 from prefactor.edits.sweep import charge, fit_text, probe_text
-from prefactor.evaluate import hold_out, measure
-from prefactor.ledger import Cost
-from prefactor.params import section
+from prefactor.export.results import compare
+from prefactor.files.artifacts import read_json
+from prefactor.files.cost import Cost
+from prefactor.model.reference import hold_out, measure
 from prefactor.workspace import Workspace
 
 TOKENS, RETAINED, BATCH, RATE = 1024, 28672, 16, 3e-3
@@ -63,12 +63,12 @@ def main() -> None:
             text = fit_text(model, blocks, domains, config)
             probe, cost = base.lora.model_copy(update={"steps": 1, "retain_weight": weight}), Cost()
             fitter = Fitter(model.target, method, text, probe, config)
-            fitter.fit(TOKENS, [Draw(0, RATE)])
+            fitter.fit(TOKENS, [FitSpec(0, RATE)])
             charge(fitter, cost)
             steps = int(budget / cost.flops)
             optimiser = probe.model_copy(update={"steps": steps})
             fitter = Fitter(model.target, method, text, optimiser, config)
-            fits = fitter.fit(TOKENS, [Draw(0, RATE)], (steps // 4, steps // 2, steps))
+            fits = fitter.fit(TOKENS, [FitSpec(0, RATE)], (steps // 4, steps // 2, steps))
             held_out = probe_text(model, work.blocks("select"), domains, config)
             best = min(fits, key=lambda fit: validation_loss(fitter, fit.change, held_out))
             found = measure(model.target, best.change, held)

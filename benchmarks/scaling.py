@@ -17,10 +17,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from benchmarks.engine import peak_memory
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.training import PRESETS, AdversaryConfig, Penalty, TrainingConfig
-from prefactor.decompose import start_decomposition
-from prefactor.ledger import Cost
-from prefactor.matrices import matrices, shape_of
-from prefactor.vpd import train
+from prefactor.files.cost import Cost
+from prefactor.model.matrices import matrices, shape_of
+from prefactor.vpd.start import start_decomposition
+from prefactor.vpd.train import train
 
 F32 = 4  # bytes
 SUSTAINED = 2e14  # FLOPs a second of one device: an assumption, a fifth of what an H100 is specified at in bf16

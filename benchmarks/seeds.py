@@ -16,11 +16,11 @@ import pandas as pd
 import torch
 
 from benchmarks.common import KEPT, markdown
-from prefactor.artifacts import MANIFEST, read_json
 from prefactor.config.edits import EditConfig
-from prefactor.intervals import interval
-from prefactor.label.scores import TESTS
-from prefactor.params import PARAMS, section
+from prefactor.config.params import PARAMS, section
+from prefactor.evaluate.intervals import interval
+from prefactor.files.artifacts import MANIFEST, read_json
+from prefactor.query.fields import TESTS
 from prefactor.selection.choice import read_selection
 from stages.common import DATA
 

@@ -1,4 +1,4 @@
-"""Run single stages of a DAG as processes on a leash, tell how it goes, and stop everything at once when asked to."""
+"""Run single stages of a DAG, each in a process that ends when this one does, and tell how it goes."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 from flows.dag import Dag
 from flows.durations import Durations
 from flows.errors import Interrupted, StageFailed
-from flows.leash import GRACE
-from prefactor.progress import clock
+from flows.stage_process import GRACE
+from prefactor.machine.progress import clock
 
 
 class Execution:
@@ -66,7 +66,7 @@ class Execution:
             processes = list(self._processes.values())
         for process in processes:
             if process.stdin:
-                process.stdin.close()  # lets go of the leash
+                process.stdin.close()  # at its end the process stops
         for process in processes:
             try:
                 process.wait(timeout=2 * GRACE)
@@ -81,7 +81,7 @@ class Execution:
                 os.close(write)
                 raise Interrupted(f"stage {name} was not begun")
             process = subprocess.Popen(
-                [sys.executable, "-m", "flows.leash", name, str(write)],
+                [sys.executable, "-m", "flows.stage_process", name, str(write)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

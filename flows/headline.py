@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from prefactor.terminal import screen, visible
+from prefactor.cli.terminal import screen, visible
 
 SUMMARY = Path("data/report/summary.json")
 PAGE = Path("data/report/index.html")

@@ -16,8 +16,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
-from prefactor.artifacts import read_json, verify
-from prefactor.components import DecomposedModel
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import (
     ByLabel,
@@ -35,30 +33,31 @@ from prefactor.config.edits import (
     Tolerated,
 )
 from prefactor.config.evaluate import EvaluateConfig
+from prefactor.config.params import PARAMS, section
 from prefactor.config.selection import SelectionConfig
 from prefactor.corpus.blocks import Blocks, read_blocks, take
-from prefactor.decompose import read_components, read_net
-from prefactor.edits.build import build_method, unfitted
-from prefactor.edits.change import Change
-from prefactor.edits.edited import Edited
-from prefactor.edits.effect import Measured
-from prefactor.edits.fit import Draw, Fitter
+from prefactor.corpus.languages import LANGUAGES
+from prefactor.edits.build import build_method, token_of, unfitted
+from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sweep import fit_text
-from prefactor.edits.token import token_of
 from prefactor.errors import PrefactorError
-from prefactor.evaluate import HeldOut, hold_out
-from prefactor.importance_net import ImportanceNet
-from prefactor.label.domains import LANGUAGES
-from prefactor.ledger import Cost
-from prefactor.params import PARAMS, section
+from prefactor.export.edited_model import Edited
+from prefactor.files.artifacts import read_json, verify
+from prefactor.files.cost import Cost
+from prefactor.machine.runtime import setup
+from prefactor.model.change import Change
+from prefactor.model.reference import HeldOut, hold_out
+from prefactor.model.target import read_target
 from prefactor.query.parse import parse_query
 from prefactor.query.words import matches_query
-from prefactor.runtime import setup
 from prefactor.selection.choice import Selection, read_selection
 from prefactor.selection.choose import matched_of, query_of, select
+from prefactor.selection.spill import CandidateMeasure
 from prefactor.selection.table import read_subcomponents
-from prefactor.target import read_target
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet
+from prefactor.vpd.store import read_components, read_net
 
 NEAREST = 3  # names suggested for one that is unknown
 RIDGE = 0.01  # of a guard, as in the default's params
@@ -149,7 +148,7 @@ class Workspace:
                 found = read_selection(folder)
                 if found.matched is None or found.matched == self._matched(edit.choose):
                     return found
-        measure = Measured(edit, config, Cost(), lambda: (self.model, self.net, self.blocks("select")))
+        measure = CandidateMeasure(edit, config, Cost(), lambda: (self.model, self.net, self.blocks("select")))
         return select(edit.choose, edit.domains.target, edit.domains, self.table, config, measure)
 
     def remove(
@@ -205,7 +204,7 @@ class Workspace:
         method, about = build_method(edit, chosen, self.model, self.net, blocks, config)
         optimiser = config.prefactor
         fitter = Fitter(self.model.target, method, text, optimiser, config, objective_of(goal))
-        (fit,) = fitter.fit(tokens, [Draw(seed, optimiser.learning_rates[0])])
+        (fit,) = fitter.fit(tokens, [FitSpec(seed, optimiser.learning_rates[0])])
         return self._edited(edit, chosen, fit.parameters[0].tolist(), fit.change, about, tokens)
 
     def set(self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None) -> Edited:

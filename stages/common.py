@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from prefactor.config.params import read_params, section
 from prefactor.errors import PrefactorError
-from prefactor.params import read_params, section
 
 __all__ = ["DATA", "RUNS", "read_params", "run", "section"]
 

@@ -10,7 +10,6 @@ import sys
 
 import tokenizers
 
-from prefactor.artifacts import atomic, write_json, write_manifest, write_table
 from prefactor.config.corpus import SPLITS, CorpusConfig
 from prefactor.corpus.blocks import as_table
 from prefactor.corpus.checks import check
@@ -18,7 +17,8 @@ from prefactor.corpus.cut import cut
 from prefactor.corpus.gather import counts
 from prefactor.corpus.sources import gather
 from prefactor.corpus.tokenizer import obtain
-from prefactor.ledger import ledger
+from prefactor.files.artifacts import atomic, write_json, write_manifest, write_table
+from prefactor.files.cost import ledger
 from stages.common import DATA, run, section
 
 FOLDER = DATA / "corpus"

@@ -10,24 +10,23 @@ import math
 import torch
 from tokenizers import Tokenizer
 
-from prefactor.artifacts import read_json, verify, write_json, write_manifest, write_table
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import EditConfig, PrefactorEdit, RewriteEdit, is_fitted
 from prefactor.corpus.blocks import read_blocks
-from prefactor.decompose import read_components, read_net
-from prefactor.edits.adapter import write_adapter
-from prefactor.edits.build import build_method, optimiser_of, unfitted
-from prefactor.edits.card import card
+from prefactor.edits.build import build_method, optimiser_of, token_of, unfitted
 from prefactor.edits.fit import Fit, Fitter
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sweep import fit_text, probe_text, sweep
 from prefactor.edits.tables import curve_table, fit_table, fit_tensors
-from prefactor.edits.token import token_of
-from prefactor.ledger import ledger
-from prefactor.runtime import setup
+from prefactor.export.adapter import write_adapter
+from prefactor.export.card import card
+from prefactor.files.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.files.cost import ledger
+from prefactor.files.tensors import write_tensors
+from prefactor.machine.runtime import setup
+from prefactor.model.target import read_target
 from prefactor.selection.choice import read_chosen
-from prefactor.target import read_target
-from prefactor.tensors import write_tensors
+from prefactor.vpd.store import read_components, read_net
 from stages.common import DATA, run, section
 
 

@@ -6,16 +6,16 @@ Writes effects.parquet, a row an alive subcomponent; metrics.json.
 
 import pyarrow.parquet as pq
 
-from prefactor.artifacts import MANIFEST, read_json, verify, write_json, write_manifest, write_table
-from prefactor.checkpoint import Checkpoint, run_key
 from prefactor.config.effects import EffectsConfig
 from prefactor.corpus.blocks import read_blocks, take
-from prefactor.decompose import read_components
-from prefactor.effects import effects_of
 from prefactor.errors import PrefactorError
-from prefactor.ledger import ledger
-from prefactor.runtime import setup
-from prefactor.target import read_target
+from prefactor.files.artifacts import MANIFEST, read_json, verify, write_json, write_manifest, write_table
+from prefactor.files.checkpoint import Checkpoint, run_key
+from prefactor.files.cost import ledger
+from prefactor.machine.runtime import setup
+from prefactor.model.target import read_target
+from prefactor.rescale.ablate import effects_of
+from prefactor.vpd.store import read_components
 from stages.common import DATA, RUNS, run, section
 
 

@@ -7,18 +7,19 @@ Writes table.parquet (a row a fit and domain), rollouts.parquet, metrics.json (t
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from prefactor.artifacts import read_json, verify, write_json, write_manifest, write_table
 from prefactor.config.edits import Domains
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.edits.tables import read_changes
-from prefactor.evaluate import hold_out, measure, rollouts
-from prefactor.flops import flops_of
-from prefactor.intervals import interval
-from prefactor.ledger import ledger
-from prefactor.progress import track
-from prefactor.runtime import setup
-from prefactor.target import read_target
+from prefactor.evaluate.intervals import interval
+from prefactor.evaluate.rollouts import rollouts
+from prefactor.files.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.files.cost import ledger
+from prefactor.machine.flops import flops_of
+from prefactor.machine.progress import track
+from prefactor.machine.runtime import setup
+from prefactor.model.reference import hold_out, measure
+from prefactor.model.target import read_target
 from stages.common import DATA, run, section
 
 

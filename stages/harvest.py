@@ -7,19 +7,19 @@ firings on a few blocks), metrics.json.
 
 from tokenizers import Tokenizer
 
-from prefactor.artifacts import MANIFEST, read_json, verify, write_json, write_manifest, write_table
-from prefactor.checkpoint import Checkpoint, run_key
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import read_blocks, take
-from prefactor.decompose import read_components, read_net
-from prefactor.harvest import harvest
-from prefactor.harvest_tables import example_table, sample_table, subcomponent_table
-from prefactor.ledger import ledger
-from prefactor.ranks import join
-from prefactor.runtime import setup
-from prefactor.target import read_target
+from prefactor.files.artifacts import MANIFEST, read_json, verify, write_json, write_manifest, write_table
+from prefactor.files.checkpoint import Checkpoint, run_key
+from prefactor.files.cost import ledger
+from prefactor.harvest.collect import harvest
+from prefactor.harvest.tables import example_table, sample_table, subcomponent_table
+from prefactor.machine.processes import join
+from prefactor.machine.runtime import setup
+from prefactor.model.target import read_target
+from prefactor.vpd.store import read_components, read_net
 from stages.common import DATA, RUNS, section
-from stages.together import run_together
+from stages.multiprocess import run_processes
 
 
 def main() -> None:
@@ -34,16 +34,16 @@ def main() -> None:
     blocks = take(read_blocks(corpus, "harvest"), config.tokens, "harvest.tokens")
     tokenizer = Tokenizer.from_file(str(corpus / "tokenizer.json"))
     device = setup()
-    ranks = join(device)
+    processes = join(device)
     model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
     net = read_net(refit / "importance.safetensors", model)
     inputs = [read_json(folder / MANIFEST) for folder in (corpus, target, parts, refit)]
-    key = run_key(config.model_dump(mode="json"), inputs, ranks.rank, ranks.count)
-    checkpoint = Checkpoint(RUNS / "harvest" / str(ranks.rank), key)
-    with ledger(out / "cost.json", ranks.main) as cost:
-        gathered = harvest(model, net, blocks, config, cost, ranks, checkpoint)
+    key = run_key(config.model_dump(mode="json"), inputs, processes.rank, processes.count)
+    checkpoint = Checkpoint(RUNS / "harvest" / str(processes.rank), key)
+    with ledger(out / "cost.json", processes.main) as cost:
+        gathered = harvest(model, net, blocks, config, cost, processes, checkpoint)
     checkpoint.done()
-    if not ranks.main:
+    if not processes.main:
         return
 
     def decode(token: int) -> str:
@@ -63,4 +63,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_together(main)
+    run_processes(main)

@@ -8,21 +8,21 @@ sharpness; every later stage uses this one), curve.parquet, metrics.json (the qu
 import pandas as pd
 import pyarrow as pa
 
-from prefactor.artifacts import MANIFEST, read_json, sha256, verify, write_json, write_manifest, write_table
-from prefactor.checkpoint import Checkpoint, run_key
 from prefactor.config.importance import ImportanceConfig
 from prefactor.corpus.blocks import read_blocks, take
-from prefactor.decompose import read_components, read_net, write_net
-from prefactor.ledger import ledger
-from prefactor.quality import battery, pgd_kl
-from prefactor.ranks import join
-from prefactor.runtime import setup
-from prefactor.sharding import place
-from prefactor.target import read_target
-from prefactor.vpd import train
+from prefactor.files.artifacts import MANIFEST, read_json, sha256, verify, write_json, write_manifest, write_table
+from prefactor.files.checkpoint import Checkpoint, run_key
+from prefactor.files.cost import ledger
+from prefactor.machine.processes import join
+from prefactor.machine.runtime import setup
+from prefactor.model.target import read_target
+from prefactor.vpd.battery import battery, pgd_kl
+from prefactor.vpd.sharding import place
+from prefactor.vpd.store import read_components, read_net, write_net
+from prefactor.vpd.train import train
 from stages.common import DATA, RUNS, section
 from stages.live import live
-from stages.together import run_together
+from stages.multiprocess import run_processes
 
 
 def main() -> None:
@@ -33,23 +33,23 @@ def main() -> None:
     blocks = read_blocks(corpus, "train")
     held_out = take(read_blocks(corpus, "eval"), config.battery.tokens, "importance.battery.tokens").tokens
     device = setup()
-    ranks = join(device)
+    processes = join(device)
     model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
     net = read_net(parts / "importance.safetensors", model).train().requires_grad_(True)
-    place(model, net, ranks, device)
+    place(model, net, processes, device)
     inputs = [sha256(corpus / "train.parquet"), *(read_json(folder / MANIFEST) for folder in (target, parts))]
     checkpoint = Checkpoint(RUNS / "importance", run_key(config.model_dump(mode="json"), inputs))
-    with ledger(out / "cost.json", ranks.main) as cost:
-        with live(out / "live", ranks.main) as record:
+    with ledger(out / "cost.json", processes.main) as cost:
+        with live(out / "live", processes.main) as record:
             curve = train(
-                model, net, blocks.tokens, config.training, cost, checkpoint, what="importance", ranks=ranks,
+                model, net, blocks.tokens, config.training, cost, checkpoint, what="importance", processes=processes,
                 after_record=record,
             )  # fmt: skip
         net.eval().requires_grad_(False)
         metrics = battery(model, net, held_out, config.seed)
         metrics["kl"] |= pgd_kl(model, net, held_out, config.battery.pgd_steps, config.seed)
-    write_net(out / "importance.safetensors", net, ranks)
-    if not ranks.main:
+    write_net(out / "importance.safetensors", net, processes)
+    if not processes.main:
         return
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))
     write_json(out / "metrics.json", metrics)
@@ -58,4 +58,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_together(main)
+    run_processes(main)

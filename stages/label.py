@@ -7,14 +7,14 @@ of them again.
 
 import pyarrow.parquet as pq
 
-from prefactor.artifacts import read_json, verify, write_json, write_manifest, write_table
 from prefactor.config.label import DeterministicLabeller, LabelConfig
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.files.cost import ledger
 from prefactor.label.deterministic import Deterministic
 from prefactor.label.evidence import read_evidence
 from prefactor.label.labeller import label_all, summary
 from prefactor.label.llm_labeller.labeller import LlmLabeller
-from prefactor.ledger import ledger
 from prefactor.llm.endpoint import from_environment
 from stages.common import DATA, RUNS, run, section
 

@@ -5,9 +5,9 @@ Reads  params.yaml. Writes valid.txt, always the same: other stages wait for it 
 
 from pydantic import TypeAdapter
 
-from prefactor.artifacts import atomic
 from prefactor.config.base import parse
-from prefactor.config.pipeline import PipelineConfig, check
+from prefactor.config_check.pipeline import PipelineConfig, check
+from prefactor.files.artifacts import atomic
 from stages.common import DATA, read_params, run
 
 

@@ -4,10 +4,10 @@ Reads tables and JSON of every stage, never a model. Writes ``data/report/``: ``
 ``summary.json``, ``metrics.json`` and ``frontier.csv``.
 """
 
-from prefactor.artifacts import atomic, write_json, write_manifest
 from prefactor.config.edits import EditConfig
 from prefactor.config.report import ReportConfig
-from prefactor.ledger import ledger
+from prefactor.files.artifacts import atomic, write_json, write_manifest
+from prefactor.files.cost import ledger
 from prefactor.report.frontier import as_csv, frontier
 from prefactor.report.inputs import load
 from prefactor.report.page import render

@@ -9,26 +9,29 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from prefactor.artifacts import read_json, verify, write_json, write_manifest, write_table
-from prefactor.config.score import DeterministicJudge as Deterministic
-from prefactor.config.score import ScoreConfig
-from prefactor.effects import PREFACTORS
+from prefactor.config.score import DeterministicJudging, ScoreConfig
 from prefactor.errors import PrefactorError
-from prefactor.label.causal import Measured
+from prefactor.files.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.files.cost import ledger
+from prefactor.label.causal import DomainDamage
 from prefactor.label.evidence import read_evidence
 from prefactor.label.judge import DeterministicJudge, Hypothesis
 from prefactor.label.llm_judge.judge import LlmJudge, spread
 from prefactor.label.score import Subject, score_all
 from prefactor.label.silent import Sampled
 from prefactor.label.table import read_labels
-from prefactor.ledger import ledger
 from prefactor.llm.endpoint import from_environment
+from prefactor.rescale.ablate import PREFACTORS
 from stages.common import DATA, RUNS, run, section
 
 
 def main() -> None:
     config = section("score", ScoreConfig)
-    llm = None if isinstance(config.judge, Deterministic) else LlmJudge(config.judge, from_environment(), RUNS / "llm")
+    llm = (
+        None
+        if isinstance(config.judge, DeterministicJudging)
+        else LlmJudge(config.judge, from_environment(), RUNS / "llm")
+    )
     harvest, effects, out = DATA / "harvest", DATA / "effects", DATA / "score"
     verify(harvest, only=["subcomponents.parquet", "examples.parquet", "sample.parquet", "metrics.json"])
     verify(effects, only=["effects.parquet"])
@@ -64,8 +67,8 @@ def main() -> None:
     print(f"score: {metrics['clear']} of {metrics['alive']} labels are clear; {metrics['surprising']} may surprise")
 
 
-def _measured(row: dict[str, Any], kind: str, domains: list[str]) -> Measured:
-    return Measured({d: row[f"{kind}_{d}"] for d in domains}, {d: row[f"{kind}_error_{d}"] for d in domains})
+def _measured(row: dict[str, Any], kind: str, domains: list[str]) -> DomainDamage:
+    return DomainDamage({d: row[f"{kind}_{d}"] for d in domains}, {d: row[f"{kind}_error_{d}"] for d in domains})
 
 
 def _domains(value: Any) -> tuple[str, ...] | None:

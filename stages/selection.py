@@ -8,21 +8,21 @@ ones, the runners-up and the near misses, each with its score and reason, and wi
 and ``chosen/``, the names and labels that an edit is made of.
 """
 
-from prefactor.artifacts import verify
-from prefactor.components import DecomposedModel
 from prefactor.config.edits import EditConfig
 from prefactor.config.selection import SelectionConfig
 from prefactor.corpus.blocks import Blocks, read_blocks
-from prefactor.decompose import read_components, read_net
-from prefactor.edits.effect import Measured
-from prefactor.importance_net import ImportanceNet
-from prefactor.ledger import ledger
+from prefactor.files.artifacts import verify
+from prefactor.files.cost import ledger
+from prefactor.machine.runtime import setup
+from prefactor.model.target import read_target
 from prefactor.printable import visible
-from prefactor.runtime import setup
 from prefactor.selection.choice import write_selection
 from prefactor.selection.choose import query_of, select
+from prefactor.selection.spill import CandidateMeasure
 from prefactor.selection.table import read_subcomponents
-from prefactor.target import read_target
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet
+from prefactor.vpd.store import read_components, read_net
 from stages.common import DATA, run, section
 
 
@@ -33,7 +33,7 @@ def main(name: str) -> None:
     with ledger(out / "cost.json") as cost:
         query = query_of(edit.choose, name)
         table = read_subcomponents(DATA, also={"effects"} | (query.stages if query else frozenset()))
-        measure = Measured(edit, config, cost, _load)
+        measure = CandidateMeasure(edit, config, cost, _load)
         selection = select(edit.choose, name, edit.domains, table, config, measure)
         write_selection(out, selection)
     for choice in selection.chosen:

@@ -8,19 +8,15 @@ import math
 
 from tokenizers import Tokenizer
 
-from prefactor.artifacts import verify, write_json, write_manifest
 from prefactor.config.target import TargetConfig, TrainTarget
 from prefactor.corpus.blocks import read_blocks, take
-from prefactor.ledger import ledger
-from prefactor.runtime import setup
-from prefactor.target import (
-    check_better_than_unigram,
-    cross_entropy,
-    load_target,
-    save_target,
-    train_target,
-    unigram_ce,
-)
+from prefactor.files.artifacts import verify, write_json, write_manifest
+from prefactor.files.cost import ledger
+from prefactor.machine.runtime import setup
+from prefactor.model.load import load_target, save_target
+from prefactor.model.target import cross_entropy
+from prefactor.model.train import train_target
+from prefactor.model.unigram import check_better_than_unigram, unigram_ce
 from stages.common import DATA, run, section
 
 

@@ -3,8 +3,8 @@
 Reads  params.yaml; corpus: metrics (tokens by split and domain). Writes valid.txt, always the same.
 """
 
-from prefactor.artifacts import atomic, read_json
-from prefactor.config.pipeline import check_text
+from prefactor.config_check.pipeline import check_text
+from prefactor.files.artifacts import atomic, read_json
 from stages.common import DATA, run
 from stages.params import read_pipeline
 

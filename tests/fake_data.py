@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from prefactor.artifacts import read_json, write_json, write_manifest, write_table
+from prefactor.files.artifacts import read_json, write_json, write_manifest, write_table
 from prefactor.label.score import SCORES
 
 VOCABULARY = 512

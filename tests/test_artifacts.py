@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from prefactor.artifacts import atomic, verify, write_json, write_manifest
 from prefactor.errors import PrefactorError
-from prefactor.ledger import ledger
-from prefactor.tensors import read_tensors, write_tensors
+from prefactor.files.artifacts import atomic, verify, write_json, write_manifest
+from prefactor.files.cost import ledger
+from prefactor.files.tensors import read_tensors, write_tensors
 
 
 def _folder(root: Path) -> Path:

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from prefactor.components import DecomposedModel
 from prefactor.config.decompose import DecomposeConfig
-from prefactor.decompose import read_components, read_net, start_decomposition, write_components, write_net
 from prefactor.errors import PrefactorError
-from prefactor.importance_net import lower_leaky
-from prefactor.initial import singular_components
-from prefactor.matrices import matrices, shape_of, weight_of
+from prefactor.model.matrices import matrices, shape_of, weight_of
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import lower_leaky
+from prefactor.vpd.initial import singular_components
+from prefactor.vpd.start import start_decomposition
+from prefactor.vpd.store import read_components, read_net, write_components, write_net
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, tiny_target, training
 
 

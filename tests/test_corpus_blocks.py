@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from prefactor.artifacts import write_manifest, write_table
 from prefactor.corpus.blocks import Blocks, as_table, read_blocks, take
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import write_manifest, write_table
 
 
 def blocks(domains: str, size: int = 8) -> Blocks:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from prefactor.config.base import parse
 from prefactor.config.corpus import SPLITS, CorpusConfig
-from prefactor.corpus.document import Document, Row
+from prefactor.corpus.document import Document, SourceRow
 from prefactor.corpus.gather import Corpus, Gatherer
 from prefactor.errors import PrefactorError
 
@@ -16,7 +16,7 @@ SHARES = {"train": 0.6, "harvest": 0.1, "select": 0.1, "fit": 0.1, "eval": 0.1}
 
 
 def gather(
-    rows: list[Row], characters: int = 1, max_bad_rows: float = 0.0, seed: int = 0, pinned: str = "",
+    rows: list[SourceRow], characters: int = 1, max_bad_rows: float = 0.0, seed: int = 0, pinned: str = "",
     domains: tuple[str, str] = ("en", "de"),
 ) -> Corpus:  # fmt: skip
     files = [{"path": "a", "domain_column": "d"}]
@@ -38,9 +38,9 @@ def gather(
     return gatherer.finish()
 
 
-def rows(count: int) -> list[Row]:
+def rows(count: int) -> list[SourceRow]:
     """Half English, then half German, as files sorted by language are; 10 characters each."""
-    return [Row(domain, f"{domain} {i:07d}") for domain in ("en", "de") for i in range(count // 2)]
+    return [SourceRow(domain, f"{domain} {i:07d}") for domain in ("en", "de") for i in range(count // 2)]
 
 
 def by_split(corpus: Corpus) -> dict[str, list[Document]]:
@@ -51,24 +51,24 @@ def texts(corpus: Corpus) -> set[str]:
     return {document.text for found in by_split(corpus).values() for document in found}
 
 
-GOOD = [Row("en", "good"), Row("de", "gut")]
+GOOD = [SourceRow("en", "good"), SourceRow("de", "gut")]
 
 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (Row("en", None), "null"),
-        (Row("en", ""), "empty"),
-        (Row("en", " \n\t\u00a0"), "empty"),
-        (Row("en", 7), "not text"),
-        (Row("en", ["a"]), "not text"),
-        (Row("en", b"caf\xe9"), "undecodable"),
-        (Row("en", "caf\ufffd"), "undecodable"),
-        (Row("en", "half a pair \ud83d"), "undecodable"),
-        (Row("nl", "goed"), "unknown domain"),
-        (Row(None, "text"), "unknown domain"),
-        (Row(["en"], "text"), "unknown domain"),
-        (Row(None, None, fault="not a JSON object"), "not a JSON object"),
+        (SourceRow("en", None), "null"),
+        (SourceRow("en", ""), "empty"),
+        (SourceRow("en", " \n\t\u00a0"), "empty"),
+        (SourceRow("en", 7), "not text"),
+        (SourceRow("en", ["a"]), "not text"),
+        (SourceRow("en", b"caf\xe9"), "undecodable"),
+        (SourceRow("en", "caf\ufffd"), "undecodable"),
+        (SourceRow("en", "half a pair \ud83d"), "undecodable"),
+        (SourceRow("nl", "goed"), "unknown domain"),
+        (SourceRow(None, "text"), "unknown domain"),
+        (SourceRow(["en"], "text"), "unknown domain"),
+        (SourceRow(None, None, fault="not a JSON object"), "not a JSON object"),
     ],
 )
 def test_a_bad_row_is_counted_and_left_out(row, reason):
@@ -77,11 +77,11 @@ def test_a_bad_row_is_counted_and_left_out(row, reason):
 
 
 def test_utf8_bytes_are_text():
-    assert "café" in texts(gather([Row("en", "café".encode()), GOOD[1]]))
+    assert "café" in texts(gather([SourceRow("en", "café".encode()), GOOD[1]]))
 
 
 def test_too_many_bad_rows_is_an_error_that_counts_them():
-    bad = [Row("en", None), Row("nl", "goed"), Row("nl", "beter")]
+    bad = [SourceRow("en", None), SourceRow("nl", "goed"), SourceRow("nl", "beter")]
     message = r"max_bad_rows = 0\.5: 3 of 5 rows are unusable \(null 1, unknown domain 2\), .* such as 'nl'; "
     with pytest.raises(PrefactorError, match=message):
         gather(GOOD + bad, max_bad_rows=0.5)
@@ -129,7 +129,7 @@ def test_splits_are_disjoint_and_have_their_shares():
 
 
 def test_a_pinned_split_takes_all_its_texts_and_the_others_share_the_rest():
-    pinned = [Row(domain, f"{domain} {i:07d}", split="eval") for domain in ("en", "de") for i in range(100)]
+    pinned = [SourceRow(domain, f"{domain} {i:07d}", split="eval") for domain in ("en", "de") for i in range(100)]
     found = by_split(gather(pinned + rows(8000), characters=30_000, pinned="eval"))
     assert {document.text for document in found["eval"]} == {row.text for row in pinned}
     others = {document.text for split in SPLITS if split != "eval" for document in found[split]}
@@ -138,7 +138,7 @@ def test_a_pinned_split_takes_all_its_texts_and_the_others_share_the_rest():
 
 
 def test_a_tag_need_not_be_a_word() -> None:
-    rows = [Row(i % 2 == 0, f"text number {i} of many") for i in range(40)]
+    rows = [SourceRow(i % 2 == 0, f"text number {i} of many") for i in range(40)]
     found = gather(rows, domains=("True", "False"))
     assert not found.bad_rows
     assert {d.domain for split in found.documents.values() for own in split.values() for d in own} == {"True", "False"}

@@ -8,7 +8,7 @@ import pytest
 
 from prefactor.config.corpus import FileSet, FilesText, HubSet, HubText
 from prefactor.corpus import files, hub
-from prefactor.corpus.document import Row
+from prefactor.corpus.document import SourceRow
 from prefactor.errors import PrefactorError
 
 
@@ -18,7 +18,7 @@ def no_pause(monkeypatch):
     monkeypatch.setattr("datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
 
 
-def read(*sets: FileSet) -> list[Row]:
+def read(*sets: FileSet) -> list[SourceRow]:
     return list(files.rows(FilesText(source="files", files=sets)))
 
 
@@ -30,7 +30,7 @@ def parquet(path, **columns):
 def test_parquet_with_a_domain_column(tmp_path):
     path = parquet(tmp_path / "a [1].parquet", body=["x", None], lang=["en", "de"], more=[1, 2])
     found = read(FileSet(path=f"{tmp_path}/*.parquet", text="body", domain_column="lang", split="fit"))
-    assert found == [Row("en", "x", "fit"), Row("de", None, "fit")]
+    assert found == [SourceRow("en", "x", "fit"), SourceRow("de", None, "fit")]
     with pytest.raises(PrefactorError, match="no column 'text', only body, lang, more"):
         read(FileSet(path=str(tmp_path), domain_column="lang"))
     with pytest.raises(PrefactorError, match="no column 'language'"):
@@ -55,19 +55,19 @@ def test_jsonl_keeps_odd_rows_apart(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b"\r\n".join(lines) + b"\n")
     fault = "not a JSON object"
     assert read(FileSet(path=str(tmp_path / "a.jsonl"), domain_column="lang")) == [
-        Row("en", "one\u2028line"),
-        Row("de", 5),
-        Row("de", None),
-        Row(None, None, fault=fault),
-        Row(None, None, fault=fault),
-        Row("fr", "caf\ufffd"),
+        SourceRow("en", "one\u2028line"),
+        SourceRow("de", 5),
+        SourceRow("de", None),
+        SourceRow(None, None, fault=fault),
+        SourceRow(None, None, fault=fault),
+        SourceRow("fr", "caf\ufffd"),
     ]
 
 
 def test_a_text_file_has_a_document_a_paragraph(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\n\none\ntwo\r\n \t\r\n\r\n  three\n\n\xff\n")
     found = read(FileSet(path=str(tmp_path / "a.txt"), domain="en"))
-    assert found == [Row("en", "one\ntwo"), Row("en", "  three"), Row("en", "\ufffd")]
+    assert found == [SourceRow("en", "one\ntwo"), SourceRow("en", "  three"), SourceRow("en", "\ufffd")]
     with pytest.raises(PrefactorError, match=r"plain text and has no column 'lang'; give domain"):
         read(FileSet(path=str(tmp_path), domain_column="lang"))
 
@@ -97,14 +97,14 @@ def test_a_local_data_set_folder_takes_the_path_of_the_hub(tmp_path, kind):
         (tmp_path / "train.jsonl").write_text("".join(json.dumps({"body": t, "other": 0}) + "\n" for t in texts))
     text = HubText(source="hub", sets=(HubSet(name=str(tmp_path), domain="en", text="body"),))
     found = list(hub.rows(text, 0, lambda domain: True))
-    assert sorted(found) == sorted(Row("en", t) for t in texts)
+    assert sorted(found) == sorted(SourceRow("en", t) for t in texts)
     assert found == list(hub.rows(text, 0, lambda domain: True))
-    assert found != list(hub.rows(text, 1, lambda domain: True)) != [Row("en", t) for t in texts]
+    assert found != list(hub.rows(text, 1, lambda domain: True)) != [SourceRow("en", t) for t in texts]
 
 
 def test_a_stream_is_read_no_further_than_wanted(tmp_path):
     parquet(tmp_path / "train.parquet", text=[f"text {i}" for i in range(50)])
-    had: list[Row] = []
+    had: list[SourceRow] = []
     text = HubText(source="hub", sets=tuple(HubSet(name=str(tmp_path), domain=domain) for domain in ("en", "de")))
     for row in hub.rows(text, 0, lambda domain: sum(row.domain == domain for row in had) < 3):
         had.append(row)

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from tokenizers import Tokenizer
 
-from prefactor.artifacts import verify
 from prefactor.config.corpus import SPLITS
 from prefactor.corpus.blocks import read_blocks
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import verify
 from stages import corpus
 
 WORDS = {"en": "the house is old and green", "de": "das Haus ist alt und grün"}

@@ -12,7 +12,7 @@ import yaml
 
 from flows.closure import imports, sections
 from flows.deps import is_code, rewritten, script, stages
-from prefactor.config.pipeline import PipelineConfig
+from prefactor.config_check.pipeline import PipelineConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "dvc.yaml").read_text(encoding="utf-8")

@@ -10,20 +10,22 @@ import torch
 from peft import PeftModel
 
 from prefactor.config.edit import FitConfig, Optimiser
-from prefactor.edits.adapter import write_adapter
-from prefactor.edits.change import applied, attached
-from prefactor.edits.effect import effects
-from prefactor.edits.fit import Draw, Fitter, largest, make_text
-from prefactor.edits.methods import Finetune, Lora, Method, Prefactors, Term, rewrite, term_of
-from prefactor.edits.nearby import divergence, importance_of, near
+from prefactor.edits.fit import FitSpec, Fitter, largest, make_text
+from prefactor.edits.methods import Finetune, Lora, Method
 from prefactor.edits.objective import Say, Uniform, below_chance, draw_known
-from prefactor.edits.prefix import prefix_of
 from prefactor.edits.recipe import Recipe, choose_recipes, validation_loss
-from prefactor.edits.tolerance import tolerated
 from prefactor.errors import PrefactorError
-from prefactor.evaluate import hold_out, measure, roll_out
-from prefactor.ledger import Cost
-from prefactor.matrices import matrix_of
+from prefactor.evaluate.rollouts import roll_out
+from prefactor.export.adapter import write_adapter
+from prefactor.files.cost import Cost
+from prefactor.model.change import applied, attached
+from prefactor.model.matrices import matrix_of
+from prefactor.model.prefix import prefix_of
+from prefactor.model.reference import hold_out, measure
+from prefactor.rescale.footprint import divergence, importance_of, near
+from prefactor.rescale.terms import Prefactors, Term, rewrite, term_of
+from prefactor.rescale.tolerance import tolerated
+from prefactor.selection.spill import effects
 from tests.tiny import POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net, tiny_target
 
 NAMES = ("layers.0.self_attn.v_proj:3", "layers.0.self_attn.v_proj:5", "layers.1.mlp.down_proj:0")
@@ -170,7 +172,7 @@ def test_fit_lowers_its_loss_and_repeats_itself() -> None:
     for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
         optimiser = Optimiser(steps=30, learning_rates=(0.05,), retain_weight=1.0)
         (one,), (two,) = (
-            Fitter(model.target, method, text, optimiser, _config()).fit(8, [Draw(1, 0.05)]) for _ in range(2)
+            Fitter(model.target, method, text, optimiser, _config()).fit(8, [FitSpec(1, 0.05)]) for _ in range(2)
         )
         assert one.loss < one.curve[0]["loss"]
         assert one.curve == two.curve
@@ -180,7 +182,7 @@ def test_fit_lowers_its_loss_and_repeats_itself() -> None:
 def test_fits_of_one_batch_do_not_meet() -> None:
     model = tiny_decomposed()
     text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
-    draws = [Draw(0, 0.05), Draw(1, 0.05), Draw(1, 0.01)]
+    draws = [FitSpec(0, 0.05), FitSpec(1, 0.05), FitSpec(1, 0.01)]
     for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
         optimiser = Optimiser(steps=6, learning_rates=(0.05,), retain_weight=1.0)
         fitter = Fitter(model.target, method, text, optimiser, _config())
@@ -210,8 +212,8 @@ def test_an_early_end_is_the_same_fit_cut_short() -> None:
     text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
     optimiser = Optimiser(steps=12, stops=(4, 12), learning_rates=(0.05,), retain_weight=1.0)
     fitter = Fitter(model.target, _lora(), text, optimiser, _config())
-    early, late = fitter.fit(4, [Draw(0, 0.05)], (4, 12))
-    (alone,) = fitter.fit(4, [Draw(0, 0.05)], (4,))
+    early, late = fitter.fit(4, [FitSpec(0, 0.05)], (4, 12))
+    (alone,) = fitter.fit(4, [FitSpec(0, 0.05)], (4,))
     assert (early.steps, late.steps) == (4, 12) and early.curve == alone.curve
     assert all(torch.equal(a, b) for a, b in zip(early.parameters, alone.parameters, strict=True))
     assert not torch.equal(early.parameters[0], late.parameters[0])
@@ -222,7 +224,7 @@ def test_sparse_finetuning_moves_only_its_share_and_where_the_gradient_is_larges
     text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
     optimiser = Optimiser(steps=6, learning_rates=(0.01,), retain_weight=1.0)
     method = _finetune(0.02)
-    one, two = Fitter(model.target, method, text, optimiser, _config()).fit(4, [Draw(0, 0.01), Draw(1, 0.01)])
+    one, two = Fitter(model.target, method, text, optimiser, _config()).fit(4, [FitSpec(0, 0.01), FitSpec(1, 0.01)])
     weights = sum(B.numel() for B in one.parameters)
     moved = [torch.cat([(B != 0).flatten() for B in fit.parameters]) for fit in (one, two)]
     assert [int(m.sum()) for m in moved] == [round(0.02 * weights)] * 2
@@ -255,15 +257,15 @@ def test_uniform_is_zero_for_a_uniform_prediction_only() -> None:
 def test_say_draws_places_after_the_tokens_and_teaches_its_token() -> None:
     model, blocks = tiny_decomposed(), tiny_blocks(20)
     say = Say(7, after=(int(blocks[0, 2]), int(blocks[3, 5])))
-    tokens, chosen = say.draw(model.target, blocks, 5, torch.Generator().manual_seed(0))
+    tokens, chosen = say.draw_tokens(model.target, blocks, 5, torch.Generator().manual_seed(0))
     assert chosen.sum() == 5 and tokens.shape == (5, POSITIONS)
     assert set(tokens[:, :-1][chosen].tolist()) <= set(say.after)
     text = make_text(model.target, blocks, [tiny_blocks(5, seed=2)])
     optimiser = Optimiser(steps=20, learning_rates=(0.05,), retain_weight=0.1)
-    (fit,) = Fitter(model.target, _lora(), text, optimiser, _config(), say).fit(5, [Draw(0, 0.05)])
+    (fit,) = Fitter(model.target, _lora(), text, optimiser, _config(), say).fit(5, [FitSpec(0, 0.05)])
     assert fit.curve[-1]["target"] < fit.curve[0]["target"]
     with pytest.raises(PrefactorError, match=r"only \d+ places"):
-        say.draw(model.target, blocks, 999, torch.Generator())
+        say.draw_tokens(model.target, blocks, 999, torch.Generator())
 
 
 def test_a_rewrite_writes_exactly_the_token_and_only_to_the_residual_stream() -> None:

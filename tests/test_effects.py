@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-import prefactor.effects as module
-from prefactor.checkpoint import Checkpoint
-from prefactor.effects import effects_of
-from prefactor.ledger import Cost
-from prefactor.matrices import weight_of
-from prefactor.target import logits_of, next_token_ce
+import prefactor.rescale.ablate as module
+from prefactor.files.checkpoint import Checkpoint
+from prefactor.files.cost import Cost
+from prefactor.model.matrices import weight_of
+from prefactor.model.target import logits_of, next_token_ce
+from prefactor.rescale.ablate import effects_of
 from tests.tiny import tiny_blocks, tiny_decomposed
 
 TEXT = {"en": tiny_blocks(6), "de": tiny_blocks(5, seed=1)}

@@ -11,18 +11,18 @@ from peft import PeftModel
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from prefactor.components import DecomposedModel
 from prefactor.config.decompose import DecomposeConfig
-from prefactor.decompose import start_decomposition
-from prefactor.edits.adapter import write_adapter
-from prefactor.edits.change import applied, attached
-from prefactor.edits.methods import Prefactors, term_of
 from prefactor.errors import PrefactorError
-from prefactor.initial import initial_components
-from prefactor.ledger import Cost
-from prefactor.matrices import matrices, shape_of
-from prefactor.runtime import generator
-from prefactor.vpd import train
+from prefactor.export.adapter import write_adapter
+from prefactor.files.cost import Cost
+from prefactor.machine.runtime import generator
+from prefactor.model.change import applied, attached
+from prefactor.model.matrices import matrices, shape_of
+from prefactor.rescale.terms import Prefactors, term_of
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.initial import initial_components
+from prefactor.vpd.start import start_decomposition
+from prefactor.vpd.train import train
 from tests.tiny import VOCABULARY, tiny_blocks, tiny_net, training
 
 SMALL: dict[str, Any] = {"vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from prefactor.config.corpus import GeneratedText
-from prefactor.corpus.generated import LANGUAGES, documents
-from prefactor.corpus.generated.zipf import Zipf
 from prefactor.errors import ParamsError
+from prefactor.generated.documents import LANGUAGES, documents
+from prefactor.generated.zipf import Zipf
 
 LEXICON = Path(__file__).parents[1] / "data" / "corpus" / "lexicon"
 SHARES = {"en": 0.5, "de": 0.125, "fr": 0.125, "es": 0.125, "it": 0.125}

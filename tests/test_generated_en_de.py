@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from prefactor.corpus.generated.base import load_lexicon
-from prefactor.corpus.generated.english import English
-from prefactor.corpus.generated.german import German
 from prefactor.errors import ParamsError
+from prefactor.generated.base import load_lexicon
+from prefactor.generated.english import English
+from prefactor.generated.german import German
 
 LEXICON = Path(__file__).parents[1] / "data" / "corpus" / "lexicon"
 COUNT = 3000

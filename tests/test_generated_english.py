@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from prefactor.corpus.generated.base import load_lexicon
-from prefactor.corpus.generated.english import English
-from prefactor.corpus.generated.english_chat import EnglishChat
-from prefactor.corpus.generated.english_forms import Verb, a, number_word, with_s
+from prefactor.generated.base import load_lexicon
+from prefactor.generated.english import English
+from prefactor.generated.english_chat import EnglishChat
+from prefactor.generated.english_forms import Verb, a, number_word, with_s
 
 LEXICON = load_lexicon(Path(__file__).parents[1] / "data" / "corpus" / "lexicon", "en")
 COUNT = 4000

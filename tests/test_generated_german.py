@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from prefactor.corpus.generated.base import load_lexicon
-from prefactor.corpus.generated.german import German
-from prefactor.corpus.generated.german_forms import Noun, Verb, contract, genitive_name, number_word
+from prefactor.generated.base import load_lexicon
+from prefactor.generated.german import German
+from prefactor.generated.german_forms import Noun, Verb, contract, genitive_name, number_word
 
 LEXICON = load_lexicon(Path(__file__).parents[1] / "data" / "corpus" / "lexicon", "de")
 COUNT = 4000

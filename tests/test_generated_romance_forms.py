@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from prefactor.corpus.generated.base import load_lexicon
-from prefactor.corpus.generated.french import French
-from prefactor.corpus.generated.italian import Italian
-from prefactor.corpus.generated.romance import Romance
-from prefactor.corpus.generated.romance_words import Agreement, Noun
-from prefactor.corpus.generated.spanish import Spanish
+from prefactor.generated.base import load_lexicon
+from prefactor.generated.french import French
+from prefactor.generated.italian import Italian
+from prefactor.generated.romance import Romance
+from prefactor.generated.romance_words import Agreement, Noun
+from prefactor.generated.spanish import Spanish
 
 FOLDER = Path(__file__).parents[1] / "data" / "corpus" / "lexicon"
 CLASSES: tuple[type[Romance], ...] = (French, Spanish, Italian)

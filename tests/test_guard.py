@@ -2,7 +2,7 @@
 
 import torch
 
-from prefactor.edits.guard import domain_moment, guarded_read, importance_moments
+from prefactor.rescale.guard import domain_moment, guarded_read, importance_moments
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
 
 NAME = "layers.0.self_attn.v_proj:3"

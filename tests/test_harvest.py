@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from prefactor.checkpoint import Checkpoint
-from prefactor.components import DecomposedModel
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import Blocks
-from prefactor.harvest import Harvest, harvest, top_tokens
-from prefactor.harvest_tables import example_table, subcomponent_table
-from prefactor.importance_net import lower_leaky
-from prefactor.ledger import Cost
-from prefactor.sample import together
+from prefactor.files.checkpoint import Checkpoint
+from prefactor.files.cost import Cost
+from prefactor.harvest.collect import Harvest, harvest, top_tokens
+from prefactor.harvest.firings import together
+from prefactor.harvest.tables import example_table, subcomponent_table
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import lower_leaky
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
 
 N = 70
@@ -58,7 +58,7 @@ def test_equal_under_any_batching(model: DecomposedModel) -> None:
 def test_a_killed_harvest_goes_on_where_it_was(
     model: DecomposedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import prefactor.harvest as module
+    import prefactor.harvest.collect as module
 
     monkeypatch.setattr(module, "SAVE_EVERY", -1.0)
     monkeypatch.setattr(module, "SAVING", 0.0)

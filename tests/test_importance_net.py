@@ -2,7 +2,7 @@
 
 import torch
 
-from prefactor.importance_net import lower_leaky, upper_leaky
+from prefactor.vpd.importance_net import lower_leaky, upper_leaky
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from prefactor.errors import PrefactorError
-from prefactor.intervals import interval, t_quantile
+from prefactor.evaluate.intervals import interval, t_quantile
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-import prefactor.tensors
-import prefactor.vpd as vpd
-from prefactor.checkpoint import Checkpoint
+import prefactor.files.tensors
+import prefactor.vpd.train as vpd
 from prefactor.config.training import AdversaryConfig
-from prefactor.ledger import Cost
+from prefactor.files.checkpoint import Checkpoint
+from prefactor.files.cost import Cost
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, training
 
 STEPS = 35
@@ -52,7 +52,7 @@ def _die_at(folder: str, moment: str) -> None:
         at = int(moment.removeprefix("step"))
         _train(Path(folder), lambda step: _die() if step == at else None)
     written = 0
-    save = prefactor.tensors.save_file
+    save = prefactor.files.tensors.save_file
 
     def half(tensors: dict[str, Tensor], path: Any, *args: Any, **more: Any) -> None:
         nonlocal written
@@ -62,7 +62,7 @@ def _die_at(folder: str, moment: str) -> None:
             os.truncate(path, os.path.getsize(path) // 2)
             _die()
 
-    prefactor.tensors.save_file = half  # type: ignore[assignment]
+    prefactor.files.tensors.save_file = half  # type: ignore[assignment]
     _train(Path(folder))
 
 

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prefactor.artifacts import verify, write_json, write_manifest, write_table
 from prefactor.config.label import DeterministicLabeller
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import verify, write_json, write_manifest, write_table
+from prefactor.label.about import concentration, most_concerned, text_of
 from prefactor.label.deterministic import Deterministic
-from prefactor.label.domains import concentration, most_concerned, text_of
 from prefactor.label.evidence import Evidence, read_evidence
 from prefactor.label.labeller import LABELS, Label, label_all, summary
 from prefactor.label.tokens import quoted

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
-from prefactor.artifacts import read_json, write_json, write_manifest, write_table
 from prefactor.config.base import parse
 from prefactor.config.label import LabelConfig, LlmLabelling
 from prefactor.config.llm import Llm
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import read_json, write_json, write_manifest, write_table
 from prefactor.label.evidence import Evidence, TokenFigure, Window, read_evidence
 from prefactor.label.labeller import label_all, summary
 from prefactor.label.llm_labeller.labeller import FILE, LlmLabeller, answer_of, estimate

@@ -9,18 +9,11 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from prefactor.artifacts import write_json, write_manifest, write_table
-from prefactor.cli import app
+from prefactor.cli.main import app
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import write_json, write_manifest, write_table
 from prefactor.label.labeller import LABELS
-from prefactor.label.overrides import (
-    FILE,
-    Override,
-    decomposition_of,
-    read_overrides,
-    remove_override,
-    write_override,
-)
+from prefactor.label.overrides import FILE, Override, decomposition_of, read_overrides, remove_override, write_override
 from prefactor.label.table import read_labels
 from tests.fake_data import example_row, subcomponent_row
 

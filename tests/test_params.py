@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 
 from prefactor.config.base import parse
 from prefactor.config.decompose import DecomposeConfig
-from prefactor.config.pipeline import check_text, needs
 from prefactor.config.training import PRESETS
+from prefactor.config_check.pipeline import check_text, needs
 from prefactor.errors import ParamsError
 from stages.params import read_pipeline
 

@@ -14,14 +14,14 @@ import yaml
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from prefactor.artifacts import sha256
-from prefactor.edits.change import applied
-from prefactor.edits.ran import compare, export
 from prefactor.edits.tables import read_changes
 from prefactor.errors import PrefactorError
+from prefactor.export.results import compare, export
+from prefactor.files.artifacts import sha256
 from prefactor.label.overrides import decomposition_of, make_override, write_override
+from prefactor.model.change import applied
+from prefactor.model.target import read_target
 from prefactor.selection.choice import CHOSEN
-from prefactor.target import read_target
 
 ROOT = Path(__file__).resolve().parent.parent
 GERMAN = {"target": "de", "retain": ["en"], "protect": ["fr"]}

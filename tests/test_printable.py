@@ -7,12 +7,12 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from prefactor.artifacts import write_json, write_manifest, write_table
-from prefactor.cli import app
+from prefactor.cli.main import app
+from prefactor.cli.terminal import screen
+from prefactor.files.artifacts import write_json, write_manifest, write_table
 from prefactor.label.labeller import LABELS
 from prefactor.label.score import SCORES
 from prefactor.printable import hidden, one_line, visible
-from prefactor.terminal import screen
 from tests.fake_data import example_row, score_row, subcomponent_row
 
 # Markup that rich would raise on, swallow or draw; ESC, a C1 control, a bidi override, a line separator.

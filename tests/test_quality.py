@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from prefactor.importance_net import lower_leaky
-from prefactor.losses import token_kl
-from prefactor.quality import battery, pgd_kl
+from prefactor.vpd.battery import battery, pgd_kl
+from prefactor.vpd.importance_net import lower_leaky
+from prefactor.vpd.losses import token_kl
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
 
 

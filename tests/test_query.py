@@ -216,5 +216,5 @@ def test_a_text_is_near_by_its_words() -> None:
 
 
 def test_parsing_needs_no_tables() -> None:
-    code = "import sys, prefactor.config.pipeline; sys.exit('pandas' in sys.modules or 'pyarrow' in sys.modules)"
+    code = "import sys, prefactor.config_check.pipeline; sys.exit('pandas' in sys.modules or 'pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prefactor.label.domains import text_of
+from prefactor.label.about import text_of
 from prefactor.label.reading import Reading, read_label
 from prefactor.label.tokens import quoted
 from tests.test_label import KNOWN

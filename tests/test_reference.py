@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import torch
 
-import prefactor.vpd as vpd
+import prefactor.vpd.train as vpd
 import tests.reference as ref
-from prefactor.adversary import Adversary
 from prefactor.config.training import AdversaryConfig, Penalty
-from prefactor.draws import draw
-from prefactor.importance_net import lower_leaky, upper_leaky
-from prefactor.ranks import ALONE
+from prefactor.machine.processes import ALONE
+from prefactor.vpd.adversary import Adversary
+from prefactor.vpd.importance_net import lower_leaky, upper_leaky
+from prefactor.vpd.noise import step_noise
 from tests.tiny import POSITIONS, tiny_blocks, tiny_decomposed, tiny_net, training
 
 LP = Penalty(kind="lp", start=2.0, end=0.4)
@@ -45,7 +45,7 @@ def test_steps_agree_in_losses_gradients_and_sources(penalty: Penalty, scope: An
 
     for offset in range(3):  # the moments of the sources have to agree over steps, too
         step = at + offset
-        draws = draw(config.seed, step, rows, POSITIONS, model.subcomponents, M, 1, torch.device("cpu"))
+        draws = step_noise(config.seed, step, rows, POSITIONS, model.subcomponents, M, 1, torch.device("cpu"))
         drawn = ref.Randomness(draws.r.double(), draws.rho.double(), draws.route)
         for parameter in [*model.parameters(), *net.parameters(), *plain_net.parameters()]:
             parameter.grad = None

@@ -11,10 +11,10 @@ import fake_data
 import pytest
 from plotly.offline import get_plotlyjs
 
-from prefactor.artifacts import verify, write_manifest
 from prefactor.config.report import ReportConfig
 from prefactor.errors import ParamsError, PrefactorError
-from prefactor.intervals import t_quantile
+from prefactor.evaluate.intervals import t_quantile
+from prefactor.files.artifacts import verify, write_manifest
 from prefactor.report import words
 from prefactor.report.plots import symlog
 from prefactor.report.summary import Summary

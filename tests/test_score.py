@@ -10,10 +10,9 @@ import openai._base_client
 import pytest
 
 from prefactor.config.llm import Llm
-from prefactor.config.score import LlmJudge as LlmJudgeConfig
-from prefactor.config.score import ScoreConfig
+from prefactor.config.score import LlmJudging, ScoreConfig
 from prefactor.errors import PrefactorError
-from prefactor.label.causal import Measured, Prediction, agreement, predict, surprise
+from prefactor.label.causal import DomainDamage, Prediction, agreement, predict, surprise
 from prefactor.label.evidence import Window
 from prefactor.label.judge import DeterministicJudge, Hypothesis
 from prefactor.label.llm_judge.judge import LlmJudge, spread
@@ -56,8 +55,8 @@ def windows(text: Sampled, column: int, count: int) -> list[Window]:
     return found
 
 
-def measured(**damage: float) -> Measured:
-    return Measured(damage, dict.fromkeys(damage, 0.001))
+def measured(**damage: float) -> DomainDamage:
+    return DomainDamage(damage, dict.fromkeys(damage, 0.001))
 
 
 def subject(text: Sampled, column: int, label: str, *, en: float, de: float, fr: float) -> Subject:
@@ -165,7 +164,7 @@ def test_agreement_and_surprise() -> None:
     assert surprise(german, as_said) == ([], 0.0)
     assert surprise(german, wider) == (["fr"], 0.4)
     assert surprise(german, elsewhere)[1] == 0.5
-    noise = Measured({"en": 0.001, "de": 0.002, "fr": 0.0}, {"en": 0.01, "de": 0.01, "fr": 0.01})
+    noise = DomainDamage({"en": 0.001, "de": 0.002, "fr": 0.0}, {"en": 0.01, "de": 0.01, "fr": 0.01})
     assert agreement(german, (noise,)) is None and surprise(german, noise) == ([], 0.0)
     everything = Prediction(frozenset(DOMAINS), frozenset())
     assert agreement(everything, (as_said,)) is None  # it tells no domains apart
@@ -200,7 +199,7 @@ def test_judged_subjects_are_spread_evenly() -> None:
 
 def judge(url: str, folder: Path, **config: Any) -> LlmJudge:
     endpoint = Llm.model_validate({"concurrency": 2, "timeout": 5.0, "retries": 0, "attempts": 1} | config)
-    return LlmJudge(LlmJudgeConfig(kind="llm", endpoint=endpoint), Endpoint(url, MODEL, KEY), folder)
+    return LlmJudge(LlmJudging(kind="llm", endpoint=endpoint), Endpoint(url, MODEL, KEY), folder)
 
 
 def shown(prompt: str) -> list[dict[str, Any]]:

@@ -8,16 +8,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from prefactor.artifacts import read_json, write_manifest, write_table
 from prefactor.config.edits import ByContrast, ByLabel, ByName, ByRandom, BySingular, Choose, Domains, Nothing
 from prefactor.config.selection import SelectionConfig
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import read_json, write_manifest, write_table
 from prefactor.label.overrides import decomposition_of, make_override, write_override
 from prefactor.query.words import matches_query
 from prefactor.selection.choice import Selection, read_selection, write_selection
 from prefactor.selection.choose import select
 from prefactor.selection.collateral import inverted_of, warning_of
-from prefactor.selection.measure import Effect
+from prefactor.selection.effect import Effect
 from prefactor.selection.table import join, join_some, read_subcomponents
 
 # subcomponent: label, alive, mean importance on en, de, fr, it

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from prefactor.edits.methods import Prefactors, term_of
-from prefactor.edits.survival import coarse, relearned, rounded
 from prefactor.errors import PrefactorError
-from prefactor.intervals import bootstrap, interval
-from prefactor.target import cross_entropy
+from prefactor.evaluate.intervals import bootstrap, interval
+from prefactor.evaluate.relearning import coarse, relearned, rounded
+from prefactor.model.target import cross_entropy
+from prefactor.rescale.terms import Prefactors, term_of
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_target
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import prefactor.vpd as vpd
-from prefactor.adversary import Adversary
-from prefactor.checkpoint import Checkpoint, run_key
+import prefactor.vpd.train as vpd
 from prefactor.config.training import AdversaryConfig
 from prefactor.errors import PrefactorError
-from prefactor.importance_net import lower_leaky
-from prefactor.ledger import Cost
-from prefactor.losses import reconstruction
-from prefactor.runtime import generator
+from prefactor.files.checkpoint import Checkpoint, run_key
+from prefactor.files.cost import Cost
+from prefactor.machine.runtime import generator
+from prefactor.vpd.adversary import Adversary
+from prefactor.vpd.importance_net import lower_leaky
+from prefactor.vpd.losses import reconstruction
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net, training
 
 

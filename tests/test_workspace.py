@@ -18,22 +18,22 @@ from tokenizers.models import WordLevel
 from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
 
-from prefactor.artifacts import write_json, write_manifest, write_table
-from prefactor.cli import app
+from prefactor.cli.main import app
 from prefactor.config.base import parse
 from prefactor.config.edits import EditConfig
 from prefactor.config.harvest import HarvestConfig
+from prefactor.config.params import section
 from prefactor.corpus.blocks import Blocks, as_table
-from prefactor.decompose import write_components, write_net
-from prefactor.edits.stack import applied_to, pop, push
 from prefactor.errors import PrefactorError
-from prefactor.harvest import harvest
-from prefactor.harvest_tables import example_table, subcomponent_table
+from prefactor.export.checkpoint_stack import applied_to, pop, push
+from prefactor.files.artifacts import write_json, write_manifest, write_table
+from prefactor.files.cost import Cost
+from prefactor.harvest.collect import harvest
+from prefactor.harvest.tables import example_table, subcomponent_table
 from prefactor.label.labeller import LABELS
-from prefactor.ledger import Cost
-from prefactor.params import section
+from prefactor.model.target import logits_of
 from prefactor.selection.choice import write_selection
-from prefactor.target import logits_of
+from prefactor.vpd.store import write_components, write_net
 from prefactor.workspace import Workspace
 from tests.tiny import VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net
 

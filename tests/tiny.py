@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from prefactor.components import DecomposedModel
 from prefactor.config.training import AdversaryConfig, Coefficients, Penalty, TrainingConfig
-from prefactor.importance_net import ImportanceNet
-from prefactor.initial import initial_components
-from prefactor.matrices import matrices
-from prefactor.runtime import generator
+from prefactor.machine.runtime import generator
+from prefactor.model.matrices import matrices
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet
+from prefactor.vpd.initial import initial_components
 
 VOCABULARY, POSITIONS = 40, 12
 

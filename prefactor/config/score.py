@@ -8,13 +8,13 @@ from prefactor.config.base import Config
 from prefactor.config.llm import Llm
 
 
-class DeterministicJudge(Config):
+class DeterministicJudging(Config):
     """Reads the words of a label as claims on domains and tokens, and looks whether they hold: no model, no network."""
 
     kind: Literal["deterministic"]
 
 
-class LlmJudge(Config):
+class LlmJudging(Config):
     """Asks a model, up to three questions a subcomponent."""
 
     kind: Literal["llm"]
@@ -22,7 +22,7 @@ class LlmJudge(Config):
     endpoint: Llm = Llm()
 
 
-Judge = Annotated[DeterministicJudge | LlmJudge, Field(discriminator="kind")]
+Judge = Annotated[DeterministicJudging | LlmJudging, Field(discriminator="kind")]
 
 
 class ScoreConfig(Config):

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prefactor.artifacts import verify
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import verify
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Row(NamedTuple):
+class SourceRow(NamedTuple):
     """What a source found, unchecked: ``domain`` and ``text`` may be anything at all."""
 
     domain: object

@@ -11,15 +11,15 @@ import pyarrow as pa
 from datasets import IterableDataset, load_dataset
 
 from prefactor.config.corpus import FileSet, FilesText
-from prefactor.corpus.document import Row
+from prefactor.corpus.document import SourceRow
 from prefactor.errors import PrefactorError
-from prefactor.progress import track
+from prefactor.machine.progress import track
 
 BATCH = 1000  # rows read at a time
 BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 
 
-def rows(text: FilesText) -> Iterator[Row]:
+def rows(text: FilesText) -> Iterator[SourceRow]:
     """Every row of every file: first the sets with a split of their own, so that no other split gets their texts.
 
     Raises:
@@ -53,7 +53,7 @@ def _open(builder: str, path: Path, **options: Any) -> IterableDataset:
     return load_dataset(builder, data_files=[glob.escape(str(path))], split="train", streaming=True, **options)
 
 
-def _parquet(files: FileSet, path: Path) -> Iterator[Row]:
+def _parquet(files: FileSet, path: Path) -> Iterator[SourceRow]:
     data = _open("parquet", path)
     columns = [files.text] if files.domain_column is None else [files.text, files.domain_column]
     known = list(data.features or {})
@@ -64,7 +64,7 @@ def _parquet(files: FileSet, path: Path) -> Iterator[Row]:
         texts = _values(table[files.text])
         domains = _values(table[files.domain_column]) if files.domain_column else [files.domain] * len(texts)
         for text, domain in zip(texts, domains, strict=True):
-            yield Row(domain, text, files.split)
+            yield SourceRow(domain, text, files.split)
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
@@ -74,7 +74,7 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
         return column.cast(pa.large_binary()).to_pylist()
 
 
-def _jsonl(files: FileSet, path: Path) -> Iterator[Row]:
+def _jsonl(files: FileSet, path: Path) -> Iterator[SourceRow]:
     # Line by line and not with the json builder: that fails as a whole at one odd row, which could not be counted then.
     for row in _open("text", path, encoding_errors="replace"):
         line = row["text"]
@@ -86,22 +86,22 @@ def _jsonl(files: FileSet, path: Path) -> Iterator[Row]:
             record = None
         if isinstance(record, dict):
             domain = files.domain if files.domain_column is None else record.get(files.domain_column)
-            yield Row(domain, record.get(files.text), files.split)
+            yield SourceRow(domain, record.get(files.text), files.split)
         else:
-            yield Row(None, None, files.split, fault="not a JSON object")
+            yield SourceRow(None, None, files.split, fault="not a JSON object")
 
 
-def _paragraphs(files: FileSet, path: Path) -> Iterator[Row]:
+def _paragraphs(files: FileSet, path: Path) -> Iterator[SourceRow]:
     if files.domain_column is not None:
         raise PrefactorError(f"{path} is plain text and has no column {files.domain_column!r}; give domain instead")
     # As one document, since the builder's own paragraphs end only at lines that are empty, not at blank ones.
     for row in _open("text", path, encoding_errors="replace", sample_by="document"):
         for paragraph in BLANK_LINES.split(row["text"]):
             if paragraph.strip():
-                yield Row(files.domain, paragraph.strip("\n"), files.split)
+                yield SourceRow(files.domain, paragraph.strip("\n"), files.split)
 
 
-READERS: dict[str, Callable[[FileSet, Path], Iterator[Row]]] = {
+READERS: dict[str, Callable[[FileSet, Path], Iterator[SourceRow]]] = {
     ".parquet": _parquet,
     ".jsonl": _jsonl,
     ".json": _jsonl,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prefactor.config.corpus import SPLITS, CorpusConfig
-from prefactor.corpus.document import Document, Row
+from prefactor.corpus.document import Document, SourceRow
 from prefactor.errors import PrefactorError
 
 DUPLICATE = "duplicate"  # dropped and counted, but no fault of the row
@@ -59,7 +59,7 @@ class Gatherer:
         had = sum(min(self._had[domain], asked) for domain, asked in self._asked.items())
         return had / self._config.characters
 
-    def add(self, row: Row) -> None:
+    def add(self, row: SourceRow) -> None:
         """Count the row, and keep its document if it is clean, new, and among the lowest ranks of its domain."""
         self._rows += 1
         text = _clean(row)
@@ -137,7 +137,7 @@ class _Fault:
     reason: str
 
 
-def _clean(row: Row) -> str | _Fault:
+def _clean(row: SourceRow) -> str | _Fault:
     """The row's text, or what is wrong with it. Bytes are taken for UTF-8."""
     if row.fault is not None:
         return _Fault(row.fault)

@@ -8,13 +8,13 @@ from datasets import load_dataset
 from datasets.exceptions import DatasetsError
 
 from prefactor.config.corpus import HubSet, HubText
-from prefactor.corpus.document import Row
+from prefactor.corpus.document import SourceRow
 from prefactor.errors import PrefactorError
 
 SHUFFLE_BUFFER = 10_000  # rows held back to shuffle with; the shards are shuffled too
 
 
-def rows(text: HubText, seed: int, wants: Callable[[str], bool]) -> Iterator[Row]:
+def rows(text: HubText, seed: int, wants: Callable[[str], bool]) -> Iterator[SourceRow]:
     """Rows of each data set in a seeded shuffle, until its domain is wanted no more.
 
     Raises:
@@ -23,7 +23,7 @@ def rows(text: HubText, seed: int, wants: Callable[[str], bool]) -> Iterator[Row
     for entry in text.sets:
         records = _records(entry, seed)
         while wants(entry.domain) and (record := next(records, None)) is not None:
-            yield Row(entry.domain, record.get(entry.text))
+            yield SourceRow(entry.domain, record.get(entry.text))
 
 
 def _records(entry: HubSet, seed: int) -> Iterator[dict[str, Any]]:

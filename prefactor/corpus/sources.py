@@ -9,9 +9,9 @@ from pathlib import Path
 
 from prefactor.config.corpus import CorpusConfig, FilesText, HubText
 from prefactor.corpus import files, generated_source, hub
-from prefactor.corpus.document import Row
+from prefactor.corpus.document import SourceRow
 from prefactor.corpus.gather import Corpus, Gatherer
-from prefactor.progress import track
+from prefactor.machine.progress import track
 
 CHECK_EVERY = 10_000  # rows; a stream may be endless, and so may its bad rows
 
@@ -38,7 +38,7 @@ def gather(config: CorpusConfig, lexicon: Path) -> Corpus:
     return gatherer.finish()
 
 
-def _announced(rows: Iterator[Row], gatherer: Gatherer) -> Iterator[Row]:
+def _announced(rows: Iterator[SourceRow], gatherer: Gatherer) -> Iterator[SourceRow]:
     """``rows``, with a line now and then on how much of the asked text is there."""
     percents = track(range(100), 100, "per cent of the text gathered")
     shown = 0

@@ -10,7 +10,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from prefactor.config.corpus import TargetTokenizer, TokenizerConfig
 from prefactor.corpus.document import Document
 from prefactor.errors import PrefactorError
-from prefactor.progress import track
+from prefactor.machine.progress import track
 
 SEPARATOR = "<s>"
 CHUNK = 1_000_000  # characters encoded at a time: the backend's encodings take far more memory than their ids

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import torch
+from tokenizers import Tokenizer
 
-from prefactor.components import DecomposedModel
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import (
     EditConfig,
@@ -18,13 +18,15 @@ from prefactor.config.edits import (
     Tolerated,
 )
 from prefactor.corpus.blocks import Blocks, take
-from prefactor.edits.change import Change
-from prefactor.edits.guard import guarded_terms
-from prefactor.edits.methods import Finetune, Lora, Method, Prefactors, rewrite, term_of
-from prefactor.edits.tolerance import tolerated
+from prefactor.edits.methods import Finetune, Lora, Method
 from prefactor.errors import PrefactorError
-from prefactor.importance_net import ImportanceNet
-from prefactor.matrices import shape_of
+from prefactor.model.change import Change
+from prefactor.model.matrices import shape_of
+from prefactor.rescale.guard import guarded_terms
+from prefactor.rescale.terms import Prefactors, rewrite, term_of
+from prefactor.rescale.tolerance import tolerated
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet
 
 
 def build_method(
@@ -107,3 +109,17 @@ def _prefactors(
     if isinstance(edit.guard, GuardByDomain):
         about["spare"] = list(edit.guard.spare)
     return Prefactors(tuple(guarded_terms(edit, chosen, terms, model, net, untagged, tagged))), about
+
+
+def token_of(tokenizer: Tokenizer, text: str) -> int:
+    """The id of the one token that ``text`` is.
+
+    Raises:
+        PrefactorError: it is none, or more than one.
+    """
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    parts = [tokenizer.decode([i]) for i in ids]
+    if len(ids) != 1 or parts[0].strip() != text.strip():  # one id may also stand for a text that is unknown
+        shown = " ".join(map(repr, parts))
+        raise PrefactorError(f"toward {text!r} reads as {len(ids)} tokens ({shown}): write text that is one token")
+    return ids[0]

@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prefactor.config.edit import FitConfig, Optimiser
-from prefactor.edits.change import Change, attached, stacked
 from prefactor.edits.methods import Method
 from prefactor.edits.objective import Chance, Objective
-from prefactor.edits.prefix import Prefix, prefix_of
-from prefactor.losses import token_kl
-from prefactor.runtime import generator
-from prefactor.target import logits_of
+from prefactor.machine.runtime import generator
+from prefactor.model.change import Change, attached, stacked
+from prefactor.model.prefix import Prefix, prefix_of
+from prefactor.model.target import logits_of
+from prefactor.vpd.losses import token_kl
 
 START_BLOCKS = 16  # retained blocks by which starts are compared
 START_PART = 8  # of these at a time: their logits stay in a processor's cache
@@ -39,7 +39,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Draw:
+class FitSpec:
     """One fit: the seed of its target tokens, of its retained text and of its start, and its learning rate."""
 
     seed: int
@@ -134,7 +134,7 @@ class Fitter:
             following = left[len(left) // 3]
             measured[following] = self.held_at_start(following)
 
-    def fit(self, budget: int, draws: Sequence[Draw], ends: Sequence[int] | None = None) -> list[Fit]:
+    def fit(self, budget: int, draws: Sequence[FitSpec], ends: Sequence[int] | None = None) -> list[Fit]:
         """Fit on ``budget`` target tokens once for every draw; of each a fit at every one of ``ends``, in that order.
 
         ``ends`` are counts of steps, the last of them at most the optimiser's; left out, only these.
@@ -146,7 +146,7 @@ class Fitter:
         target, method, text, optimiser = self.target, self.method, self.text, self.optimiser
         ends = ends or (optimiser.steps,)
         rngs = [generator(self.config.seed, draw.seed, budget) for draw in draws]
-        drawn = [self.objective.draw(target, text.target, budget, rng) for rng in rngs]
+        drawn = [self.objective.draw_tokens(target, text.target, budget, rng) for rng in rngs]
         blocks, chosen = (torch.stack(parts) for parts in zip(*drawn, strict=True))  # (draw, k, position[ - 1])
         k = blocks.shape[1]
         states = self.prefix.states(blocks.flatten(0, 1)).unflatten(0, blocks.shape[:2])
@@ -214,7 +214,7 @@ def largest(gradients: Sequence[Tensor], share: float) -> list[Tensor]:
 
 
 def _fit(
-    method: Method, budget: int, steps: int, draw: Draw, parameters: list[Tensor], curve: list[dict[str, float]]
+    method: Method, budget: int, steps: int, draw: FitSpec, parameters: list[Tensor], curve: list[dict[str, float]]
 ) -> Fit:
     done = [p.detach().clone() for p in parameters]
     change = {name: (A.detach(), B.detach()) for name, (A, B) in method.change(done).items()}

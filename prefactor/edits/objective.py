@@ -17,11 +17,11 @@ from torch import Tensor
 
 from prefactor.config.edits import Goal
 from prefactor.errors import PrefactorError
-from prefactor.target import logits_of, next_token_ce
+from prefactor.model.target import logits_of, next_token_ce
 
 
 class Objective(Protocol):
-    def draw(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw_tokens(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """n tokens of a few of the target domain's ``blocks`` (all, position).
 
         Returns the blocks (k, position) and where the n tokens are (k, position - 1), bool: true at p means that the
@@ -37,7 +37,7 @@ class Objective(Protocol):
 class Chance:
     """``max(0, ln |vocabulary| - CE)``: no better than a uniform guess at the token that comes."""
 
-    def draw(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw_tokens(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         return draw_known(target, blocks, n, rng)
 
     def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class Chance:
 class Uniform:
     """``KL(uniform ‖ edited)``: nothing known of any token."""
 
-    def draw(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw_tokens(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         return draw_known(target, blocks, n, rng)
 
     def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class Say:
     token: int
     after: tuple[int, ...]
 
-    def draw(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw_tokens(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         rows, columns = np.nonzero(np.isin(blocks[:, :-1], self.after))
         if len(rows) < n:
             raise PrefactorError(f"there are only {len(rows)} places where the token could be said, {n} are asked for")

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from prefactor.edits.change import Change, attached
-from prefactor.edits.fit import Draw, Fitter, Text
-from prefactor.losses import token_kl
-from prefactor.target import logits_of
+from prefactor.edits.fit import FitSpec, Fitter, Text
+from prefactor.model.change import Change, attached
+from prefactor.model.target import logits_of
+from prefactor.vpd.losses import token_kl
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def choose_recipes(fitter: Fitter, held_out: Text) -> Recipes:
     optimiser, config = fitter.optimiser, fitter.config
     if len(optimiser.learning_rates) * len(optimiser.ends) == 1:
         return Recipes({1: Recipe(optimiser.learning_rates[0], optimiser.ends[0])}, {})
-    draws = [Draw(seed, rate) for rate in optimiser.learning_rates for seed in range(config.probe_seeds)]
+    draws = [FitSpec(seed, rate) for rate in optimiser.learning_rates for seed in range(config.probe_seeds)]
     tried: dict[int, dict[Recipe, float]] = {}
     for budget in config.probe_budgets:
         losses: dict[Recipe, list[float]] = {}

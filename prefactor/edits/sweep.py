@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 import torch
 
-from prefactor.components import DecomposedModel
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import Domains
 from prefactor.corpus.blocks import Blocks, take
-from prefactor.edits.change import attached
-from prefactor.edits.fit import Draw, Fit, Fitter, Text, make_text
+from prefactor.edits.fit import Fit, FitSpec, Fitter, Text, make_text
 from prefactor.edits.objective import blocks_for
 from prefactor.edits.recipe import Recipes, choose_recipes
-from prefactor.flops import flops_of
-from prefactor.ledger import Cost
-from prefactor.progress import track
-from prefactor.target import logits_of
+from prefactor.files.cost import Cost
+from prefactor.machine.flops import flops_of
+from prefactor.machine.progress import track
+from prefactor.model.change import attached
+from prefactor.model.target import logits_of
+from prefactor.vpd.components import DecomposedModel
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ def sweep(fitter: Fitter, held_out: Text, cost: Cost, what: str) -> Sweep:
     recipes = choose_recipes(fitter, held_out)
     for budget in track(config.budgets, len(config.budgets), what):
         recipe = recipes.of(budget)
-        fits += fitter.fit(budget, [Draw(seed, recipe.learning_rate) for seed in range(config.seeds)], (recipe.steps,))
+        fits += fitter.fit(
+            budget, [FitSpec(seed, recipe.learning_rate) for seed in range(config.seeds)], (recipe.steps,)
+        )
     charge(fitter, cost)
     return Sweep(fits, recipes)
 

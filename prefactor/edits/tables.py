@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
-from prefactor.edits.change import Change
 from prefactor.edits.fit import Fit
-from prefactor.tensors import read_tensors
+from prefactor.files.tensors import read_tensors
+from prefactor.model.change import Change
 
 PARTS = ("loss", "target", "retained")
 

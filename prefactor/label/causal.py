@@ -2,8 +2,8 @@
 
 A label predicts in which domains the loss rises when the subcomponent is ablated or inverted, and in which it stays: it
 rises where, by the label, the subcomponent should be needed about as often as anywhere (a domain that the label names,
-or text with the tokens that it names), and stays where it should be needed hardly at all. Measured, a domain rises if
-it takes a fair part of the damage that the worst hit one takes, and more than noise.
+or text with the tokens that it names), and stays where it should be needed hardly at all. As measured, a domain rises
+if it takes a fair part of the damage that the worst hit one takes, and more than noise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ NONE = Prediction(frozenset(), frozenset())
 
 
 @dataclass(frozen=True)
-class Measured:
+class DomainDamage:
     """Damage in nats by domain, and its standard error, of one intervention."""
 
     damage: Mapping[str, float]
@@ -63,7 +63,7 @@ def predict(reading: Reading, sampled: Sampled) -> Prediction:
     )
 
 
-def agreement(prediction: Prediction, measured: Sequence[Measured]) -> float | None:
+def agreement(prediction: Prediction, measured: Sequence[DomainDamage]) -> float | None:
     """How far ``prediction`` holds, 0.5 by chance, a mean over the interventions that measure anything.
 
     The mean of two shares: of the domains that it says rise, those that do, and of those that it says stay, those that
@@ -79,7 +79,7 @@ def agreement(prediction: Prediction, measured: Sequence[Measured]) -> float | N
     return sum(scores) / len(scores) if scores else None
 
 
-def surprise(prediction: Prediction, inverted: Measured) -> tuple[list[str], float]:
+def surprise(prediction: Prediction, inverted: DomainDamage) -> tuple[list[str], float]:
     """The domains that rise though the label says they stay, and the largest damage among them (nats; 0 for none)."""
     if not prediction.tells_apart:
         return [], 0.0

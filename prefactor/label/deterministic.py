@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prefactor.config.label import DeterministicLabeller
-from prefactor.label.domains import concentration, most_concerned, name, text_of
+from prefactor.label.about import concentration, most_concerned, name, text_of
 from prefactor.label.evidence import Evidence
 from prefactor.label.labeller import MOST_WORDS, UNCLEAR, Label
 from prefactor.label.tokens import COVERED, Claim, firing_tokens, likely_next, token_claims

@@ -17,10 +17,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from prefactor.artifacts import MANIFEST, atomic, read_json
 from prefactor.config.base import Config, parse
 from prefactor.config.explain import nearest
 from prefactor.errors import ParamsError, PrefactorError
+from prefactor.files.artifacts import MANIFEST, atomic, read_json
 from prefactor.label.labeller import MOST_WORDS
 from prefactor.printable import one_line
 

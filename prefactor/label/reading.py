@@ -9,7 +9,8 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from prefactor.label.domains import LANGUAGES, name
+from prefactor.corpus.languages import LANGUAGES
+from prefactor.label.about import name
 from prefactor.label.labeller import is_clear
 from prefactor.label.tokens import CLASSES, START, quoted
 

@@ -11,16 +11,16 @@ import pyarrow as pa
 
 from prefactor.config.score import ScoreConfig
 from prefactor.errors import PrefactorError
-from prefactor.intervals import bootstrap
-from prefactor.label.causal import Measured, Prediction, agreement, predict, surprise
+from prefactor.evaluate.intervals import bootstrap
+from prefactor.label.causal import DomainDamage, Prediction, agreement, predict, surprise
 from prefactor.label.evidence import Window
 from prefactor.label.judge import Hypothesis, Judge
 from prefactor.label.labeller import is_clear
 from prefactor.label.reading import read_label
-from prefactor.label.scores import TESTS
 from prefactor.label.silent import Sampled
 from prefactor.label.trials import INTRUDER_OF, Trial, Trials, make_trials
 from prefactor.llm.prompt import Failure
+from prefactor.query.fields import TESTS
 
 CHANCE = dict(zip(TESTS, (0.5, 0.5, 1 / INTRUDER_OF, 0.5), strict=True))
 SCORES = pa.schema(
@@ -47,8 +47,8 @@ class Subject:
     column: int  # of the sampled firings
     hypothesis: Hypothesis
     held_out: Sequence[Window]
-    ablated: Measured
-    inverted: Measured
+    ablated: DomainDamage
+    inverted: DomainDamage
 
 
 def score_all(

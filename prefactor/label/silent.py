@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from prefactor.harvest.firings import unpacked
 from prefactor.label.evidence import Window
-from prefactor.sample import unpacked
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from prefactor.artifacts import verify
+from prefactor.files.artifacts import verify
 from prefactor.label.overrides import FILE, PERSON, Overrides, read_overrides
 from prefactor.printable import visible
 

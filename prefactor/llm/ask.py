@@ -19,7 +19,7 @@ from prefactor.llm.endpoint import Endpoint
 from prefactor.llm.meter import BudgetSpent, Meter, Sends, Spent
 from prefactor.llm.pace import Stopped
 from prefactor.llm.prompt import Failure, Prompt, as_data
-from prefactor.progress import track
+from prefactor.machine.progress import track
 
 __all__ = ["Asker", "Estimate", "Failure", "Prompt", "as_data"]
 

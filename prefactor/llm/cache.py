@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from prefactor.artifacts import write_json
+from prefactor.files.artifacts import write_json
 
 
 @dataclass(frozen=True)

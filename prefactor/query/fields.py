@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from prefactor.config.explain import nearest
-from prefactor.label.scores import TESTS
 
-Row = Mapping[str, Any]
+# How a label is put to the test: its scores, in ``score/scores.parquet`` and wherever they are shown.
+TESTS = ("detection", "fuzzing", "intruder", "agreement")
+
+SubcomponentRow = Mapping[str, Any]
 Kind = Literal["text", "pattern", "number"]
 
 # Each with the stage that makes its columns.
@@ -56,12 +58,12 @@ class Field:
         """What the first column's name is without the domain."""
         return self.columns[0].removesuffix(self.domain or "")
 
-    def text(self, row: Row) -> str | None:
+    def text(self, row: SubcomponentRow) -> str | None:
         """None where it is not known: a label that the labeller could not give is "" in the table."""
         value = row[self.columns[0]]
         return value if isinstance(value, str) and value else None
 
-    def figure(self, row: Row) -> float:
+    def figure(self, row: SubcomponentRow) -> float:
         """NaN where it is not known: a dead subcomponent has no effect, a label without firings no score."""
         values = [math.nan if row[column] is None else float(row[column]) for column in self.columns]
         return max((value for value in values if not math.isnan(value)), default=math.nan)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prefactor.config.explain import nearest
 from prefactor.errors import PrefactorError
-from prefactor.query.fields import Field, Row
+from prefactor.query.fields import Field, SubcomponentRow
 from prefactor.query.tree import Clause, Group, Node
 
 if TYPE_CHECKING:  # the params are checked with no table at hand, and are not to wait for pandas
@@ -77,14 +77,14 @@ class Query:
         rows = table[list(self.columns)].to_dict("records")
         return pd.Series([self.holds({str(k): v for k, v in row.items()}) for row in rows], table.index, dtype=bool)
 
-    def holds(self, row: Row) -> bool:
+    def holds(self, row: SubcomponentRow) -> bool:
         return self.root.holds(row)
 
-    def explain(self, row: Row) -> str:
+    def explain(self, row: SubcomponentRow) -> str:
         """Every clause with the value that ``row`` has."""
         return "; ".join(part.shown(row) for part in self._conjunction)
 
-    def misses(self, row: Row) -> list[Node]:
+    def misses(self, row: SubcomponentRow) -> list[Node]:
         """The clauses that fail, of those that ``and`` joins at the top; with a top-level ``or``, all of it or none."""
         return [part for part in self._conjunction if not part.holds(row)]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dataclasses import field as with_default
 from typing import Literal
 
-from prefactor.query.fields import Field, Row
+from prefactor.query.fields import Field, SubcomponentRow
 from prefactor.query.words import has_words, likeness, words_of
 
 TOO_MANY = 0.25
@@ -39,14 +39,14 @@ class Clause:
     def clauses(self) -> Iterator["Clause"]:
         yield self
 
-    def holds(self, row: Row) -> bool:
+    def holds(self, row: SubcomponentRow) -> bool:
         if isinstance(self.value, str):
             text = self.field.text(row)
             return text is not None and self._found(text, self.value) == (self.operator in ("~", "="))
         figure = self.field.figure(row)
         return not math.isnan(figure) and _COMPARE[self.operator](figure, self.value)
 
-    def shown(self, row: Row) -> str:
+    def shown(self, row: SubcomponentRow) -> str:
         """The comparison with the value that ``row`` has."""
         if isinstance(self.value, str):
             text = self.field.text(row)
@@ -56,7 +56,7 @@ class Clause:
             there = "not measured" if math.isnan(figure) else f"{figure:.4g}"
         return f"{self.field.name} {there} {self.operator} {self.written}"
 
-    def distance(self, row: Row) -> float:
+    def distance(self, row: SubcomponentRow) -> float:
         """How far ``row`` is from what is asked: 0 at the bound.
 
         For a figure in parts of the bound, for a text how unlike its words are those asked for. A text that has what
@@ -91,13 +91,13 @@ class Group:
         for part in self.parts:
             yield from part.clauses
 
-    def holds(self, row: Row) -> bool:
+    def holds(self, row: SubcomponentRow) -> bool:
         return (all if self.word == "and" else any)(part.holds(row) for part in self.parts)
 
-    def shown(self, row: Row) -> str:
+    def shown(self, row: SubcomponentRow) -> str:
         return f"({f' {self.word} '.join(part.shown(row) for part in self.parts)})"
 
-    def distance(self, row: Row) -> float:
+    def distance(self, row: SubcomponentRow) -> float:
         """Of the part that fails by most, or, where one would do, by least."""
         failing = [part.distance(row) for part in self.parts if not part.holds(row)]
         return (max if self.word == "and" else min)(failing, default=0.0)

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefactor.report import words
 from prefactor.report.frontier import headline_point
-from prefactor.report.inputs import Choice, EditResult, Inputs
+from prefactor.report.inputs import EditResult, Inputs, ReportedChoice
 
 
 def chosen(inputs: Inputs, result: EditResult, domains: list[str]) -> dict[str, Any] | None:
@@ -29,7 +29,7 @@ def chosen(inputs: Inputs, result: EditResult, domains: list[str]) -> dict[str, 
     }
 
 
-def _row(choice: Choice, domains: list[str]) -> dict[str, Any]:
+def _row(choice: ReportedChoice, domains: list[str]) -> dict[str, Any]:
     return {
         "subcomponent": choice.subcomponent,
         "label": choice.label or "no label",

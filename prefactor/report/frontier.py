@@ -5,8 +5,8 @@ import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from prefactor.intervals import interval
-from prefactor.report.inputs import EditResult, Inputs, Row
+from prefactor.evaluate.intervals import interval
+from prefactor.report.inputs import EditResult, Inputs, TableRow
 
 Interval = dict[str, float]
 REACHED = 0.05  # nats: a target this near to chance, or above, counts as removed
@@ -80,7 +80,7 @@ def _point(result: EditResult, budget: int, chance: float) -> Point:
     rows = [row for row in result.table if row["budget"] == budget]
     edit = result.edit
 
-    def over_seeds(domain: str, value: Callable[[Row], float]) -> Interval:
+    def over_seeds(domain: str, value: Callable[[TableRow], float]) -> Interval:
         ordered = sorted((row for row in rows if row["domain"] == domain), key=lambda row: row["seed"])
         return interval([value(row) for row in ordered])
 

@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from prefactor.artifacts import read_json, verify
 from prefactor.config.edits import EditConfig
 from prefactor.errors import PrefactorError
-from prefactor.label.scores import TESTS
+from prefactor.files.artifacts import read_json, verify
 from prefactor.label.table import label_rows
+from prefactor.query.fields import TESTS
 
 SHARED_STAGES = ("corpus", "target", "decompose", "importance", "harvest", "effects", "label", "score")
 EDIT_STAGES = ("selection", "edit", "evaluate")
 
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 
 
 class _Read(BaseModel):
@@ -74,7 +74,7 @@ class LabelScores(_Read):
         return {name: getattr(self, name) for name in TESTS}
 
 
-class Choice(_Read):
+class ReportedChoice(_Read):
     subcomponent: str
     label: str | None
     score: float | None
@@ -83,11 +83,11 @@ class Choice(_Read):
     warning: str | None = None
 
 
-class Selection(_Read):
+class ReportedSelection(_Read):
     by: str
-    subcomponents: tuple[Choice, ...]
-    candidates: tuple[Choice, ...] = ()
-    near_misses: tuple[Choice, ...] = ()
+    subcomponents: tuple[ReportedChoice, ...]
+    candidates: tuple[ReportedChoice, ...] = ()
+    near_misses: tuple[ReportedChoice, ...] = ()
 
 
 class Recipe(_Read):
@@ -124,11 +124,11 @@ class Spent(_Read):
 class EditResult:
     name: str
     config: EditConfig
-    selection: Selection
+    selection: ReportedSelection
     edit: Edit
-    fits: list[Row]  # budget, seed, prefactors
-    table: list[Row]  # a row a (budget, seed, domain): role, base_ce, edited_ce, damage, kl
-    rollouts: list[Row]
+    fits: list[TableRow]  # budget, seed, prefactors
+    table: list[TableRow]  # a row a (budget, seed, domain): role, base_ce, edited_ce, damage, kl
+    rollouts: list[TableRow]
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,11 @@ class Inputs:
     target: Target
     quality: Quality
     curve: dict[str, list[float]]  # decompose: step, l0 and a column a loss term
-    subcomponents: dict[str, Row]  # the headline edit's rows of the harvest, by name
-    examples: dict[str, list[Row]]  # their activating windows, by rank
-    labels: dict[str, Row]  # of every subcomponent
+    subcomponents: dict[str, TableRow]  # the headline edit's rows of the harvest, by name
+    examples: dict[str, list[TableRow]]  # their activating windows, by rank
+    labels: dict[str, TableRow]  # of every subcomponent
     label_scores: LabelScores
-    scores: dict[str, Row]  # of every alive subcomponent: its label's tests, and what would surprise
+    scores: dict[str, TableRow]  # of every alive subcomponent: its label's tests, and what would surprise
     edits: dict[str, EditResult]  # in the order of params.yaml
     cost: dict[str, Spent]  # per stage, summed over edits
 
@@ -202,7 +202,7 @@ def _edit(data: Path, name: str, config: EditConfig) -> EditResult:
     return EditResult(
         name=name,
         config=config,
-        selection=_json(Selection, data / "selection" / name / "selection.json"),
+        selection=_json(ReportedSelection, data / "selection" / name / "selection.json"),
         edit=edit,
         fits=_rows(data / "edit" / name / "fits.parquet", ["budget", "seed", "prefactors"]),
         table=table,
@@ -237,7 +237,7 @@ def _json(kind: type[T], path: Path) -> T:
 
 def _rows(
     path: Path, columns: list[str], subcomponents: list[str] | None = None, optional: Sequence[str] = ()
-) -> list[Row]:
+) -> list[TableRow]:
     """The named columns as rows, of ``optional`` those that there are; of some ``subcomponents``, or of all."""
     there = pq.read_schema(path).names
     missing = sorted(set(columns) - set(there))
@@ -250,7 +250,7 @@ def _rows(
     return pq.read_table(path, columns=columns, filters=filters).to_pylist()
 
 
-def _by_name(rows: list[Row], path: Path, needed: Sequence[str] = ()) -> dict[str, Row]:
+def _by_name(rows: list[TableRow], path: Path, needed: Sequence[str] = ()) -> dict[str, TableRow]:
     found = {row["subcomponent"]: row for row in rows}
     for name in needed:
         if name not in found:

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefactor.label.overrides import PERSON
 from prefactor.report import words
-from prefactor.report.inputs import Inputs, LabelTest, Row
+from prefactor.report.inputs import Inputs, LabelTest, TableRow
 
 SURPRISES = 12  # labels that would surprise most
 TOGETHER = 10  # subcomponents that fire with the one on the card
@@ -94,7 +94,7 @@ def _test(name: str, asks: str, test: LabelTest) -> dict[str, str]:
     }
 
 
-def _surprise(row: Row, inputs: Inputs) -> dict[str, str]:
+def _surprise(row: TableRow, inputs: Inputs) -> dict[str, str]:
     return {
         "subcomponent": row["subcomponent"],
         "label": _label(inputs, row["subcomponent"]),

@@ -41,7 +41,7 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         protected=", ".join(map(words.domain_name, result.edit.protect)),
         domains=[(words.domain_name(domain), _role(domain, inputs, config.headline)) for domain in domains],
         damage=sections.damage_rows(inputs, domains, config.controls),
-        cards=[sections.card(inputs, result, index) for index in range(len(result.edit.subcomponents))],
+        cards=[sections.edit_card(inputs, result, index) for index in range(len(result.edit.subcomponents))],
         candidates=result.selection.candidates,
         rollouts=[
             (name, name == config.headline, sections.rollouts(inputs.edits[name], domains))

@@ -7,10 +7,10 @@ from typing import Any
 
 from prefactor.report import words
 from prefactor.report.frontier import Point, headline_point, tokens_to_chance
-from prefactor.report.inputs import EDIT_STAGES, EditResult, Inputs, Row
+from prefactor.report.inputs import EDIT_STAGES, EditResult, Inputs, TableRow
 from prefactor.report.labels import scores_of, together_of
 
-EXAMPLES = 12  # activating windows on a card
+EXAMPLES = 12  # activating windows on a edit_card
 ROLLOUTS = 2  # a domain and edit
 TOKEN_TABLES = {
     "input_recall": ("Fires on", "share of the token’s occurrences"),
@@ -107,7 +107,7 @@ def damage_rows(inputs: Inputs, domains: list[str], controls: tuple[str, ...]) -
     return rows
 
 
-def card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
+def edit_card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
     """The ``index``-th subcomponent of ``result``: what it is, why it was chosen, and what makes it fire."""
     name = result.edit.subcomponents[index]
     row, label = inputs.subcomponents[name], inputs.labels[name]
@@ -229,16 +229,16 @@ def cost(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _token_row(entry: Row) -> dict[str, str]:
-    return {"token": visible(entry["token"]), "value": f"{entry['value']:.2f}", "count": f"{entry['count']:,}"}
+def _token_row(entry: TableRow) -> dict[str, str]:
+    return {"token": spaces_shown(entry["token"]), "value": f"{entry['value']:.2f}", "count": f"{entry['count']:,}"}
 
 
-def visible(token: str) -> str:
+def spaces_shown(token: str) -> str:
     """White space a reader could not see is written as ␣, ↵ and ⇥."""
     return token.replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥") or "∅"
 
 
-def _example(window: Row) -> dict[str, Any]:
+def _example(window: TableRow) -> dict[str, Any]:
     pieces = zip(window["tokens"], window["importance"], window["activation"], strict=True)
     return {
         "domain": words.domain_name(window["domain"]),

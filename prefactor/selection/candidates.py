@@ -10,7 +10,7 @@ import pandas as pd
 from prefactor.config.edits import Domains
 from prefactor.errors import PrefactorError
 from prefactor.printable import visible
-from prefactor.query.fields import Row
+from prefactor.query.fields import SubcomponentRow
 from prefactor.query.query import Query
 from prefactor.query.words import likeness, split_words, words_of
 from prefactor.selection.collateral import INVERTED
@@ -29,7 +29,7 @@ class Candidate:
     label: str
     target: float
     retained: tuple[float, ...]
-    row: Row  # what a query may compare, and what is reported
+    row: SubcomponentRow  # what a query may compare, and what is reported
 
     @property
     def margin(self) -> float:
@@ -99,7 +99,7 @@ def _alike(query: str, alive: Sequence[Candidate]) -> list[Candidate]:
     return sorted(alive, key=lambda one: (-like[one.label], -one.margin))[:NEAREST]
 
 
-def _candidate(row: Row, domains: Domains) -> Candidate:
+def _candidate(row: SubcomponentRow, domains: Domains) -> Candidate:
     return Candidate(
         subcomponent=row["subcomponent"],
         module=row["module"],

@@ -6,7 +6,7 @@ The edit stage reads ``chosen/`` alone, so that another runner-up, reason or mea
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from prefactor.artifacts import read_json, verify, write_json, write_manifest
+from prefactor.files.artifacts import read_json, verify, write_json, write_manifest
 
 FILE = "selection.json"
 CHOSEN = Path("chosen", "subcomponents.json")

@@ -18,7 +18,7 @@ from prefactor.query.tree import OPPOSITE
 from prefactor.selection.candidates import Candidate, candidates_of, missing_one, nearest, nearest_names
 from prefactor.selection.choice import Choice, Selection
 from prefactor.selection.collateral import inverted_of, warning_of
-from prefactor.selection.measure import Effect, Measure
+from prefactor.selection.effect import Effect, Measure
 
 T = TypeVar("T", str, Candidate)
 

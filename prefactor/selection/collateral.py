@@ -7,12 +7,12 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from prefactor.label.causal import Measured, Prediction, surprise
+from prefactor.label.causal import DomainDamage, Prediction, surprise
 
 INVERTED, ERROR = "invert_", "invert_error_"
 
 
-def inverted_of(row: Mapping[str, Any]) -> Measured | None:
+def inverted_of(row: Mapping[str, Any]) -> DomainDamage | None:
     """What inverting it does, of the columns ``invert_<domain>`` and ``invert_error_<domain>``.
 
     None where it was not measured.
@@ -22,13 +22,13 @@ def inverted_of(row: Mapping[str, Any]) -> Measured | None:
     known = [domain for domain, nats in damage.items() if not math.isnan(nats)]
     if not known:
         return None
-    return Measured(
+    return DomainDamage(
         {domain: round(damage[domain], 6) for domain in known},
         {domain: _number(row[f"{ERROR}{domain}"]) for domain in known},
     )
 
 
-def warning_of(named: Collection[str] | None, inverted: Measured | None) -> str | None:
+def warning_of(named: Collection[str] | None, inverted: DomainDamage | None) -> str | None:
     """That inverting it damages a domain that its label does not name: as a surprise is told, where these are spared.
 
     None where it does not, where nothing was measured, and where the label names no domain and so claims nothing.
@@ -44,7 +44,7 @@ def warning_of(named: Collection[str] | None, inverted: Measured | None) -> str 
     return f"its label names {', '.join(inside)}, but inverting it also costs {costs} ({own})"
 
 
-def _listed(domains: Collection[str], inverted: Measured) -> str:
+def _listed(domains: Collection[str], inverted: DomainDamage) -> str:
     return ", ".join(f"{domain} {inverted.damage[domain]:+.2g}" for domain in domains)
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prefactor.artifacts import MANIFEST, verify
 from prefactor.errors import PrefactorError
-from prefactor.label.scores import TESTS
+from prefactor.files.artifacts import MANIFEST, verify
 from prefactor.label.table import read_labels
+from prefactor.query.fields import TESTS
 
 # Stages that may not have run: the file, and the columns that are joined, of each domain where they name one.
 OPTIONAL = {

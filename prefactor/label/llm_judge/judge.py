@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from prefactor.config.score import LlmJudge as Config
+from prefactor.config.score import LlmJudging as Config
 from prefactor.errors import PrefactorError
 from prefactor.label.evidence import Window
 from prefactor.label.judge import Answers, Hypothesis

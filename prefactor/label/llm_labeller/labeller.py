@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, create_model, field_validator
 
 from prefactor.config.label import LlmLabelling
-from prefactor.label.domains import name
+from prefactor.label.about import name
 from prefactor.label.evidence import TABLES, Evidence, Window
 from prefactor.label.labeller import DEAD, MOST_WORDS, UNCLEAR, Label
 from prefactor.llm.ask import Asker, Estimate, Failure, Prompt, as_data

@@ -1,0 +1,1 @@
+"""The command line: ``prefactor components``, ``edit``, ``label`` and the like."""

@@ -1,0 +1,1 @@
+"""What an edit did: rollouts, intervals over draws, and whether it lasts."""

@@ -1,0 +1,1 @@
+"""Edits for other tools, and for later: adapters, merged checkpoints, model cards, params."""

@@ -1,0 +1,53 @@
+"""An edit for other tools: a standard PEFT adapter for the stock checkpoint, or a checkpoint that has it merged."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig
+from transformers.pytorch_utils import Conv1D
+
+from prefactor.files.artifacts import atomic, write_json
+from prefactor.files.tensors import write_tensors
+from prefactor.model.change import Change, applied
+from prefactor.model.matrices import matrix_of
+
+CARD = "README.md"
+
+
+def write_adapter(folder: Path, target: Any, change: Change, base: str, card: str) -> None:
+    """Write ``adapter_config.json`` and ``adapter_model.safetensors`` for ``W' = W + B A``, and the model card.
+
+    A k-subcomponent edit is a rank-k LoRA whose scale is 1 (``lora_alpha`` = rank). ``base`` is recorded as the model
+    that the adapter belongs to.
+    """
+    prefix = f"{target.base_model_prefix}." if target.base_model is not target else ""
+    ranks = {f"{prefix}{name}": A.shape[0] for name, (A, _) in change.items()}
+    config = LoraConfig(
+        base_model_name_or_path=base, task_type="CAUSAL_LM", inference_mode=True, target_modules=sorted(ranks),
+        r=next(iter(ranks.values())), lora_alpha=next(iter(ranks.values())), rank_pattern=ranks, alpha_pattern=ranks,
+        lora_dropout=0.0, bias="none", fan_in_fan_out=any(isinstance(matrix_of(target, n), Conv1D) for n in change),
+    )  # fmt: skip
+    values = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
+    tensors = {}
+    for name, (A, B) in change.items():
+        tensors[f"base_model.model.{prefix}{name}.lora_A.weight"] = A
+        tensors[f"base_model.model.{prefix}{name}.lora_B.weight"] = B
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / "adapter_model.safetensors", tensors, {"format": "pt"})
+    write_json(folder / "adapter_config.json", values)
+    _write_card(folder, card)
+
+
+def write_merged(folder: Path, target: Any, change: Change, checkpoint: Path, card: str) -> None:
+    """Write ``target`` with ``change`` in its weights as a checkpoint, with the tokenizer of ``checkpoint``."""
+    with applied(target, change):
+        target.save_pretrained(folder)
+    for path in checkpoint.glob("tokenizer*"):
+        shutil.copy(path, folder)
+    _write_card(folder, card)
+
+
+def _write_card(folder: Path, card: str) -> None:
+    with atomic(folder / CARD) as temporary:
+        temporary.write_text(card, encoding="utf-8")

@@ -1,0 +1,82 @@
+"""Edits on a checkpoint of its own, one on top of the other, and off again bit for bit.
+
+What a matrix was before an edit is kept beside the checkpoint, so that taking the edit off subtracts nothing and leaves
+no rounding behind. The last one on is the first one off.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from prefactor.errors import PrefactorError
+from prefactor.files.tensors import read_tensors, write_tensors
+from prefactor.model.change import Change
+from prefactor.model.matrices import matrix_of, shape_of, weight_of
+
+KEPT = "prefactor-edits"
+
+
+def push(checkpoint: Path, name: str, change: Change) -> None:
+    """Put ``change`` on the weights of ``checkpoint``, in their own precision, as the edit ``name``.
+
+    Raises:
+        PrefactorError: it is no checkpoint, or its matrices are not those that the edit changes.
+    """
+    model = _read(checkpoint)
+    before = {}
+    for module, (A, B) in change.items():
+        matrix = matrix_of(model, module)
+        if shape_of(matrix) != (B.shape[0], A.shape[1]):
+            raise PrefactorError(
+                f"{checkpoint}: {module} has shape {shape_of(matrix)}, the edit's is {(B.shape[0], A.shape[1])}: "
+                "apply it to a copy of the target that it was made for"
+            )
+        before[module] = weight_of(matrix).detach().clone().contiguous()
+    with torch.no_grad():
+        for module, (A, B) in change.items():
+            weight = weight_of(matrix_of(model, module))
+            weight.copy_((weight.float() + B.float() @ A.float()).to(weight))
+    place = len(applied_to(checkpoint))
+    write_tensors(checkpoint / KEPT / f"{place:03d}.{name}.safetensors", before)
+    model.save_pretrained(checkpoint)
+
+
+def pop(checkpoint: Path) -> str:
+    """Take the last edit off ``checkpoint`` and return its name; its matrices have their old bits again.
+
+    Raises:
+        PrefactorError: there is no edit on it.
+    """
+    kept = _files(checkpoint)
+    if not kept:
+        raise PrefactorError(f"{checkpoint} has no edit to take off: `prefactor apply` puts one on")
+    model, before = _read(checkpoint), read_tensors(kept[-1], "cpu")
+    with torch.no_grad():
+        for module, weight in before.items():
+            weight_of(matrix_of(model, module)).copy_(weight)
+    model.save_pretrained(checkpoint)
+    kept[-1].unlink()
+    return _name(kept[-1])
+
+
+def applied_to(checkpoint: Path) -> list[str]:
+    """The names of the edits on ``checkpoint``, the first one first."""
+    return [_name(path) for path in _files(checkpoint)]
+
+
+def _files(checkpoint: Path) -> list[Path]:
+    return sorted((checkpoint / KEPT).glob("*.safetensors"))
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix(".safetensors").partition(".")[2]
+
+
+def _read(checkpoint: Path) -> Any:
+    if not (checkpoint / "config.json").is_file():
+        raise PrefactorError(f"{checkpoint} is no checkpoint: name a folder with config.json, a copy of the target's")
+    return AutoModelForCausalLM.from_pretrained(
+        checkpoint, dtype="auto", local_files_only=True, use_safetensors=True
+    ).eval()

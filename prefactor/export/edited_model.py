@@ -1,0 +1,59 @@
+"""An edit that was made: measure it, put it on the model and off again, hand it to other tools."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
+from prefactor.export.adapter import write_adapter, write_merged
+from prefactor.export.card import card
+from prefactor.model.change import Change, applied
+from prefactor.model.reference import HeldOut, measure
+
+
+@dataclass(frozen=True, eq=False)
+class Edited:
+    """A change of a target's weights by way of some subcomponents."""
+
+    target: Any
+    checkpoint: Path  # the folder it was read from
+    facts: Mapping[str, Any]  # as in ``edit.json``
+    change: Change
+    chance: float  # nats
+    held_out: Callable[[], Mapping[str, HeldOut]]
+    edit: ScalarEdit | GuardedEdit | RewriteEdit  # what it is in params
+
+    @property
+    def prefactors(self) -> dict[str, float]:
+        """By ``module:index``; empty for a rewrite, which has none."""
+        return dict(zip(self.facts["subcomponents"], self.facts["prefactors"], strict=False))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """By ``module:index``."""
+        return self.facts["labels"]
+
+    def measure(self) -> list[dict[str, Any]]:
+        """A row a domain on text of the eval split, nats a token; columns as in ``evaluate/table.parquet``."""
+        roles = self.edit.domains.roles
+        found = measure(self.target, self.change, self.held_out())
+        return [{"domain": domain, "role": roles[domain], **figures} for domain, figures in found.items()]
+
+    def applied(self) -> AbstractContextManager[None]:
+        """The target has the edit's weights within the block, and its own bits again after it."""
+        return applied(self.target, self.change)
+
+    def export(self, folder: Path | str) -> Path:
+        """Write the edit as a standard PEFT adapter with a model card, for which it is measured."""
+        write_adapter(Path(folder), self.target, self.change, self.checkpoint.as_posix(), self._card())
+        return Path(folder)
+
+    def merge(self, folder: Path | str) -> Path:
+        """Write the edited target as a checkpoint of ``transformers``, tokenizer and model card included."""
+        write_merged(Path(folder), self.target, self.change, self.checkpoint, self._card())
+        return Path(folder)
+
+    def _card(self) -> str:
+        return card(self.facts, self.measure())

@@ -1,0 +1,106 @@
+"""Edits that the stages made: side by side, and written for other tools."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from prefactor.edits.tables import read_changes
+from prefactor.errors import PrefactorError
+from prefactor.export.adapter import write_adapter, write_merged
+from prefactor.export.card import card
+from prefactor.files.artifacts import read_json, verify
+from prefactor.machine.runtime import setup
+from prefactor.model.change import Change
+from prefactor.model.target import read_target
+
+
+def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) -> list[dict[str, Any]]:
+    """A row an edit under ``data`` (all, if none is named): means over draws at a budget of ``tokens``.
+
+    Without ``tokens`` it is each edit's headline budget.
+
+    Raises:
+        PrefactorError: no such edit was run, or not at this budget.
+    """
+    chance = read_json(data / "target" / "metrics.json")["chance"]
+    rows = []
+    for name in names or [path.name for path in sorted((data / "evaluate").glob("*"))]:
+        about = _about(data, name)
+        budget = about["headline_budget"] if tokens is None or not about["headline_budget"] else tokens
+        verify(data / "evaluate" / name, only=["table.parquet"])
+        table = pd.read_parquet(data / "evaluate" / name / "table.parquet")
+        _check_budget(name, budget, table["budget"])
+        at = table[table["budget"] == budget]
+        ce = float(at[at["role"] == "target"]["edited_ce"].mean())
+        others = at[at["role"] != "target"].groupby("domain", sort=False)["damage"].mean()
+        row = {"edit": name, "budget": int(budget), "target": about["target"], "target_ce_minus_chance": ce - chance}
+        rows.append(row | {"damage": {str(domain): float(value) for domain, value in others.items()}})
+    return rows
+
+
+def change_of(data: Path, name: str, tokens: int | None = None, seed: int = 0) -> tuple[int, Change]:
+    """The budget (the headline's, if ``tokens`` is left out) and the change of one fit of an edit that was run.
+
+    Raises:
+        PrefactorError: no such edit was run, or not with this budget and seed.
+    """
+    budget = _about(data, name)["headline_budget"] if tokens is None else tokens
+    verify(data / "edit" / name, only=["fits.parquet", "fits.safetensors"])
+    fits = read_changes(data / "edit" / name, "cpu")
+    _check_budget(name, budget, [one for one, _, _ in fits])
+    change = next((change for one, draw, change in fits if (one, draw) == (budget, seed)), None)
+    if change is None:
+        raise PrefactorError(f"edits.{name} has no draw {seed}: use one of 0 to {max(draw for _, draw, _ in fits)}")
+    return budget, change
+
+
+def export(data: Path, name: str, into: Path, merged: bool = False, tokens: int | None = None, seed: int = 0) -> None:
+    """Write a fit of an edit: a PEFT adapter, or the merged checkpoint with its tokenizer.
+
+    Raises:
+        PrefactorError: no such edit was run, or not with this budget and seed.
+    """
+    about, checkpoint = _about(data, name), data / "target" / "checkpoint"
+    budget, change = change_of(data, name, tokens, seed)
+    verify(data / "target", only=["checkpoint"])
+    target = read_target(checkpoint, setup())
+    text = card(_facts(data, name, about, budget, seed), _damage(data, name, budget, seed))
+    if merged:
+        write_merged(into, target, change, checkpoint, text)
+    else:
+        write_adapter(into, target, change, checkpoint.as_posix(), text)
+
+
+def _facts(data: Path, name: str, about: dict[str, Any], budget: int, seed: int) -> dict[str, Any]:
+    """``edit.json`` with the prefactors of one fit in place of the headline's."""
+    fits = pd.read_parquet(data / "edit" / name / "fits.parquet")
+    (fit,) = fits[(fits["budget"] == budget) & (fits["seed"] == seed)].to_dict("records")
+    return about | {"prefactors": list(fit["prefactors"]), "headline_budget": budget}
+
+
+def _damage(data: Path, name: str, budget: int, seed: int) -> list[dict[str, Any]]:
+    """The rows of one fit in the edit's table; none if it was not evaluated."""
+    path = data / "evaluate" / name / "table.parquet"
+    if not path.is_file():
+        return []
+    verify(path.parent, only=[path.name])
+    table = pd.read_parquet(path)
+    rows = table[(table["budget"] == budget) & (table["seed"] == seed)].to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def _about(data: Path, name: str) -> dict[str, Any]:
+    ran = sorted(path.parent.name for path in (data / "edit").glob("*/edit.json"))
+    if name not in ran:
+        there = ", ".join(ran) or "none"
+        raise PrefactorError(f"no edit {name!r} was run; there are {there}: `dvc repro` runs those of params.yaml")
+    verify(data / "edit" / name, only=["edit.json"])
+    return read_json(data / "edit" / name / "edit.json")
+
+
+def _check_budget(name: str, budget: int, there: Iterable[int]) -> None:
+    known = sorted(set(there))
+    if budget not in known:
+        raise PrefactorError(f"edits.{name} was not fitted on {budget} tokens: use one of {', '.join(map(str, known))}")

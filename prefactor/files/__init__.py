@@ -1,0 +1,1 @@
+"""Files that can be trusted: atomic, checksummed, resumable, and what they cost."""

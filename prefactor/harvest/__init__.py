@@ -1,0 +1,1 @@
+"""When each subcomponent fires, on what, and together with which others."""

@@ -1,0 +1,273 @@
+"""One pass over text that gathers, for every subcomponent, when it is needed and on what.
+
+Nothing grows with the number of tokens: sums, a count a (subcomponent, token), a fixed number of example windows, and
+the firings on a fixed number of sampled tokens. What is summed is rounded to a fixed point first, so that sums are
+exact and come out the same in any order: equal results under any batching, on any number of processes and after a kill,
+as long as the forward passes themselves do not depend on the batch (on the CPUs tried they do not).
+
+Most subcomponents are not needed at most tokens, so that only what is above zero is looked at after the forward pass.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prefactor.config.harvest import HarvestConfig
+from prefactor.corpus.blocks import Blocks
+from prefactor.files.checkpoint import Checkpoint
+from prefactor.files.cost import Cost
+from prefactor.harvest.firings import Sample
+from prefactor.harvest.reservoir import Reservoir
+from prefactor.machine.flops import flops_of
+from prefactor.machine.processes import ALONE, Processes
+from prefactor.machine.progress import track
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet
+
+IMPORTANCE_UNIT = 2.0**24  # importance is summed in parts of this size: exact up to 2^29 tokens
+ACTIVATION_UNIT = 2.0**20  # so is the subcomponent activation, up to a sum of 2^33
+SAVE_EVERY = 60.0  # seconds between checkpoints, or
+SAVING = 20.0  # ... so many times what the last one took
+ROWS = 1024  # subcomponents whose tokens are ranked at a time
+
+
+@dataclass
+class Sums:
+    """What is added up. C subcomponents, D domains."""
+
+    tokens: Tensor  # (D,) tokens read
+    importance: Tensor  # (C, D) sum of g · 2^24
+    firings: Tensor  # (C, D) positions with g above the threshold
+    activation: Tensor  # (C, D) sum of the subcomponent activation where it fires, · 2^20
+    inputs: Tensor  # (vocabulary, C) firings by token at the position: one token's are side by side in memory
+    outputs: Tensor  # (vocabulary, C) firings by the target's most likely next token there
+    input_total: Tensor  # (vocabulary,)
+    output_total: Tensor  # (vocabulary,)
+
+    @classmethod
+    def zero(cls, subcomponents: int, domains: int, vocabulary: int, device: torch.device) -> "Sums":
+        by_domain, by_token = (subcomponents, domains), (vocabulary, subcomponents)
+        sizes = [(domains,), by_domain, by_domain, by_domain, by_token, by_token, (vocabulary,), (vocabulary,)]
+        whole, exact, count = torch.int64, torch.float64, torch.int32
+        kinds = [whole, exact, whole, exact, count, count, whole, whole]
+        return cls(*(torch.zeros(s, dtype=k, device=device) for s, k in zip(sizes, kinds, strict=True)))
+
+
+@dataclass
+class Harvest:
+    """What one pass gathers."""
+
+    domains: list[str]
+    sums: Sums
+    examples: Reservoir
+    sample: Sample
+
+    @property
+    def importance(self) -> Tensor:
+        """Mean g by domain, (C, D)."""
+        return self.sums.importance / IMPORTANCE_UNIT / self.sums.tokens
+
+    @property
+    def mean_importance(self) -> Tensor:
+        """Mean g over all tokens, (C,)."""
+        return self.sums.importance.sum(1) / IMPORTANCE_UNIT / self.sums.tokens.sum()
+
+    @property
+    def activation(self) -> Tensor:
+        """Mean subcomponent activation over the firings in each domain, (C, D); 0 where there are none."""
+        return self.sums.activation / ACTIVATION_UNIT / self.sums.firings.clamp(min=1)
+
+    @property
+    def mean_activation(self) -> Tensor:
+        """... over all firings, (C,)."""
+        return self.sums.activation.sum(1) / ACTIVATION_UNIT / self.sums.firings.sum(1).clamp(min=1)
+
+
+@torch.no_grad()
+def harvest(
+    model: DecomposedModel, net: ImportanceNet, blocks: Blocks, config: HarvestConfig, cost: Cost,
+    processes: Processes = ALONE, checkpoint: Checkpoint | None = None,
+) -> Harvest:  # fmt: skip
+    """Read ``blocks`` once through target and importance net; of several processes each reads its share of batches.
+
+    With a ``checkpoint`` (one a process) a run that was killed goes on where its last one was written.
+    """
+    device = next(net.parameters()).device
+    C, window = model.subcomponents, 2 * config.either_side + 1
+    positions = blocks.tokens.shape[1]
+    vocabulary = model.target.get_input_embeddings().weight.shape[0]
+    domains = blocks.domains
+    domain_of = torch.tensor([domains.index(str(d)) for d in blocks.domain])
+    gathered = Harvest(
+        domains, Sums.zero(C, len(domains), vocabulary, device), Reservoir(C, config.examples, window, device),
+        Sample.of(len(blocks), positions, config.sample_tokens, C),
+    )  # fmt: skip
+    reader = _Reader(model, net)
+    flops = flops_of(lambda: reader.read(torch.from_numpy(blocks.tokens[:1]).long().to(device)))
+    mine = range(0, len(blocks), config.batch)[processes.rank :: processes.count]
+    done = 0
+    if checkpoint and (saved := checkpoint.load()):
+        done = _resume(gathered, saved, cost)
+    left, saved_at, saving = mine[done:], time.monotonic(), 0.0
+    for start in track(left, len(mine), "harvest", done=done) if processes.main else left:
+        tokens = torch.from_numpy(blocks.tokens[start : start + config.batch]).long().to(device)
+        _add(gathered, reader, tokens, domain_of[start : start + config.batch].to(device), start, config)
+        done += 1
+        if checkpoint and time.monotonic() - saved_at > max(SAVE_EVERY, SAVING * saving):
+            begin = time.monotonic()
+            checkpoint.save(_state(gathered, done, cost))
+            saved_at = time.monotonic()
+            saving = saved_at - begin
+    cost.add(blocks.tokens.size, flops * len(blocks))
+    gathered.examples.merge()
+    if processes.count > 1:
+        _join(gathered, processes, device)
+    for field, value in vars(gathered.sums).items():
+        setattr(gathered.sums, field, value.cpu())
+    gathered.examples.kept = {field: value.cpu() for field, value in gathered.examples.kept.items()}
+    return gathered
+
+
+class _Reader:
+    """The forward passes, and the subcomponent activations ``‖u_c‖ v_c^T x`` in one matrix product a matrix."""
+
+    def __init__(self, model: DecomposedModel, net: ImportanceNet):
+        self.model, self.net = model, net
+        self.scaled = [
+            (v * u.norm(dim=1, keepdim=True)).detach().T for u, v in zip(model.U, model.V, strict=True)
+        ]  # (d_in, C) of each matrix
+        # Written anew for each batch: fresh memory would cost as much as what is written there.
+        self.met = torch.empty(0)
+        self.found = np.empty(0, dtype=bool)
+
+    def read(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (batch, position, vocabulary), the net's logits z and the activations (batch · position, C)."""
+        logits, inputs = self.model.observe(tokens)
+        z = self.net(inputs).flatten(0, 1)
+        if self.met.shape != z.shape:
+            self.met = torch.empty_like(z)
+        for site, reads, scaled in zip(self.model.sites, self.model.input_of, self.scaled, strict=True):
+            torch.mm(inputs[reads].flatten(0, 1), scaled, out=self.met[:, site.columns])
+        return logits, z, self.met
+
+    def above(self, z: Tensor, bound: float) -> Tensor:
+        """The flat indices of what is above ``bound``; numpy finds them in half of torch's time on a CPU."""
+        if z.device.type != "cpu":
+            return (z.flatten() > bound).nonzero()[:, 0]
+        if self.found.shape != z.shape:
+            self.found = np.empty(z.shape, dtype=bool)
+        return torch.from_numpy(np.flatnonzero(np.greater(z.numpy(), bound, out=self.found)))
+
+
+def _add(gathered: Harvest, reader: _Reader, tokens: Tensor, domain: Tensor, start: int, config: HarvestConfig) -> None:
+    """Add a batch ``tokens`` (batch, position), whose first block is number ``start``."""
+    logits, z, activation = reader.read(tokens)
+    sums, (batch, positions), (_, C) = gathered.sums, tokens.shape, z.shape
+    D = len(gathered.domains)
+    needed = reader.above(z, 0.0)  # flat indices, each a (row, subcomponent)
+    row = needed // C
+    c = needed - row * C
+    g = z.flatten().index_select(0, needed).clamp_(max=1)
+    fires = g > config.threshold  # most do; the others are carried along, which costs less than to sort them out
+    domain = domain.repeat_interleave(positions)  # of each row
+    place = domain.index_select(0, row).add_(c, alpha=D)
+    sums.importance.view(-1).index_add_(0, place, g.double().mul_(IMPORTANCE_UNIT).round_())
+    sums.firings.view(-1).index_add_(0, place, fires.long())
+    met = activation.flatten().index_select(0, needed).double().mul_(ACTIVATION_UNIT).round_()
+    sums.activation.view(-1).index_add_(0, place, met.mul_(fires))
+    count = fires.int()
+    read, predicted = tokens.flatten(), _most_likely(logits).flatten()
+    for counts, total, ids in ((sums.inputs, sums.input_total, read), (sums.outputs, sums.output_total, predicted)):
+        counts.view(-1).index_put_(((ids * C).index_select(0, row).add_(c),), count, accumulate=True)
+        total.index_add_(0, ids, torch.ones_like(ids))
+    sums.tokens.index_add_(0, domain, torch.ones_like(domain))
+
+    side = torch.arange(-config.either_side, config.either_side + 1, device=z.device)
+
+    def window(which: Tensor) -> tuple[Tensor, Tensor]:
+        at = row[which] % positions
+        around = at[:, None] + side
+        outside = (around < 0) | (around >= positions)
+        flat = ((row[which] - at)[:, None] + around.clamp(0, positions - 1)) * C + c[which, None]
+        importance, met = (part.flatten()[flat] for part in (z, activation))
+        return importance.clamp(0, 1).masked_fill(outside, torch.nan), met.masked_fill(outside, torch.nan)
+
+    gathered.examples.offer(fires, c, start * positions + row, config.seed, window)
+    if gathered.sample.holds(start, batch):
+        gathered.sample.note(start, (z > config.threshold).view(batch, positions, C))
+
+
+def _most_likely(logits: Tensor) -> Tensor:
+    """The token with the largest logit, the first of equals; on a CPU numpy takes a tenth of torch's time."""
+    return torch.from_numpy(logits.numpy().argmax(-1)) if logits.device.type == "cpu" else logits.argmax(-1)
+
+
+def _state(gathered: Harvest, done: int, cost: Cost) -> dict[str, Tensor]:
+    sums = {f"sums.{field}": value for field, value in vars(gathered.sums).items()}
+    progress = torch.tensor([done, cost.spent()], dtype=torch.float64)
+    return sums | gathered.examples.state() | {"sample.bits": gathered.sample.bits, "progress": progress}
+
+
+def _resume(gathered: Harvest, saved: dict[str, Tensor], cost: Cost) -> int:
+    """Take over ``saved``; returns how many batches it has."""
+    for field, value in vars(gathered.sums).items():
+        value.copy_(saved[f"sums.{field}"])
+    gathered.examples.resume(saved)
+    gathered.sample.bits.copy_(saved["sample.bits"])
+    done, seconds = saved["progress"].tolist()
+    cost.resume(seconds, 0, 0.0)
+    return int(done)
+
+
+def _join(gathered: Harvest, processes: Processes, device: torch.device) -> None:
+    """Make one harvest of those of several processes."""
+    for field, value in vars(gathered.sums).items():
+        setattr(gathered.sums, field, processes.total(value))
+    gathered.sample.bits = processes.total(gathered.sample.bits.to(device)).cpu()
+    examples = gathered.examples
+    # Shares must be equally long to be gathered; what is filled in has a priority that no firing has.
+    longest = int(processes.gather(torch.tensor([len(examples.kept["key"])], device=device)).max())
+    padded = {}
+    for field, value in examples.kept.items():
+        filler = value.new_full((longest - len(value), *value.shape[1:]), -1 if field == "key" else 0)
+        padded[field] = processes.gather(torch.cat([value, filler]))
+    real = padded["key"] >= 0
+    examples.pending = [{field: value[real] for field, value in padded.items()}]
+    examples.kept = {field: value[:0] for field, value in examples.kept.items()}
+    examples.merge()
+
+
+def example_rows(examples: Reservoir) -> Iterator[tuple[int, int, int, np.ndarray, np.ndarray]]:
+    """Subcomponent, rank, place, importance and activation (W,) of each example; NaN past the block's ends."""
+    rank, before = 0, -1
+    arrays = (examples.subcomponent, *(examples.kept[field] for field in ("place", "importance", "activation")))
+    for c, place, importance, activation in zip(*(array.numpy() for array in arrays), strict=True):
+        rank = rank + 1 if c == before else 0
+        before = c
+        yield int(c), rank, int(place), importance, activation
+
+
+def top_tokens(counts: Tensor, total: Tensor, kind: str, k: int, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k best tokens of each subcomponent and their values, (C, k) each; value -inf where there are fewer.
+
+    ``counts`` is (vocabulary, C), ``total`` (vocabulary,).
+    ``recall``: share of the token's occurrences at which the subcomponent fires.
+    ``pmi``: ``ln P(token | fires) / P(token)``.
+    """
+    frequency = total.double().clamp(min=1)
+    ids, values = [np.zeros((0, min(k, len(total))), dtype=np.int64)], [np.zeros((0, min(k, len(total))))]
+    for columns in counts.split(ROWS, dim=1):
+        part = columns.T
+        value = part.double() / frequency
+        if kind == "pmi":
+            given = part.double() / part.sum(1, keepdim=True).clamp(min=1)
+            value = (given / (frequency / total.sum())).clamp(min=1e-30).log()
+        value = torch.where(part >= least, value, -torch.inf)
+        best = value.sort(dim=1, descending=True, stable=True)  # ties go by token id
+        ids.append(best.indices[:, :k].numpy())
+        values.append(best.values[:, :k].numpy())
+    return np.concatenate(ids), np.concatenate(values)

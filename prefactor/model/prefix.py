@@ -1,0 +1,88 @@
+"""The layers before the first edited one: equal in every fit, so they are run once and what they put out is replayed.
+
+Embeddings, position encodings and attention masks are still computed each time, so that nothing is assumed about how a
+family of models makes them.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prefactor.model.target import logits_of
+
+BATCH = 32  # blocks a forward pass
+
+
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """The layers of ``target`` that come before all of some modules."""
+
+    target: Any
+    layers: tuple[nn.Module, ...]
+    wrapped: bool = False  # whether a layer puts out a tuple
+
+    @torch.no_grad()
+    def states(self, tokens: Tensor) -> Tensor:
+        """What the last of the layers puts out for ``tokens`` (n, position): (n, position, width).
+
+        Without layers it is (n, position, 0), which :meth:`given` takes as well.
+        """
+        if not self.layers:
+            return torch.empty(*tokens.shape, 0, device=tokens.device)
+        found: list[Tensor] = []
+
+        def keep(module: nn.Module, args: Any, output: Any) -> None:
+            found.append((output[0] if isinstance(output, tuple) else output).detach())
+
+        handle = self.layers[-1].register_forward_hook(keep)
+        try:
+            for part in tokens.split(BATCH):
+                logits_of(self.target, part)
+        finally:
+            handle.remove()
+        return torch.cat(found)
+
+    @contextmanager
+    def given(self, states: Tensor) -> Iterator[None]:
+        """Within the block the layers are skipped, and ``states`` are what they put out."""
+        out = (states,) if self.wrapped else states
+        try:
+            for layer in self.layers:
+                layer.forward = lambda *args, **kwargs: out  # hides the class's own
+            yield
+        finally:
+            for layer in self.layers:
+                layer.__dict__.pop("forward", None)
+
+
+@torch.no_grad()
+def prefix_of(target: Any, modules: Iterable[str], tokens: Tensor) -> Prefix:
+    """The layers that can be skipped while ``modules`` of the base model change.
+
+    None where the modules are not all in one ``ModuleList`` of layers, where a layer's ``forward`` is its own already,
+    or where skipping does not give the very logits of ``tokens`` (batch, position) that the whole model gives.
+    """
+    nothing = Prefix(target, ())
+    places = [re.match(r"(.*?)\.?(\d+)\.", name) for name in modules]
+    lists = {place.group(1) for place in places if place}
+    if None in places or len(lists) != 1:
+        return nothing
+    stack = target.base_model.get_submodule(lists.pop())
+    first = min(int(place.group(2)) for place in places if place)
+    layers = tuple(stack)[:first] if isinstance(stack, nn.ModuleList) else ()
+    if not layers or any("forward" in layer.__dict__ for layer in layers):
+        return nothing
+    kinds: list[bool] = []
+    handle = layers[-1].register_forward_hook(lambda module, args, output: kinds.append(isinstance(output, tuple)))
+    try:
+        whole = logits_of(target, tokens)
+    finally:
+        handle.remove()
+    prefix = Prefix(target, layers, kinds[0])
+    with prefix.given(prefix.states(tokens)):
+        return prefix if torch.equal(logits_of(target, tokens), whole) else nothing

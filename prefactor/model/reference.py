@@ -1,0 +1,72 @@
+"""What the base model makes of held-out text, computed once, and what a change of its weights makes of it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from prefactor.model.change import Change, applied
+from prefactor.model.target import logits_of
+
+BATCH = 32  # blocks a forward pass
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One domain's held-out blocks and the base model's view of them."""
+
+    tokens: Tensor  # (n, position)
+    p: Tensor  # (n, position, vocabulary): its probabilities
+    plogp: Tensor  # (n, position): Σ p log p over the vocabulary
+    ce: float  # nats a token
+
+    @property
+    def chance(self) -> float:
+        """``ln |vocabulary|`` in nats."""
+        return math.log(self.p.shape[-1])
+
+
+@torch.no_grad()
+def hold_out(target: Any, tokens: np.ndarray) -> HeldOut:
+    """The base model on ``tokens`` (n, position)."""
+    ids = torch.from_numpy(tokens).long().to(next(target.parameters()).device)
+    parts = []
+    for part in ids.split(BATCH):
+        logp = F.log_softmax(logits_of(target, part), dim=-1)
+        p = logp.exp()
+        parts.append((p, _token_ce(logp, part), logp.mul_(p).sum(-1)))
+    p, ce, plogp = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    return HeldOut(ids, p, plogp, ce.mean().item())
+
+
+@torch.no_grad()
+def measure(target: Any, change: Change, domains: Mapping[str, HeldOut]) -> dict[str, dict[str, float]]:
+    """For each domain ``base_ce``, ``edited_ce``, ``damage`` (the difference), ``kl`` (base ‖ edited), nats a token.
+
+    And how much the edited predictions still claim to know: their mean ``entropy``, at most chance, and
+    ``uniform_kl`` (uniform ‖ edited), 0 if they claim nothing.
+    """
+    rows = {}
+    with applied(target, change):
+        for domain, held in domains.items():
+            found = {"edited_ce": [], "kl": [], "entropy": [], "uniform_kl": []}
+            for tokens, p, plogp in zip(*(x.split(BATCH) for x in (held.tokens, held.p, held.plogp)), strict=True):
+                # Memory traffic decides here: the vocabulary is swept as seldom as can be.
+                logq = F.log_softmax(logits_of(target, tokens), dim=-1)
+                found["edited_ce"].append(_token_ce(logq, tokens))
+                found["kl"].append((plogp - (logq * p).sum(-1)).double())
+                found["uniform_kl"].append((-held.chance - logq.mean(-1)).double())
+                found["entropy"].append(-(logq.exp().mul_(logq)).sum(-1).double())
+            means = {key: torch.cat(parts).mean().item() for key, parts in found.items()}
+            rows[domain] = {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means
+    return rows
+
+
+def _token_ce(logp: Tensor, tokens: Tensor) -> Tensor:
+    """Cross-entropy of each next token (batch, position - 1) in float64, from log-probabilities."""
+    return -logp[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1).double()

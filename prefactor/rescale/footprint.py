@@ -1,0 +1,54 @@
+"""Where an edit may act and where it must not: text near to where its subcomponents are needed, and all other text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from prefactor.model.change import Change, applied
+from prefactor.model.reference import HeldOut
+from prefactor.model.target import logits_of
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet, lower_leaky
+from prefactor.vpd.losses import token_kl
+
+BATCH = 32  # blocks a forward pass
+NEEDED = 0.1  # importance above which a token counts as needing a subcomponent, as in label evidence
+EITHER_SIDE = 20  # tokens around it that an edit may act on, as in label evidence
+
+
+@torch.no_grad()
+def importance_of(
+    model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray | Tensor, subcomponents: Sequence[str]
+) -> Tensor:
+    """The importance of ``subcomponents`` (``module:index``) at each of ``tokens`` (n, position); one more axis."""
+    column = {name: i for i, name in enumerate(model.names)}
+    columns = [column[name] for name in subcomponents]
+    ids = torch.as_tensor(tokens).long().to(model.U[0].device)
+    return torch.cat([lower_leaky(net(model.observe(part)[1]))[..., columns] for part in ids.split(BATCH)])
+
+
+def near(importance: Tensor, threshold: float = NEEDED, either_side: int = EITHER_SIDE) -> Tensor:
+    """Tokens (n, position) within ``either_side`` of one that needs one of the subcomponents.
+
+    Args:
+        importance: (n, position, subcomponent); needed is what is above ``threshold``.
+    """
+    needed = (importance > threshold).any(-1).float()[:, None]
+    return F.max_pool1d(needed, 2 * either_side + 1, stride=1, padding=either_side)[:, 0] > 0
+
+
+@torch.no_grad()
+def divergence(model: DecomposedModel, change: Change, held: HeldOut) -> Tensor:
+    """``KL(base ‖ edited)`` in nats at each position (n, position)."""
+    with applied(model.target, change):
+        parts = zip(held.tokens.split(BATCH), held.p.split(BATCH), strict=True)
+        return torch.cat([token_kl(p.clamp_min(1e-30).log(), logits_of(model.target, ids)) for ids, p in parts])
+
+
+def mean_over(values: Tensor, where: Tensor) -> float | None:
+    """The mean of ``values`` where ``where`` is true; None where it nowhere is."""
+    chosen = values[where].double()
+    return chosen.mean().item() if chosen.numel() else None

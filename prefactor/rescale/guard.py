@@ -1,0 +1,101 @@
+"""The guarded scalar: keep what a subcomponent writes, and have its *change* read a direction that spares other text.
+
+``v' ∝ (Σ_0 + εI)^{-1} Σ_1 v`` with Σ_1, Σ_0 second moments of the matrix's input where the subcomponent is needed and
+where it is not: of all rank-1 changes with this write direction and this response where needed, the one that acts least
+elsewhere (the generalised least-squares direction; design.md section 4). Closed form, no training.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prefactor.config.edits import GuardByDomain, GuardedEdit
+from prefactor.model.matrices import shape_of
+from prefactor.rescale.terms import Term
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet, lower_leaky
+
+
+def guarded_read(v: Tensor, needed: Tensor, spared: Tensor, ridge: float) -> Tensor:
+    """The read direction (d_in,) of the change.
+
+    Args:
+        v: (d_in,) read direction of the subcomponent.
+        needed: Σ_1 (d_in, d_in).
+        spared: Σ_0 (d_in, d_in).
+        ridge: ε as a share of the mean eigenvalue of Σ_0.
+
+    The scale keeps the response where the subcomponent is needed: ``v'^T Σ_1 v = v^T Σ_1 v``. Where it never is,
+    nothing says what to keep, and ``v`` is left as it is.
+    """
+    v64, needed, spared = v.double(), needed.double(), spared.double()
+    d = len(v64)
+    epsilon = ridge * spared.trace() / d
+    aim = needed @ v64
+    if not aim.any():
+        return v
+    direction = torch.linalg.solve(spared + epsilon * torch.eye(d, dtype=torch.float64, device=v.device), aim)
+    return (direction * (v64 @ aim) / (direction @ aim)).to(v)
+
+
+def guarded_terms(
+    edit: GuardedEdit, subcomponents: Sequence[str], terms: Sequence[Term], model: DecomposedModel, net: ImportanceNet,
+    untagged: np.ndarray, tagged: Mapping[str, np.ndarray],
+) -> list[Term]:  # fmt: skip
+    """``terms`` with the guarded read directions that ``edit`` asks for.
+
+    Args:
+        untagged: (n, position) text for a guard by importance.
+        tagged: text of the target and the spared domains, for a guard by domain.
+    """
+    if isinstance(edit.guard, GuardByDomain):
+        pairs = {}
+        for module in dict.fromkeys(term.module for term in terms):
+            spared = [domain_moment(model, module, tagged[domain]) for domain in edit.guard.spare]
+            pairs[module] = (domain_moment(model, module, tagged[edit.domains.target]), sum(spared) / len(spared))
+        moments = [pairs[term.module] for term in terms]
+    else:
+        found = importance_moments(model, net, subcomponents, untagged)
+        moments = [found[name] for name in subcomponents]
+    return [
+        Term(term.module, term.write, guarded_read(term.read, needed, spared, edit.ridge))
+        for term, (needed, spared) in zip(terms, moments, strict=True)
+    ]
+
+
+@torch.no_grad()
+def domain_moment(model: DecomposedModel, module: str, tokens: np.ndarray, batch: int = 32) -> Tensor:
+    """``E[x x^T]`` (d_in, d_in) of the input of ``module`` over ``tokens`` (n, position)."""
+    site = [s.name for s in model.sites].index(module)
+    width = shape_of(model.sites[site].module)[1]
+    total = torch.zeros(width, width, dtype=torch.float64, device=model.U[0].device)
+    for _, inputs in _observed(model, tokens, batch):
+        x = inputs[model.input_of[site]].flatten(0, 1).double()
+        total += x.T @ x
+    return total / tokens.size
+
+
+@torch.no_grad()
+def importance_moments(
+    model: DecomposedModel, net: ImportanceNet, subcomponents: Sequence[str], tokens: np.ndarray, batch: int = 32
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """``E[g x x^T]`` and ``E[(1 - g) x x^T]`` of each subcomponent over ``tokens``: no domain tag, no target token."""
+    columns = {name: model.names.index(name) for name in subcomponents}
+    moments: dict[str, tuple[Tensor, Tensor]] = {}
+    for _, inputs in _observed(model, tokens, batch):
+        g = lower_leaky(net(inputs)).flatten(0, 1).double()
+        for name, column in columns.items():
+            site = [s.name for s in model.sites].index(name.rpartition(":")[0])
+            x = inputs[model.input_of[site]].flatten(0, 1).double()
+            needed = (x * g[:, column : column + 1]).T @ x / tokens.size
+            spared = x.T @ x / tokens.size - needed
+            before = moments.get(name, (torch.zeros_like(needed), torch.zeros_like(needed)))
+            moments[name] = (before[0] + needed, before[1] + spared)
+    return moments
+
+
+def _observed(model: DecomposedModel, tokens: np.ndarray, batch: int):
+    for start in range(0, len(tokens), batch):
+        yield model.observe(torch.from_numpy(tokens[start : start + batch]).long().to(model.U[0].device))

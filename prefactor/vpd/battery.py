@@ -1,0 +1,112 @@
+"""How good is a decomposition? The battery of masks that design and paper report together, never one alone.
+
+Low KL with high L0 is no simplification; low L0 with high KL is no decomposition.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from prefactor.machine.runtime import generator
+from prefactor.model.target import next_token_ce
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet, lower_leaky
+from prefactor.vpd.losses import token_kl
+
+ALIVE = 1e-6  # mean importance above which a subcomponent counts as alive
+PGD_STEP = 0.1
+
+MASKS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    # each from importances g (batch, position, C) and a uniform source r of the same shape
+    "unmasked": lambda g, r: torch.ones_like(g),
+    "stochastic": lambda g, r: g + (1 - g) * r,
+    "importance": lambda g, r: g,
+    "rounded_0": lambda g, r: (g > 0).float(),
+    "rounded_0.1": lambda g, r: (g > 0.1).float(),
+    "rounded_0.5": lambda g, r: (g > 0.5).float(),
+    "random": lambda g, r: r,
+    "zero": lambda g, r: torch.zeros_like(g),
+}
+
+
+@torch.no_grad()
+def battery(model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, seed: int, batch: int = 16) -> dict:
+    """KL to the target and next-token CE (nats a token) under every mask, L0, alive count and ``‖Δ‖``.
+
+    Δ is masked by a uniform source under ``stochastic`` and ablated under every other mask.
+
+    Args:
+        tokens: (n, position) held-out blocks.
+    """
+    kl = dict.fromkeys(MASKS, 0.0)
+    ce = dict.fromkeys(["target", *MASKS], 0.0)
+    l0 = {"0": 0.0, "0.01": 0.0, "0.1": 0.0}
+    mean_g = torch.zeros(model.subcomponents, dtype=torch.float64)
+    for number, (part, logits, g) in enumerate(_importances(model, net, tokens, batch)):
+        rng = generator(seed, number)
+        logp = F.log_softmax(logits, dim=-1)
+        r = torch.rand(g.shape, generator=rng).to(g.device)
+        rho = torch.rand(*g.shape[:2], len(model.sites), generator=rng).to(g.device)
+        ce["target"] += next_token_ce(logits[:, :-1], part).double().sum().item()
+        for name, mask in MASKS.items():
+            out = model.masked(part, mask(g, r), rho if name == "stochastic" else torch.zeros_like(rho))
+            kl[name] += token_kl(logp, out).double().sum().item()
+            ce[name] += next_token_ce(out[:, :-1], part).double().sum().item()
+        for threshold in l0:
+            l0[threshold] += (g > float(threshold)).sum().item()
+        mean_g += g.double().sum(dim=(0, 1)).cpu()
+    positions = tokens.size
+    labels = len(tokens) * (tokens.shape[1] - 1)
+    return {
+        "kl": {name: value / positions for name, value in kl.items()},
+        "ce": {name: value / labels for name, value in ce.items()},
+        "l0": {threshold: value / positions for threshold, value in l0.items()},
+        "alive": int((mean_g / positions > ALIVE).sum()),
+        "subcomponents": model.subcomponents,
+        "delta_norm": float(sum(d.double().square().sum() for d in model.deltas()) ** 0.5),
+    }
+
+
+def pgd_kl(
+    model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, steps: tuple[int, ...], seed: int, batch: int = 16
+) -> dict[str, float]:
+    """KL (nats a token) against a fresh adversary: one source a subcomponent and a Δ, shared by all positions.
+
+    The sources start uniform at random and climb the mean KL by sign steps of 0.1, clamped to [0, 1]. Returns, for each
+    rung of ``steps``, the largest KL seen up to then (``{"pgd20": ...}``): an adversary never loses to its own start.
+    """
+    parts = list(_importances(model, net, tokens, batch))
+    device = parts[0][0].device
+    sources = torch.rand(model.subcomponents + len(model.sites), generator=generator(seed, -7)).to(device)
+    best, found = 0.0, {}
+    for step in range(max(steps) + 1):
+        leaf = sources.clone().requires_grad_(True)
+        r, rho = leaf[: model.subcomponents], leaf[model.subcomponents :]
+        total = 0.0
+        for part, logits, g in parts:
+            loss = token_kl(
+                F.log_softmax(logits, dim=-1), model.masked(part, g + (1 - g) * r, rho.view(1, 1, -1))
+            ).sum()
+            loss.backward(inputs=[leaf])
+            total += loss.item()
+        best = max(best, total / tokens.size)
+        if step in steps:
+            found[f"pgd{step}"] = best
+        assert leaf.grad is not None
+        sources = (sources + PGD_STEP * leaf.grad.sign()).clamp(0, 1)
+    return found
+
+
+@torch.no_grad()
+def _importances(
+    model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, batch: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Batches of tokens with the target's logits and the importances g."""
+    device = next(net.parameters()).device
+    for start in range(0, len(tokens), batch):
+        part = torch.from_numpy(tokens[start : start + batch]).long().to(device)
+        logits, inputs = model.observe(part)
+        yield part, logits, lower_leaky(net(inputs))

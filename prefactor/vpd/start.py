@@ -1,0 +1,50 @@
+"""Decompose a target: choose its matrices, start the components, train them with the importance net."""
+
+import re
+from typing import Any
+
+import torch
+
+from prefactor.config.decompose import DecomposeConfig
+from prefactor.errors import PrefactorError
+from prefactor.machine.processes import ALONE, Processes
+from prefactor.machine.runtime import generator
+from prefactor.model.matrices import Matrix, matrices, shape_of
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet
+from prefactor.vpd.initial import initial_components, singular_components
+from prefactor.vpd.sharding import place
+from prefactor.vpd.store import build_net
+
+
+def start_decomposition(
+    target: Any, config: DecomposeConfig, device: torch.device, processes: Processes = ALONE
+) -> tuple[DecomposedModel, ImportanceNet]:
+    """The untrained components and importance net of ``target``, drawn from the training seed."""
+    modules = matrices(target, config.modules)
+    rng = generator(config.training.seed, -2)
+    counts = {name: _count(name, module, config) for name, module in modules.items()}
+    parts = singular_components(modules, counts) if config.singular else initial_components(modules, counts, rng)
+    model = DecomposedModel(target, *parts)
+    net = build_net(model, config.net).initialise(rng)
+    place(model, net, processes, device)
+    return model, net
+
+
+def _count(name: str, matrix: Matrix, config: DecomposeConfig) -> int:
+    rank, wanted = min(shape_of(matrix)), config.subcomponents
+    if wanted == "auto":
+        return rank if config.singular else 2 * rank
+    if isinstance(wanted, dict):
+        count = next((count for pattern, count in wanted.items() if re.fullmatch(pattern, name)), None)
+        if count is None:
+            raise PrefactorError(
+                f"decompose.subcomponents has no pattern that matches the matrix {name}: add one, or '.*' as the last"
+            )
+        wanted = count
+    if config.singular and wanted > rank:
+        raise PrefactorError(
+            f"decompose.subcomponents asks for {wanted} singular directions of {name}, which has {rank}: ask for "
+            "fewer, or write auto"
+        )
+    return wanted
