@@ -2,43 +2,65 @@
 
 From the cost ledgers of the last run (``data/*/cost.json``; nothing is run again). One edit is its selection, its
 choice of learning rate and length, and one fit: an edit stage's cost divided by its fits, which spreads the choice over
-them. Amortised is what an edit costs when N of them share the decomposition; the break-even is the N at which that is
-no more than a rival's, where there is one. An edit that is chosen by ``rank: causal`` reads no model to be chosen: the
-effects stage, which is shared, has. What such an edit costs is worked out from the same edit's fits.
+them. What it took to list and measure the candidates of a shortlist (its singular control among them) is divided evenly
+among the edits that were run on it: an edit is charged its share; *alone*, as the only edit of its shortlist, all of
+it; *added* to a shortlist that is already measured, nothing. An edit that is chosen by ``rank: causal`` costs what an
+added one does: it reads no model to be chosen; the effects stage, which is shared, has. Amortised is what an edit costs
+when N of them share the decomposition; the break-even is the N at which that is no more than a rival's, where there is
+one.
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.common import KEPT
 from benchmarks.edits_report import REACHED, RIVALS
-from prefactor.config.edits import ByLabel, EditConfig, PrefactorEdit, is_fitted
+from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, EditConfig, is_fitted
 from prefactor.config.params import section
+from prefactor.config.shortlists import ShortlistConfig
+from prefactor.edits.tables import FITS_FOLDER
 from prefactor.evaluate.intervals import interval
-from prefactor.files.artifacts import read_json
+from prefactor.files.artifacts import part, read_json
 from stages.common import DATA
 
 SHARED = ("decompose", "importance", "harvest", "effects", "label", "score")
 LABELS = ("harvest", "label", "score")
-CAUSAL = ", rank: causal"
+LISTING = ("shortlist", "candidates")  # stages that the edits of one shortlist share
+ADDED = ", added"
 UNITS = ("seconds", "flops", "tokens")
 COUNTS = (1, 10, 100, 1000)
 
+Spent = Mapping[str, float]  # by unit
 
-def each(name: str, choosing: bool = True) -> dict[str, float]:
-    """What one edit of this kind costs by itself, with or without what it takes to choose."""
-    selection, edit = (read_json(DATA / stage / name / "cost.json") for stage in ("selection", "edit"))
-    fits = len(pd.read_parquet(DATA / "edit" / name / "fits.parquet", columns=["budget"]))
-    return {unit: choosing * selection[unit] + edit[unit] / fits for unit in UNITS}
+
+def total(costs: Sequence[Spent], share: float = 1.0) -> Spent:
+    """The sum of ``costs``, or a share of it."""
+    return {unit: share * sum(cost[unit] for cost in costs) for unit in UNITS}
+
+
+def fitting(name: str, edit: AnyEdit) -> Spent:
+    """What one fit of this edit costs, and what it takes to choose from candidates that are measured already."""
+    fits = len(pd.read_parquet(DATA / "edit" / name / FITS_FOLDER / "fits.parquet", columns=["budget"]))
+    costs = [total([read_json(DATA / "edit" / name / "cost.json")], 1 / fits)]
+    if isinstance(edit, Chosen):
+        costs.append(read_json(DATA / "selection" / name / "cost.json"))
+    return total(costs)
+
+
+def listing(shortlist: str) -> Spent:
+    """What it takes to list the candidates of a shortlist and to measure them, once for all of its edits."""
+    return total([read_json(DATA / stage / shortlist / "cost.json") for stage in LISTING])
 
 
 def tokens_to_chance(name: str, chance: float) -> int | None:
     """The least budget at which the target is within ``REACHED`` of chance, a mean over draws."""
-    table = pd.read_parquet(DATA / "evaluate" / name.removesuffix(CAUSAL) / "table.parquet")
+    table = pd.read_parquet(part(DATA / "evaluate" / name, "table"))
     own = table[table["role"] == "target"].groupby("budget")["edited_ce"]
-    return next((int(n) for n, ces in own if interval(ces.tolist())["mean"] - chance >= -REACHED), None)  # type: ignore[arg-type]
+    gaps = {int(budget): interval(losses.tolist())["mean"] - chance for budget, losses in own}  # type: ignore[arg-type]
+    return next((budget for budget, gap in gaps.items() if gap >= -REACHED), None)
 
 
 def break_even(shared: float, own: float, rival: float) -> str:
@@ -46,23 +68,100 @@ def break_even(shared: float, own: float, rival: float) -> str:
     return f"{shared / (rival - own):,.0f}" if own < rival else "never"
 
 
-def _plainly(names: list[str], own: dict[str, dict[str, float]]) -> list[str]:
+class Bill:
+    """The edits that were run, and what each costs."""
+
+    def __init__(self) -> None:
+        edits: dict[str, AnyEdit] = section("edits", dict[str, EditConfig]) | section(
+            "baselines", dict[str, BaselineConfig]
+        )
+        self.edits = {name: edit for name, edit in edits.items() if (DATA / "edit" / name / FITS_FOLDER).is_dir()}
+        shortlists = section("shortlists", dict[str, ShortlistConfig])
+        self.users: dict[str, list[str]] = {}  # of each shortlist the edits that were run on it
+        for name, edit in self.edits.items():
+            if isinstance(edit, Chosen):
+                self.users.setdefault(edit.shortlist, []).append(name)
+        self.listed = {shortlist: listing(shortlist) for shortlist in self.users}
+        self.fit = {name: fitting(name, edit) for name, edit in self.edits.items()}
+        self.share = {name: self._listed(edit, shared=True) for name, edit in self.edits.items()}
+        self.alone = {name: total([self.fit[name], self._listed(edit)]) for name, edit in self.edits.items()}
+        self.own = {name: total([self.fit[name], self.share[name]]) for name in self.edits}
+        self.own |= {
+            f"{name}{ADDED}": self.fit[name]
+            for name, edit in self.edits.items()
+            if isinstance(edit, Chosen) and shortlists[edit.shortlist].measured and is_fitted(edit)
+        }
+        self.built = [name for name in self.own if isinstance(self.edits[name.removesuffix(ADDED)], Chosen)]
+
+    def _listed(self, edit: AnyEdit, shared: bool = False) -> Spent:
+        """The cost of the shortlist of ``edit``, or its share of that; nothing for a baseline."""
+        if not isinstance(edit, Chosen):
+            return total([])
+        return total([self.listed[edit.shortlist]], 1 / len(self.users[edit.shortlist]) if shared else 1.0)
+
+
+def stage_table(bill: Bill, stages: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A row a stage that all edits share, and a row a shortlist."""
+    lines = ["| stage | seconds | FLOPs | tokens | USD |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {stage} | {cost['seconds']:.0f} | {cost['flops']:.2e} | {cost['tokens']:,} | {cost.get('usd', 0):.2f} |"
+        for stage, cost in stages.items()
+    ]
+    for shortlist, cost in bill.listed.items():
+        users = len(bill.users[shortlist])
+        what = f"candidates of {shortlist}, shared by {users} {'edit' if users == 1 else 'edits'}"
+        lines.append(f"| {what} | {cost['seconds']:.0f} | {cost['flops']:.2e} | {cost['tokens']:,.0f} | 0.00 |")
+    return lines
+
+
+def edit_table(bill: Bill, shared: Spent, chance: float) -> list[str]:
+    """A row an edit: what it costs with its share of the candidates, alone, added, and amortised."""
+    lines = ["| edit | target tokens to chance | seconds | FLOPs | tokens read | FLOPs, alone | amortised FLOPs at "]
+    lines[-1] += ", ".join(f"{count:,}" for count in COUNTS) + " edits |"
+    lines.append("|---|---|---|---|---|---|---|")
+    for name, cost in bill.own.items():
+        edit, needs = name.removesuffix(ADDED), float(name in bill.built)
+        spread = ", ".join(f"{cost['flops'] + needs * shared['flops'] / count:.1e}" for count in COUNTS)
+        reached = tokens_to_chance(edit, chance)
+        alone = "–" if name.endswith(ADDED) else f"{bill.alone[edit]['flops']:.1e}"
+        lines.append(
+            f"| {name} | {'–' if reached is None else reached} | {cost['seconds']:.1f} | {cost['flops']:.1e} | "
+            f"{cost['tokens']:,.0f} | {alone} | {spread} |"
+        )
+    return lines
+
+
+def pay_back(bill: Bill, shared: Spent, bare: Spent) -> list[str]:
+    """A row an edit and rival: from how many edits the decomposition is paid back, with labels and without."""
+    lines = ["| edit | rival | seconds | FLOPs |", "|---|---|---|---|"]
+    for name in bill.built:
+        for rival in (rival for rival in RIVALS if rival in bill.own):
+            cells = [
+                " / ".join(
+                    break_even(once[unit], bill.own[name][unit], bill.own[rival][unit]) for once in (shared, bare)
+                )
+                for unit in ("seconds", "flops")
+            ]
+            lines.append(f"| {name} | {rival} | {cells[0]} | {cells[1]} |")
+    return lines
+
+
+def plainly(bill: Bill) -> list[str]:
     """Where LoRA is cheaper, in words."""
-    rivals = [rival for rival in RIVALS if rival in own]
+    rivals = [rival for rival in RIVALS if rival in bill.own]
     if not rivals:
         return []
-    least = min(own[rival]["flops"] for rival in rivals)
-    dearer = [name for name in names if name not in RIVALS and own[name]["flops"] > least and CAUSAL not in name]
-    chosen = {name: read_json(DATA / "selection" / name / "cost.json")["flops"] for name in dearer}
+    least = min(bill.own[rival]["flops"] for rival in rivals)
+    dearer = [name for name in bill.edits if name not in RIVALS and bill.own[name]["flops"] > least]
     lines = [
         f"A LoRA (the cheaper of {', '.join(rivals)}) takes fewer FLOPs an edit than {', '.join(dearer) or 'none'}."
     ]
     for name in dearer:
-        if chosen[name]:
-            share, fit = chosen[name] / own[name]["flops"], own[name]["flops"] - chosen[name]
+        if bill.share[name]["flops"]:
+            part_of_it = bill.share[name]["flops"] / bill.own[name]["flops"]
             lines.append(
-                f"- {name}: {100 * share:.0f} % of an edit is measuring candidates; a fit alone takes "
-                f"{fit / least:.2f} of a LoRA's FLOPs."
+                f"- {name}: {100 * part_of_it:.0f} % of an edit is its share of measuring candidates; added to a "
+                f"shortlist that is measured it takes {bill.fit[name]['flops'] / least:.2f} of a LoRA's FLOPs."
             )
     return lines
 
@@ -73,50 +172,25 @@ def main() -> None:
     into = parser.parse_args().into
     chance = read_json(DATA / "target" / "metrics.json")["chance"]
     stages = {stage: read_json(DATA / stage / "cost.json") for stage in ("corpus", "target", *SHARED)}
-    shared = {unit: sum(stages[stage][unit] for stage in SHARED) for unit in UNITS}
-    bare = {unit: shared[unit] - sum(stages[s][unit] for s in LABELS) for unit in UNITS}
-    edits = section("edits", dict[str, EditConfig])
-    names = [name for name in edits if (DATA / "edit" / name).is_dir()]
-    own = {name: each(name) for name in names}
-    for name in list(names):
-        edit = edits[name]
-        if isinstance(edit, PrefactorEdit) and isinstance(edit.choose, ByLabel) and is_fitted(edit):
-            own[f"{name}{CAUSAL}"] = each(name, choosing=False)
-            names.append(f"{name}{CAUSAL}")
-    with_parts = (n for n in names if read_json(DATA / "edit" / n.removesuffix(CAUSAL) / "edit.json")["subcomponents"])
-    built = set(with_parts)
-    lines = ["# The bill", "", "| stage | seconds | FLOPs | tokens | USD |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {stage} | {cost['seconds']:.0f} | {cost['flops']:.2e} | {cost['tokens']:,} | {cost.get('usd', 0):.2f} |"
-        for stage, cost in stages.items()
-    ]
-    lines += ["", "| edit | target tokens to chance | seconds | FLOPs | tokens read | amortised FLOPs at "]
-    lines[-1] += ", ".join(f"{n:,}" for n in COUNTS) + " edits |"
-    lines.append("|---|---|---|---|---|---|")
-    for name in names:
-        needs = float(name in built)
-        spread = ", ".join(f"{own[name]['flops'] + needs * shared['flops'] / n:.1e}" for n in COUNTS)
-        cost = own[name]
-        reached = tokens_to_chance(name, chance)
-        lines.append(
-            f"| {name} | {'–' if reached is None else reached} | {cost['seconds']:.1f} | {cost['flops']:.1e} | "
-            f"{cost['tokens']:,.0f} | {spread} |"
-        )
-    lines += [
+    shared = total([stages[stage] for stage in SHARED])
+    bare = total([stages[stage] for stage in SHARED if stage not in LABELS])
+    bill = Bill()
+    lines = [
+        "# The bill",
+        "",
+        *stage_table(bill, stages),
+        "",
+        "An edit is charged its share of the candidates that it was chosen from; *alone*, as the only edit of its "
+        "shortlist, all of them; *added* to a shortlist that is already measured, or chosen by `rank: causal`, none.",
+        "",
+        *edit_table(bill, shared, chance),
         "",
         f"Edits from which the decomposition is paid back, with labels / without ({', '.join(LABELS)} left out):",
+        "",
+        *pay_back(bill, shared, bare),
+        "",
+        *plainly(bill),
     ]
-    lines += ["", "| edit | rival | seconds | FLOPs |", "|---|---|---|---|"]
-    for name in names:
-        if name not in built:
-            continue
-        for rival in (r for r in RIVALS if r in own):
-            cells = [
-                " / ".join(break_even(what[unit], own[name][unit], own[rival][unit]) for what in (shared, bare))
-                for unit in ("seconds", "flops")
-            ]
-            lines.append(f"| {name} | {rival} | {cells[0]} | {cells[1]} |")
-    lines += ["", *_plainly(names, own)]
     into.mkdir(parents=True, exist_ok=True)
     (into / "bill.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
     print(*lines, sep="\n")

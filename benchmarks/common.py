@@ -1,6 +1,5 @@
 """What the benchmarks of the decomposition share: the text of the last run, changed params, the figures of quality."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ import numpy as np
 import torch
 
 from prefactor.config.decompose import DecomposeConfig
-from prefactor.corpus.blocks import read_blocks
+from prefactor.corpus.blocks import BLOCKS, read_blocks
+from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.vpd.battery import battery, pgd_kl
 from stages.common import DATA
 
@@ -22,14 +22,14 @@ class Text:
 
     def __init__(self, device: torch.device) -> None:
         corpus = DATA / "corpus"
-        if not (corpus / "train.parquet").exists():
+        if not (corpus / "train" / BLOCKS).exists():
             sys.exit("this benchmark needs the text of a run: make run first")
         self.device = device
         self.train = read_blocks(corpus, "train")
         self.blocks = self.train.tokens
         held_out = read_blocks(corpus, "eval").tokens
         self.held_out = held_out[: HELD_OUT // held_out.shape[1]]
-        self.vocabulary = len(json.loads((corpus / "tokenizer.json").read_text())["model"]["vocab"])
+        self.vocabulary = read_tokenizer(corpus).get_vocab_size()
 
 
 def decomposition(config: DecomposeConfig, **changes: Any) -> DecomposeConfig:

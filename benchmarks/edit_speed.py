@@ -2,28 +2,35 @@
 
 On the decomposition of the last run (``make run`` first), medians of CPU seconds divided by threads (other work may
 share the machine) and of wall seconds: fitting one prefactor, guarding and fitting it, and fitting a rank-1 LoRA on
-every matrix with one learning rate and no early end, on the report's headline number of target tokens. The text both
-share (the base model on retained text) is prepared once and is not in the times.
+every matrix with one learning rate and no early end, on the report's budget of target tokens. The text both share (the
+base model on retained text) is prepared once and is not in the times.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from prefactor.config.edit import FitConfig
-from prefactor.config.edits import ByName, Domains, EditConfig, GuardByImportance, GuardedEdit, LoraEdit, ScalarEdit
+from prefactor.config.domains import Domains
+from prefactor.config.edit import FitConfig, Optimiser
+from prefactor.config.edits import GuardedEdit, LoraBaseline, ScalarEdit
+from prefactor.config.guard import GuardByImportance
 from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
-from prefactor.edits.build import build_method, optimiser_of
+from prefactor.edits.build import build_method, whole_matrices
 from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.sweep import fit_text
-from prefactor.files.artifacts import read_json
-from prefactor.workspace import Workspace
+from prefactor.edits.tables import read_edit
+from prefactor.model.matrices import matrices
+from prefactor.workspace import BY_HAND, RIDGE, Workspace
+
+
+Edit = ScalarEdit | GuardedEdit | LoraBaseline
 
 
 def timed(call: Callable[[], object], repeats: int, threads: int) -> tuple[float, float]:
@@ -45,30 +52,33 @@ def main() -> None:
     work, config = Workspace(), section("edit", FitConfig)
     model, net, blocks = work.model, work.net, work.blocks("fit")
     torch.set_num_threads(args.threads)
-    about = read_json(work.data / "edit" / section("report", ReportConfig).headline / "edit.json")
+    about = read_edit(work.data / "edit" / section("report", ReportConfig).edit)
     domains = Domains(target=about["target"], retain=about["retain"], protect=about["protect"])
     chosen = about["subcomponents"]
-    named = {"domains": domains, "choose": ByName(by="name", subcomponents=tuple(chosen))}
-    edits: dict[str, EditConfig] = {
-        "one prefactor": ScalarEdit(method="scalar", **named),
-        "guarded": GuardedEdit(method="guarded", guard=GuardByImportance(weigh="importance"), ridge=0.01, **named),
-        "LoRA of rank 1, all matrices": LoraEdit(method="lora", rank=1, **named),
+    guard = GuardByImportance(weigh="importance", ridge=RIDGE)
+    edits: dict[str, Edit] = {
+        "one prefactor": ScalarEdit(method="scalar", domains=domains, shortlist=BY_HAND),
+        "guarded": GuardedEdit(method="guarded", guard=guard, domains=domains, shortlist=BY_HAND),
+        "LoRA of rank 1, all matrices": LoraBaseline(method="lora", rank=1, domains=domains),
     }
-    text = fit_text(model, blocks, domains, config)
+    text = fit_text(model.target, blocks, domains, config)
+    every = matrices(model.target, section("decompose.modules", str))
+
+    def make(edit: Edit, optimiser: Optimiser) -> None:
+        if isinstance(edit, LoraBaseline):
+            method = whole_matrices(edit, every)
+        else:
+            method, _ = build_method(edit, chosen, model, net, blocks, config)
+        draw = FitSpec(0, optimiser.learning_rates[0])
+        Fitter(model.target, method, text, optimiser, config).fit(config.report_budget, [draw])
+
     table = Table(
-        "edit", "CPU s / thread", "wall s", title=f"{config.headline} tokens, {args.threads} threads, {chosen}"
+        "edit", "CPU s / thread", "wall s", title=f"{config.report_budget} tokens, {args.threads} threads, {chosen}"
     )
     seconds = {}
     for name, edit in edits.items():
-
-        def make(edit: EditConfig = edit) -> None:
-            method, _ = build_method(edit, [] if isinstance(edit, LoraEdit) else chosen, model, net, blocks, config)
-            optimiser = optimiser_of(edit, config)
-            Fitter(model.target, method, text, optimiser, config).fit(
-                config.headline, [FitSpec(0, optimiser.learning_rates[0])]
-            )
-
-        seconds[name] = timed(make, args.repeats, args.threads)
+        fit = partial(make, edit, section(f"optimisers.{edit.method}", Optimiser))
+        seconds[name] = timed(fit, args.repeats, args.threads)
         table.add_row(name, *(f"{value:.3f}" for value in seconds[name]))
     Console(width=120).print(table)
     cpu = {name: value[0] for name, value in seconds.items()}

@@ -131,7 +131,7 @@ def _figure(part: pd.DataFrame, path: Path, target: str) -> None:
 
     figure, axes = pyplot.subplots(1, 2, figsize=(12, 5), sharey=True, layout="constrained")
     for axis in axes:
-        axis.set_prop_cycle(color=pyplot.colormaps["tab20"].colors)
+        axis.set_prop_cycle(color=matplotlib.color_sequences["tab20"])
     for edit in part["edit"].unique():
         own = part[part["edit"] == edit].sort_values("budget")
         style = {"marker": "o" if own["budget"].max() else "*", "markersize": 4, "linewidth": 1.2, "label": str(edit)}

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 
 from benchmarks.common import KEPT
-from prefactor.config.edit import FitConfig
-from prefactor.config.edits import Domains
+from prefactor.config.domains import Domains
+from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.params import section
+from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.edits.build import token_of
 from prefactor.edits.fit import FitSpec, Fitter, Text
 from prefactor.edits.methods import Lora
@@ -80,21 +80,21 @@ def candidates(work: Workspace, places: Places) -> list[str]:
 
 def loras(work: Workspace, say: Say, select: Places, places: Places, module: str) -> list[tuple[str, Change]]:
     """LoRAs that are trained for the same, each with the rate and the step that score best on the select split."""
-    config, model = section("edit", FitConfig), work.model
+    config, optimiser, model = section("edit", FitConfig), section("optimisers.lora", Optimiser), work.model
     retain = work.domains[0]
     domains = Domains(target=work.domains[1], retain=(retain,))
-    text = fit_text(model, work.blocks("fit"), domains, config)
+    text = fit_text(model.target, work.blocks("fit"), domains, config)
     text = Text(places.with_eyes, text.retained, text.retained_logp)
     made = []
-    for where, names in (("all matrices", [s.name for s in model.sites]), ("the same matrix", [module])):
-        shapes = {s.name: shape_of(s.module) for s in model.sites if s.name in names}
+    for where, names in (("all matrices", [site.name for site in model.sites]), ("the same matrix", [module])):
+        shapes = {site.name: shape_of(site.module) for site in model.sites if site.name in names}
         method = Lora(shapes, 1, model.U[0].device)
-        fitter = Fitter(model.target, method, text, config.lora, config, say)
-        for n in PLACES:
-            draws = [FitSpec(0, rate) for rate in config.lora.learning_rates]
-            fits = fitter.fit(n, draws, config.lora.ends)
+        fitter = Fitter(model.target, method, text, optimiser, config, say)
+        for count in PLACES:
+            draws = [FitSpec(0, rate) for rate in optimiser.learning_rates]
+            fits = fitter.fit(count, draws, optimiser.ends)
             best = max(fits, key=lambda fit: score(select.measure(fit.change, say.token)))
-            made.append((f"LoRA of rank 1 on {where}, {n} places", best.change))
+            made.append((f"LoRA of rank 1 on {where}, {count} places", best.change))
     return made
 
 
@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     work = Workspace()
     model = work.model
-    tokenizer = Tokenizer.from_file(str(work.data / "corpus" / "tokenizer.json"))
+    tokenizer = read_tokenizer(work.data / "corpus")
     eyes, token = token_of(tokenizer, args.after), token_of(tokenizer, args.say)
     select, fit, held = (Places(work, split, eyes, 128) for split in ("select", "fit", "eval"))
     row = model.target.get_output_embeddings().weight[token].detach()

@@ -65,7 +65,7 @@ def queries(table: pd.DataFrame, domains: list[str]) -> list[str]:
         others = " and ".join(f"causal.{other} < {SPARED}" for other in domains if other != domain and other != "en")
         query = f"label ~ {LANGUAGES.get(domain, domain).lower()} and domain.{domain} > 0.5 and {others}"
         found = table[parse_query(query).matches(table)]
-        best = found.loc[found[f"invert_{domain}"].idxmax()] if len(found) else None
+        best = found.nlargest(1, f"invert_{domain}").iloc[0] if len(found) else None
         damage = ", ".join(f"{d} {best[f'invert_{d}']:+.2f}" for d in domains) if best is not None else ""
         told = f"`{best['subcomponent']}` {best['label']}: {damage}" if best is not None else "–"
         rows.append(

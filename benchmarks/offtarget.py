@@ -1,9 +1,9 @@
 """What else an edit changed, in depth, and whether it lasts: ``python -m benchmarks.offtarget [EDIT ...]``
 
-For the headline fits of edits that were run (``make run`` first), on text of the eval split:
+For edits that were run (``make run`` first), at the report's budget, on text of the eval split:
 
 - damage a domain with a bootstrap interval over blocks (first draw);
-- KL near to where the subcomponent of the report's headline edit is needed (20 tokens either side), and elsewhere;
+- KL near to where the subcomponent of the report's edit is needed (20 tokens either side), and elsewhere;
 - the target under bf16 and int8 weights, against the base model under the same;
 - relearning: target tokens of fine-tuning that bring half of the capability back, a median over draws.
 
@@ -22,10 +22,9 @@ from prefactor.config.edit import FitConfig
 from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
 from prefactor.corpus.blocks import take
-from prefactor.edits.tables import read_changes
+from prefactor.edits.tables import read_changes, read_edit
 from prefactor.evaluate.intervals import bootstrap
 from prefactor.evaluate.relearning import coarse, relearned
-from prefactor.files.artifacts import read_json
 from prefactor.machine.progress import track
 from prefactor.model.change import Change, applied
 from prefactor.model.reference import HeldOut, hold_out, measure
@@ -54,52 +53,52 @@ def block_damage(target: torch.nn.Module, change: Change, held: HeldOut) -> list
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("edits", nargs="*")
-    parser.add_argument("--with", dest="second", help="an edit to compose with the report's headline edit")
+    parser.add_argument("--with", dest="second", help="an edit to compose with the report's")
     parser.add_argument("--into", type=Path, default=KEPT)
     args = parser.parse_args(argv)
     work = Workspace()
     model, net, target = work.model, work.net, work.model.target
-    names = args.edits or list(section("edits", dict))
-    headline = section("report", ReportConfig).headline
-    about = {name: read_json(work.data / "edit" / name / "edit.json") for name in {*names, headline}}
-    goal = about[headline]["target"]
-    blocks = {d: take(work.blocks("eval").of(d), TOKENS, "TOKENS").tokens for d in work.domains}
-    held = {d: hold_out(target, tokens) for d, tokens in blocks.items()}
-    marks = {d: near(importance_of(model, net, h.tokens, about[headline]["subcomponents"])) for d, h in held.items()}
+    names = args.edits or [*section("edits", dict), *section("baselines", dict)]
+    reported = section("report", ReportConfig).edit
+    about = {name: read_edit(work.data / "edit" / name) for name in {*names, reported}}
+    goal, acted_on = about[reported]["target"], about[reported]["subcomponents"]
+    blocks = {domain: take(work.blocks("eval").of(domain), TOKENS, "TOKENS").tokens for domain in work.domains}
+    held = {domain: hold_out(target, tokens) for domain, tokens in blocks.items()}
+    marks = {domain: near(importance_of(model, net, own.tokens, acted_on)) for domain, own in held.items()}
     text, watched = work.blocks("fit").of(goal).tokens, blocks[goal][: HELD_BACK // blocks[goal].shape[1]]
     base = {grid: _coarse_ce(target, {}, held, grid) for grid in ("bf16", "int8")}
     lines = [
         "| edit | "
-        + " | ".join(f"{d}, bootstrap" for d in held)
+        + " | ".join(f"{domain}, bootstrap" for domain in held)
         + " | KL near | KL elsewhere | bf16 | int8 | relearning |",
         "|---|" + "---|" * (len(held) + 5),
     ]
     for name in track(names, len(names), "edits"):
         fits = [
-            c
-            for n, _, c in read_changes(work.data / "edit" / name, target.device)
-            if n == about[name]["headline_budget"]
+            change
+            for budget, _, change in read_changes(work.data / "edit" / name, target.device)
+            if budget == about[name]["report_budget"]
         ]
         first = fits[0]
-        cells = [bootstrap(block_damage(target, first, h), seed=0) for h in held.values()]
-        kl = {d: divergence(model, first, h) for d, h in held.items()}
-        every, marked = torch.cat([*kl.values()]), torch.cat([marks[d] for d in kl])
+        cells = [bootstrap(block_damage(target, first, own), seed=0) for own in held.values()]
+        kl = {domain: divergence(target, first, own) for domain, own in held.items()}
+        every, marked = torch.cat([*kl.values()]), torch.cat([marks[domain] for domain in kl])
         both = [mean_over(every, marked), mean_over(every, ~marked)]
         lasting = [_coarse_ce(target, first, held, grid)[goal] - base[grid][goal] for grid in ("bf16", "int8")]
-        again = [relearned(target, c, text, watched, RATES, MOST, seed) for seed, c in enumerate(fits[:3])]
-        back = "–" if None in again else f"{median(n for n in again if n is not None):.0f}"
+        again = [relearned(target, change, text, watched, RATES, MOST, seed) for seed, change in enumerate(fits[:3])]
+        back = "–" if None in again else f"{median(tokens for tokens in again if tokens is not None):.0f}"
         lines.append(
             f"| {name} | "
-            + " | ".join(f"{c['mean']:+.3f} ({c['low']:+.3f}, {c['high']:+.3f})" for c in cells)
+            + " | ".join(f"{cell['mean']:+.3f} ({cell['low']:+.3f}, {cell['high']:+.3f})" for cell in cells)
             + " | "
-            + " | ".join("–" if k is None else f"{k:.4f}" for k in both)
+            + " | ".join("–" if mean is None else f"{mean:.4f}" for mean in both)
             + f" | {lasting[0]:+.2f} | {lasting[1]:+.2f} | {back} |"
         )
     if args.second:
-        lines += ["", *_composed(work, headline, args.second, held)]
+        lines += ["", *_composed(work, reported, args.second, held)]
     args.into.mkdir(parents=True, exist_ok=True)
     path = args.into / "offtarget.md"
-    path.write_text("\n".join([*_intro(goal, section("edit", FitConfig).headline), *lines, ""]), encoding="utf-8")
+    path.write_text("\n".join([*_intro(goal, section("edit", FitConfig).report_budget), *lines, ""]), encoding="utf-8")
     print(path.read_text(encoding="utf-8"))
 
 
@@ -108,31 +107,31 @@ def _coarse_ce(target: torch.nn.Module, change: Change, held: Mapping[str, HeldO
         return {d: row["edited_ce"] for d, row in measure(target, {}, held).items()}
 
 
-def _composed(work: Workspace, one: str, two: str, held: Mapping[str, HeldOut]) -> list[str]:
+def _composed(work: Workspace, first: str, second: str, held: Mapping[str, HeldOut]) -> list[str]:
     target, changes = work.model.target, {}
-    for name in (one, two):
-        budget = read_json(work.data / "edit" / name / "edit.json")["headline_budget"]
-        read = read_changes(work.data / "edit" / name, target.device)
-        changes[name] = next(change for n, seed, change in read if (n, seed) == (budget, 0))
-    before = {name: p.clone() for name, p in target.state_dict().items()}
+    for name in (first, second):
+        folder = work.data / "edit" / name
+        budget, fits = read_edit(folder)["report_budget"], read_changes(folder, target.device)
+        changes[name] = next(change for tokens, seed, change in fits if (tokens, seed) == (budget, 0))
+    before = {name: weight.clone() for name, weight in target.state_dict().items()}
     rows = {name: measure(target, change, held) for name, change in changes.items()}
-    with applied(target, changes[one]):
-        rows["both"] = measure(target, changes[two], held)
-    exact = all(torch.equal(before[name], p) for name, p in target.state_dict().items())
+    with applied(target, changes[first]):
+        rows["both"] = measure(target, changes[second], held)
+    exact = all(torch.equal(before[name], weight) for name, weight in target.state_dict().items())
     lines = ["| damage | " + " | ".join(held) + " |", "|---|" + "---|" * len(held)]
-    for name, found in rows.items():
-        lines.append(f"| {name} | " + " | ".join(f"{found[d]['damage']:+.3f}" for d in held) + " |")
+    for name, figures in rows.items():
+        lines.append(f"| {name} | " + " | ".join(f"{figures[domain]['damage']:+.3f}" for domain in held) + " |")
     reverted = "every weight has its own bits again" if exact else "WEIGHTS DIFFER"
     return [*lines, "", f"Both applied one on the other and reverted: {reverted}."]
 
 
-def _intro(goal: str, headline: int) -> list[str]:
+def _intro(goal: str, budget: int) -> list[str]:
     return [
         "# What else an edit changed, and whether it lasts",
         "",
-        f"Eval split, {TOKENS} tokens a domain; fits on {headline} tokens of {goal} (edits that are not fitted: as",
+        f"Eval split, {TOKENS} tokens a domain; fits on {budget} tokens of {goal} (edits that are not fitted: as",
         "they are), first draw. Damage in nats a token with a 95 % bootstrap interval over blocks. KL in nats near (20",
-        "tokens either side) to where the headline's subcomponent is needed, and elsewhere. bf16, int8: the target's",
+        "tokens either side) to where the report's edit needs its subcomponent, and elsewhere. bf16, int8: the target's",
         "damage with all weights so rounded, against the base so rounded. Relearning: tokens of fine-tuning that",
         f"bring half of the capability back (every weight, best of rates {', '.join(map(str, RATES))}, median of three",
         "draws).",

@@ -19,14 +19,19 @@ from benchmarks.common import KEPT, markdown
 from prefactor.config.edits import EditConfig
 from prefactor.config.params import PARAMS, section
 from prefactor.evaluate.intervals import interval
-from prefactor.files.artifacts import MANIFEST, read_json
+from prefactor.files.artifacts import MANIFEST, part, read_json
 from prefactor.query.fields import TESTS
 from prefactor.selection.choice import read_selection
 from stages.common import DATA
 
 ROOT = Path.cwd()
-GIVEN = ("params", "corpus", "text", "target")
+GIVEN = ("corpus", "target")
 SHARED = ("decompose", "importance", "harvest", "effects", "label", "score")
+LAST = { # the folder that a stage writes after its others: with its manifest the stage is done
+    "decompose": "net", "importance": "net", "harvest": "sample", "effects": "effects", "label": "labels",
+    "score": "scores", "shortlist": "names", "candidates": "effects", "selection": "chosen", "edit": "fits",
+    "evaluate": "rollouts",
+}  # fmt: skip
 EDITS = ("scalar", "guarded-domain", "guarded-importance", "zero-token")
 BUDGETS = (0, 4, 32)
 
@@ -47,7 +52,7 @@ def prepare(seed: int) -> Path:
 
 
 def run(folder: Path, stage: str, *words: str) -> None:
-    if not (folder / "data" / stage / Path(*words) / MANIFEST).exists():
+    if not (folder / "data" / stage / Path(*words) / LAST[stage] / MANIFEST).exists():
         print(f"{folder.name}: {' '.join((stage, *words))}", file=sys.stderr)
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run([sys.executable, "-m", f"stages.{stage}", *words], cwd=folder, env=environment, check=True)
@@ -55,25 +60,25 @@ def run(folder: Path, stage: str, *words: str) -> None:
 
 def rows_of(folder: Path, edit: str) -> list[dict[str, str]]:
     """A row a budget."""
-    data, found = folder / "data", []
+    data, rows = folder / "data", []
     chosen = read_selection(data / "selection" / edit).chosen
-    table = pd.read_parquet(data / "evaluate" / edit / "table.parquet")
+    table = pd.read_parquet(part(data / "evaluate" / edit, "table"))
     chance = read_json(data / "target" / "metrics.json")["chance"]
-    for budget, here in table[table["budget"].isin(BUDGETS)].groupby("budget"):
-        gap = interval((here[here["role"] == "target"]["edited_ce"] - chance).tolist())
-        others = here[here["role"] != "target"].groupby("domain")["damage"].mean()
-        found.append(
+    for budget, own in table[table["budget"].isin(BUDGETS)].groupby("budget"):
+        gap = interval((own[own["role"] == "target"]["edited_ce"] - chance).tolist())
+        others = own[own["role"] != "target"].groupby("domain")["damage"].mean()
+        rows.append(
             {
                 "seed": folder.name,
                 "edit": edit,
-                "chosen": ", ".join(f"`{one.subcomponent}` {one.label}" for one in chosen),
+                "chosen": ", ".join(f"`{choice.subcomponent}` {choice.label}" for choice in chosen),
                 "n": str(budget),
                 "target − chance": f"{gap['mean']:+.2f} ({gap['low']:+.2f}, {gap['high']:+.2f})",
-                "retained": f"{here[here['role'] == 'retained']['damage'].mean():+.3f}",
+                "retained": f"{own[own['role'] == 'retained']['damage'].mean():+.3f}",
                 "worst": f"{others.max():+.3f} ({others.idxmax()})",
             }
         )
-    return found
+    return rows
 
 
 def quality_of(folder: Path) -> dict[str, str]:
@@ -104,6 +109,8 @@ def main() -> None:
         for stage in SHARED:
             run(folder, stage)
         for edit in args.edits:
+            for stage in ("shortlist", "candidates"):
+                run(folder, stage, known[edit].shortlist)
             for stage in ("selection", "edit", "evaluate"):
                 run(folder, stage, edit)
     quality = [quality_of(folder) for folder in folders]

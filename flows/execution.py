@@ -7,10 +7,10 @@ import sys
 import threading
 import time
 from collections import deque
-from pathlib import Path
 
 from flows.dag import Dag
 from flows.durations import Durations
+from flows.environment import environment
 from flows.errors import Interrupted, StageFailed
 from flows.stage_process import GRACE
 from prefactor.machine.progress import clock
@@ -87,7 +87,7 @@ class Execution:
                 stderr=subprocess.STDOUT,
                 pass_fds=[write],
                 start_new_session=True,
-                env=_environment(),
+                env=environment(),
             )
             os.close(write)
             self._processes[name] = process
@@ -141,13 +141,3 @@ class Execution:
     def _say(self, line: str) -> None:
         with self._lock:
             print(line, flush=True)
-
-
-def _environment() -> dict[str, str]:
-    """The stages' commands say ``python``: let that be this one, whether or not its environment is activated.
-
-    Progress bars that libraries redraw in place are off; stages print lines.
-    """
-    here = str(Path(sys.executable).parent)
-    path = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"}

@@ -19,12 +19,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.dag import Dag, read_dag
+from flows.dag import Dag, check_code, read_dag
 from flows.errors import FlowError, Interrupted
 from flows.execution import Execution
 from flows.headline import print_headline
 from prefactor.errors import PrefactorError
-from stages.params import read_pipeline
+from stages.check import read_pipeline
 
 
 # Threads wait for the stages upstream and hold no core meanwhile: how many stages run at once is Execution's to say.
@@ -37,6 +37,7 @@ def pipeline(stages: Sequence[str] = ()) -> None:
         FlowError: a stage failed, or the run was interrupted.
     """
     read_pipeline()
+    check_code()
     _reproduce(read_dag(stages))
 
 
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
             pipeline.serve(name="prefactor", cron=words.serve, parameters={"stages": words.stage})
             return 0
+        check_code()
         dag = read_dag(words.stage)
         if dag.changed:
             pipeline(words.stage)

@@ -14,36 +14,26 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-from tokenizers import Tokenizer
 
-from prefactor.config.edit import FitConfig
-from prefactor.config.edits import (
-    ByLabel,
-    ByName,
-    Choose,
-    Domains,
-    EditConfig,
-    Given,
-    Goal,
-    GuardByImportance,
-    GuardedEdit,
-    PrefactorEdit,
-    RewriteEdit,
-    ScalarEdit,
-    Tolerated,
-)
+from prefactor.config.candidates import CandidatesConfig
+from prefactor.config.domains import Domains
+from prefactor.config.edit import FitConfig, Optimiser
+from prefactor.config.edits import Given, Goal, GuardedEdit, PrefactorEdit, RewriteEdit, ScalarEdit, Tolerated
 from prefactor.config.evaluate import EvaluateConfig
+from prefactor.config.guard import GuardByImportance
 from prefactor.config.params import PARAMS, section
-from prefactor.config.selection import SelectionConfig
+from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.corpus.blocks import Blocks, read_blocks, take
 from prefactor.corpus.languages import LANGUAGES
+from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.edits.build import build_method, token_of, unfitted
 from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sweep import fit_text
 from prefactor.errors import PrefactorError
 from prefactor.export.edited_model import Edited
-from prefactor.files.artifacts import read_json, verify
+from prefactor.export.facts import facts_of
+from prefactor.files.artifacts import part, read_json, verify
 from prefactor.files.cost import Cost
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
@@ -51,16 +41,17 @@ from prefactor.model.reference import HeldOut, hold_out
 from prefactor.model.target import read_target
 from prefactor.query.parse import parse_query
 from prefactor.query.words import matches_query
-from prefactor.selection.choice import Selection, read_selection
-from prefactor.selection.choose import matched_of, query_of, select
-from prefactor.selection.spill import CandidateMeasure
+from prefactor.selection.effect import measured, order, read_candidates
+from prefactor.selection.shortlist import shortlist
+from prefactor.selection.spill import measure_candidates
 from prefactor.selection.table import read_subcomponents
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet
-from prefactor.vpd.store import read_components, read_net
+from prefactor.vpd.store import components_sha256, read_components, read_net
 
 NEAREST = 3  # names suggested for one that is unknown
 RIDGE = 0.01  # of a guard, as in the default's params
+BY_HAND = ""  # the shortlist of an edit whose subcomponents were named
 
 
 class Workspace:
@@ -72,7 +63,7 @@ class Workspace:
     @cached_property
     def domains(self) -> list[str]:
         """Every domain of the corpus, the one with most text first."""
-        tokens = read_json(self._stage("corpus", []) / "metrics.json")["tokens"]["train"]
+        tokens = read_json(self._file("corpus/metrics.json"))["tokens"]["train"]
         return sorted(tokens, key=lambda domain: (-tokens[domain], domain))
 
     @cached_property
@@ -82,13 +73,13 @@ class Workspace:
 
     @cached_property
     def model(self) -> DecomposedModel:
-        checkpoint = self._stage("target", ["checkpoint"]) / "checkpoint"
-        components = self._stage("decompose", ["components.safetensors"]) / "components.safetensors"
-        return read_components(components, read_target(checkpoint, setup()))
+        checkpoint = self.data / "target" / "checkpoint"
+        verify(checkpoint)
+        return read_components(self.data / "decompose" / "components", read_target(checkpoint, setup()))
 
     @cached_property
     def net(self) -> ImportanceNet:
-        return read_net(self._stage("importance", ["importance.safetensors"]) / "importance.safetensors", self.model)
+        return read_net(self.data / "importance" / "net", self.model)
 
     @cached_property
     def chance(self) -> float:
@@ -130,26 +121,29 @@ class Workspace:
         """
         self.known([subcomponent])
         (row,) = self.table[self.table["subcomponent"] == subcomponent].to_dict("records")
-        path = self._stage("harvest", ["examples.parquet"]) / "examples.parquet"
-        examples = pq.read_table(path, filters=[("subcomponent", "=", subcomponent)]).to_pylist()
+        windows = part(self.data / "harvest", "examples")
+        examples = pq.read_table(windows, filters=[("subcomponent", "=", subcomponent)]).to_pylist()
         return {**{str(key): value for key, value in row.items()}, "examples": examples}
 
-    def choose(self, edit: PrefactorEdit) -> Selection:
-        """The subcomponents that ``edit.choose`` asks for, measured with the edit's own change.
+    def choose(self, wanted: ShortlistConfig) -> str:
+        """The best candidate of a shortlist, ranked by what its prefactor does where it brings the target to chance.
 
-        Where an edit of params chooses in just this way, what its stage measured is taken, unless its query matches
-        others by now: a person may have corrected a label since.
+        Where a shortlist of params is of the same problem and, by its query, of the same names, what was measured of
+        it is taken: a person may have corrected a label since.
         """
-        config = section("selection", SelectionConfig, self.params)
-        wanted = _choosing(edit)
-        for name, other in section("edits", dict[str, EditConfig], self.params).items():
-            folder = self.data / "selection" / name
-            if isinstance(other, PrefactorEdit) and _choosing(other) == wanted and folder.is_dir():
-                found = read_selection(folder)
-                if found.matched is None or found.matched == self._matched(edit.choose):
-                    return found
-        measure = CandidateMeasure(edit, config, Cost(), lambda: (self.model, self.net, self.blocks("select")))
-        return select(edit.choose, edit.domains.target, edit.domains, self.table, config, measure)
+        config = section("candidates", CandidatesConfig, self.params)
+        found = shortlist(wanted.domains.target, wanted, self.table)
+        names = found.names(config.tried)
+        for name, other in section("shortlists", dict[str, ShortlistConfig], self.params).items():
+            folder = self.data / "candidates" / name
+            if _problem(other) == _problem(wanted) and folder.is_dir():
+                known = read_candidates(folder)
+                if list(known.subcomponents) == names:
+                    break
+        else:
+            known = measure_candidates(wanted, names, self.model, self.net, self.blocks("select"), config, Cost())
+        assert isinstance(wanted.choose, ByLabel)
+        return order(measured(known, names, "data/candidates"), wanted.choose.rank)[0][0]
 
     def remove(
         self,
@@ -185,24 +179,24 @@ class Workspace:
             raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance")
         if tolerance is not None and tolerance <= 0:
             raise PrefactorError(f"a tolerance of {tolerance:g} nats allows no change: give one above 0, such as 0.02")
-        choose: Choose = ByLabel(by="label", query=query or self.query(domains.target), rank="spill")
+        guard = GuardByImportance(weigh="importance", ridge=RIDGE) if guarded else None
         if subcomponents:
-            choose = ByName(by="name", subcomponents=tuple(self.known(subcomponents)))
-        edit: PrefactorEdit = ScalarEdit(method="scalar", domains=domains, choose=choose, goal=goal)
-        if guarded:
-            guard = GuardByImportance(weigh="importance")
-            edit = GuardedEdit(method="guarded", guard=guard, ridge=RIDGE, domains=domains, choose=choose, goal=goal)
+            chosen = list(self.known(subcomponents))
+        else:
+            choose = ByLabel(by="label", query=query or self.query(domains.target), rank="spill")
+            chosen = [self.choose(ShortlistConfig(domains=domains, choose=choose, guard=guard))]
+        edit: PrefactorEdit = ScalarEdit(method="scalar", domains=domains, shortlist=BY_HAND, goal=goal)
+        if guard is not None:
+            edit = GuardedEdit(method="guarded", guard=guard, domains=domains, shortlist=BY_HAND, goal=goal)
         if tolerance is not None:
             edit = edit.model_copy(update={"alpha": Tolerated(by="tolerance", kl=tolerance)})
-        chosen = list(subcomponents or self.choose(edit).subcomponents)
-        edit = edit.model_copy(update={"choose": ByName(by="name", subcomponents=tuple(chosen))})
         if tolerance is not None:
             return self._set(edit, chosen)
         config = section("edit", FitConfig, self.params).model_copy(update={"budgets": (tokens,)})
         blocks = self.blocks("fit")
-        text = fit_text(self.model, blocks, domains, config)
+        text = fit_text(self.model.target, blocks, domains, config)
         method, about = build_method(edit, chosen, self.model, self.net, blocks, config)
-        optimiser = config.prefactor
+        optimiser = section(f"optimisers.{edit.method}", Optimiser, self.params)
         fitter = Fitter(self.model.target, method, text, optimiser, config, objective_of(goal))
         (fit,) = fitter.fit(tokens, [FitSpec(seed, optimiser.learning_rates[0])])
         return self._edited(edit, chosen, fit.parameters[0].tolist(), fit.change, about, tokens)
@@ -213,7 +207,7 @@ class Workspace:
         values = tuple(float(prefactors[name]) for name in names)
         edit = ScalarEdit(
             method="scalar", domains=self._roles(target, retain), alpha=Given(by="hand", values=values),
-            choose=ByName(by="name", subcomponents=tuple(names)),
+            shortlist=BY_HAND,
         )  # fmt: skip
         return self._set(edit, names)
 
@@ -230,7 +224,7 @@ class Workspace:
         names = list(self.known([subcomponent]))
         edit = RewriteEdit(
             method="rewrite", domains=self._roles(target, retain), toward=toward, strength=strength,
-            choose=ByName(by="name", subcomponents=tuple(names)),
+            shortlist=BY_HAND,
         )  # fmt: skip
         return self._set(edit, names)
 
@@ -247,8 +241,7 @@ class Workspace:
     def _set(self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str]) -> Edited:
         config, token = section("edit", FitConfig, self.params), None
         if isinstance(edit, RewriteEdit):
-            file = self._stage("corpus", ["tokenizer.json"]) / "tokenizer.json"
-            token = token_of(Tokenizer.from_file(str(file)), edit.toward)
+            token = token_of(read_tokenizer(self.data / "corpus"), edit.toward)
         values, change, about = unfitted(edit, chosen, self.model, self.net, self.blocks("fit"), config, token)
         return self._edited(edit, chosen, values, change, about, 0)
 
@@ -256,27 +249,20 @@ class Workspace:
         self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str], values: list[float], change: Change,
         about: dict[str, Any] | None, tokens: int,
     ) -> Edited:  # fmt: skip
-        labels = self.table.set_index("subcomponent")["label"]
-        facts = {
-            "edit": f"{edit.domains.target} edited",
-            "method": edit.method,
-            "subcomponents": chosen,
-            "labels": {name: str(labels[name]) for name in chosen},
-            "prefactors": values,
-            **edit.domains.model_dump(mode="json"),
-            "headline_budget": tokens,
-            "guard": about,
-            "decomposition": read_json(self.data / "decompose" / "manifest.json")["files"]["components.safetensors"],
-        }
-        base = self.data / "target" / "checkpoint"
-        return Edited(self.model.target, base, facts, change, self.chance, partial(self.held_out, edit.domains), edit)
+        name, decomposition = f"{edit.domains.target} edited", components_sha256(self.data)
+        facts = facts_of(name, edit, chosen, values, tokens, [], about, decomposition)
+        known = self.table.set_index("subcomponent")["label"]
+        labels = {name: str(known[name]) for name in chosen}
+        base, held_out = self.data / "target" / "checkpoint", partial(self.held_out, edit.domains)
+        return Edited(self.model.target, base, facts, change, self.chance, held_out, edit, labels)
 
     def blocks(self, split: str) -> Blocks:
         """The token blocks of one split of the corpus."""
         return read_blocks(self.data / "corpus", split)
 
-    def _stage(self, name: str, files: list[str]) -> Path:
-        verify(self.data / name, only=files or None)
+    def _file(self, name: str) -> Path:
+        if not (self.data / name).is_file():
+            raise PrefactorError(f"{self.data / name} is missing: run the stage that makes it (`dvc repro`)")
         return self.data / name
 
     def query(self, target: str) -> str:
@@ -306,11 +292,6 @@ class Workspace:
             raise PrefactorError(f"no domain is called {name!r}: {hint}there are {', '.join(self.domains)}")
         return found
 
-    def _matched(self, choose: Choose) -> str | None:
-        query = query_of(choose, "")
-        alive = self.table[self.table["alive"]]
-        return None if query is None else matched_of(alive[query.matches(alive)]["subcomponent"])
-
     def known(self, names: Sequence[str]) -> Sequence[str]:
         """``names`` as they are.
 
@@ -325,9 +306,8 @@ class Workspace:
         return names
 
 
-def _choosing(edit: PrefactorEdit) -> tuple[Any, ...]:
-    """All that a choice depends on; the order of a query's words means nothing, if words are all that it has."""
-    choose, guard = edit.choose, (edit.guard, edit.ridge) if isinstance(edit, GuardedEdit) else None
-    if isinstance(choose, ByLabel) and parse_query(choose.query).plain:
-        choose = choose.model_copy(update={"query": " ".join(sorted(choose.query.lower().split()))})
-    return choose, edit.domains.target, edit.domains.retain, guard
+def _problem(shortlist: ShortlistConfig) -> tuple[Any, ...]:
+    """All that a measurement depends on beside the names; the order of a query's words means nothing."""
+    choose, domains = shortlist.choose, shortlist.domains
+    rank = choose.rank if isinstance(choose, ByLabel) else choose.by
+    return rank, domains.target, domains.retain, shortlist.guard

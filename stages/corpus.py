@@ -2,22 +2,21 @@
 
 Reads  the generator's lexicon in ``data/corpus/lexicon``, local files, or a Hub data set. What lies outside the
 repository is not watched by DVC: after changing it, rerun with ``dvc repro --force --single-item corpus``.
-Writes ``tokenizer.json``; ``{train,harvest,select,fit,eval}.parquet``, blocks of tokens, no
-document in two splits; ``metrics.json``.
+Writes ``tokenizer/``; ``train/``, ``harvest/``, ``select/``, ``fit/`` and ``eval/``, blocks of tokens, no document in
+two splits; ``metrics.json``. Each folder has a manifest of its own: other text in one reruns no reader of another.
 """
 
 import sys
 
-import tokenizers
-
 from prefactor.config.corpus import SPLITS, CorpusConfig
-from prefactor.corpus.blocks import as_table
+from prefactor.corpus.blocks import write_blocks
 from prefactor.corpus.checks import check
 from prefactor.corpus.cut import cut
 from prefactor.corpus.gather import counts
 from prefactor.corpus.sources import gather
 from prefactor.corpus.tokenizer import obtain
-from prefactor.files.artifacts import atomic, write_json, write_manifest, write_table
+from prefactor.corpus.tokenizer_file import write_tokenizer
+from prefactor.files.artifacts import write_json
 from prefactor.files.cost import ledger
 from stages.common import DATA, run, section
 
@@ -38,10 +37,9 @@ def main() -> None:
         }
         check(splits, config.domains, tokenizer.vocabulary)
 
-        with atomic(FOLDER / "tokenizer.json") as temporary:
-            tokenizer.backend.save(str(temporary))
+        write_tokenizer(FOLDER, tokenizer.backend)
         for split, blocks in splits.items():
-            write_table(FOLDER / f"{split}.parquet", as_table(blocks))
+            write_blocks(FOLDER, split, blocks)
         metrics = {
             "tokens": {s: {d: blocks.of(d).tokens.size for d in config.domains} for s, blocks in splits.items()},
             "documents": {s: {d: len(found) for d, found in by.items()} for s, by in corpus.documents.items()},
@@ -54,8 +52,6 @@ def main() -> None:
             "domains": list(config.domains),
         }
         write_json(FOLDER / "metrics.json", metrics)
-        outputs = ["tokenizer.json", *(f"{split}.parquet" for split in SPLITS), "metrics.json"]
-        write_manifest(FOLDER, outputs, {"source": config.text.source, "tokenizers": tokenizers.__version__})
 
 
 if __name__ == "__main__":

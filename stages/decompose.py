@@ -1,8 +1,8 @@
 """Which rank-1 subcomponents is the target made of?
 
 Reads  target: checkpoint; corpus: train blocks.
-Writes components.safetensors (U, V), importance.safetensors (the jointly trained net), curve.parquet and live/
-(the training curve), metrics.json.
+Writes components/ (U, V), net/ (the jointly trained importance net), curve.parquet and live/ (the training curve),
+metrics.json.
 """
 
 import pandas as pd
@@ -10,44 +10,43 @@ import pyarrow as pa
 
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.corpus.blocks import read_blocks
-from prefactor.files.artifacts import MANIFEST, read_json, sha256, verify, write_json, write_manifest, write_table
+from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_table
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
-from prefactor.model.target import read_target
 from prefactor.vpd.start import start_decomposition
 from prefactor.vpd.store import write_components, write_net
 from prefactor.vpd.train import train
 from stages.common import DATA, RUNS, section
 from stages.live import live
+from stages.models import load_target
 from stages.multiprocess import run_processes
 
 
 def main() -> None:
     config = section("decompose", DecomposeConfig)
-    corpus, target, out = DATA / "corpus", DATA / "target", DATA / "decompose"
-    verify(target, only=["checkpoint"])
+    corpus, out = DATA / "corpus", DATA / "decompose"
     blocks = read_blocks(corpus, "train")
     device = setup()
     processes = join(device)
-    model, net = start_decomposition(read_target(target / "checkpoint", device), config, device, processes)
-    key = run_key(config.model_dump(mode="json"), sha256(corpus / "train.parquet"), read_json(target / MANIFEST))
+    model, net = start_decomposition(load_target(device), config, device, processes)
+    inputs = [read_json(folder / MANIFEST) for folder in (corpus / "train", DATA / "target" / "checkpoint")]
+    key = run_key(config.model_dump(mode="json"), inputs)
     checkpoint = Checkpoint(RUNS / "decompose", key)
     clip = config.clip if config.source == "trained" else None  # None: the components are not trained
     with ledger(out / "cost.json", processes.main) as cost, live(out / "live", processes.main) as record:
         curve = train(
             model, net, blocks.tokens, config.training, cost, checkpoint, clip, processes=processes, after_record=record
         )
-    write_components(out / "components.safetensors", model, processes)
-    write_net(out / "importance.safetensors", net, processes)
+    write_components(out / "components", model, processes)
+    write_net(out / "net", net, processes)
     if not processes.main:
         return
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))
     last = pd.DataFrame(curve).tail(max(1, len(curve) // 10)).mean().to_dict()  # the last tenth: a window, not a point
     metrics = {"subcomponents": model.subcomponents, "matrices": len(model.sites), "steps": config.training.steps}
     write_json(out / "metrics.json", metrics | {k: v for k, v in last.items() if k != "step"})
-    write_manifest(out, ["components.safetensors", "importance.safetensors", "curve.parquet"])
     checkpoint.done()
 
 

@@ -1,7 +1,7 @@
 """What does each subcomponent do? The damage to every domain of ablating it, and of inverting it.
 
 Reads  harvest: which are alive; decompose: components; target: checkpoint; corpus: select blocks.
-Writes effects.parquet, a row an alive subcomponent; metrics.json.
+Writes effects/, a row an alive subcomponent; metrics.json.
 """
 
 import pyarrow.parquet as pq
@@ -9,36 +9,31 @@ import pyarrow.parquet as pq
 from prefactor.config.effects import EffectsConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import MANIFEST, read_json, verify, write_json, write_manifest, write_table
+from prefactor.files.artifacts import MANIFEST, part, read_json, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
-from prefactor.model.target import read_target
 from prefactor.rescale.ablate import effects_of
-from prefactor.vpd.store import read_components
 from stages.common import DATA, RUNS, run, section
+from stages.models import load_decomposed
 
 
 def main() -> None:
     config = section("effects", EffectsConfig)
-    corpus, target, parts, harvest, out = (
-        DATA / name for name in ("corpus", "target", "decompose", "harvest", "effects")
-    )
-    verify(target, only=["checkpoint"])
-    verify(parts, only=["components.safetensors"])
-    verify(harvest, only=["subcomponents.parquet"])
-    alive = pq.read_table(harvest / "subcomponents.parquet", columns=["subcomponent", "alive"]).to_pylist()
+    corpus, harvest, out = DATA / "corpus", DATA / "harvest" / "subcomponents", DATA / "effects"
+    alive = pq.read_table(part(DATA / "harvest", "subcomponents"), columns=["subcomponent", "alive"]).to_pylist()
     names = [row["subcomponent"] for row in alive if row["alive"]]
     if not names:
         raise PrefactorError(f"{harvest}: no subcomponent is alive, so there is nothing to ablate: decompose longer")
     blocks = read_blocks(corpus, "select")
     text = {d: take(blocks.of(d), config.tokens, "effects.tokens").tokens for d in blocks.domains}
-    model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", setup()))
-    inputs = [read_json(folder / MANIFEST) for folder in (corpus, target, parts, harvest)]
+    model = load_decomposed(setup())
+    folders = (corpus / "select", DATA / "target" / "checkpoint", DATA / "decompose" / "components", harvest)
+    inputs = [read_json(folder / MANIFEST) for folder in folders]
     checkpoint = Checkpoint(RUNS / "effects", run_key(config.model_dump(mode="json"), inputs))
     with ledger(out / "cost.json") as cost:
         found = effects_of(model, names, text, cost, checkpoint)
-    write_table(out / "effects.parquet", found.table())
+    write_part(out, "effects", found.table())
     largest = found.damage[:, 1].max(dim=1).values
     metrics = {
         "tokens": {d: int(tokens.size) for d, tokens in text.items()},
@@ -46,7 +41,6 @@ def main() -> None:
         "above_0.01": int((largest > 0.01).sum()),  # nats, on some domain, if inverted
     }
     write_json(out / "metrics.json", metrics)
-    write_manifest(out, ["effects.parquet"])
     checkpoint.done()
     print(f"effects: {len(names)} subcomponents; inverting {metrics['above_0.01']} costs some domain over 0.01 nats")
 

@@ -1,43 +1,36 @@
 """When is each subcomponent needed, and on what?
 
 Reads  importance: net; decompose: components; target: checkpoint; corpus: tokenizer, harvest blocks.
-Writes subcomponents.parquet (statistics and token tables), examples.parquet (activating windows), sample.parquet (all
-firings on a few blocks), metrics.json.
+Writes subcomponents/ (statistics and token tables), examples/ (activating windows), sample/ (all firings on a few
+blocks), metrics.json.
 """
-
-from tokenizers import Tokenizer
 
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import read_blocks, take
-from prefactor.files.artifacts import MANIFEST, read_json, verify, write_json, write_manifest, write_table
+from prefactor.corpus.tokenizer_file import read_tokenizer
+from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.harvest.collect import harvest
 from prefactor.harvest.tables import example_table, sample_table, subcomponent_table
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
-from prefactor.model.target import read_target
-from prefactor.vpd.store import read_components, read_net
 from stages.common import DATA, RUNS, section
+from stages.models import load_decomposed, load_net
 from stages.multiprocess import run_processes
 
 
 def main() -> None:
     config = section("harvest", HarvestConfig)
-    corpus, target, parts, refit, out = (
-        DATA / name for name in ("corpus", "target", "decompose", "importance", "harvest")
-    )
-    verify(corpus, only=["tokenizer.json"])
-    verify(target, only=["checkpoint"])
-    verify(parts, only=["components.safetensors"])
-    verify(refit, only=["importance.safetensors"])
+    corpus, out = DATA / "corpus", DATA / "harvest"
     blocks = take(read_blocks(corpus, "harvest"), config.tokens, "harvest.tokens")
-    tokenizer = Tokenizer.from_file(str(corpus / "tokenizer.json"))
+    tokenizer = read_tokenizer(corpus)
     device = setup()
     processes = join(device)
-    model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
-    net = read_net(refit / "importance.safetensors", model)
-    inputs = [read_json(folder / MANIFEST) for folder in (corpus, target, parts, refit)]
+    model = load_decomposed(device)
+    net = load_net(model)
+    folders = ("corpus/tokenizer", "corpus/harvest", "target/checkpoint", "decompose/components", "importance/net")
+    inputs = [read_json(DATA / folder / MANIFEST) for folder in folders]
     key = run_key(config.model_dump(mode="json"), inputs, processes.rank, processes.count)
     checkpoint = Checkpoint(RUNS / "harvest" / str(processes.rank), key)
     with ledger(out / "cost.json", processes.main) as cost:
@@ -50,16 +43,15 @@ def main() -> None:
         return tokenizer.decode([token], skip_special_tokens=False)
 
     table = subcomponent_table(gathered, model, decode, config)
-    write_table(out / "subcomponents.parquet", table)
-    write_table(out / "examples.parquet", example_table(gathered, model.names, blocks, decode))
-    write_table(out / "sample.parquet", sample_table(gathered, blocks, decode))
     metrics = {
         "tokens": dict(zip(gathered.domains, gathered.sums.tokens.tolist(), strict=True)),
         "alive": int(sum(table["alive"].to_pylist())),
         "subcomponents": model.subcomponents,
     }
+    write_part(out, "subcomponents", table, {"tokens": metrics["tokens"]})
+    write_part(out, "examples", example_table(gathered, model.names, blocks, decode))
+    write_part(out, "sample", sample_table(gathered, blocks, decode))
     write_json(out / "metrics.json", metrics)
-    write_manifest(out, ["subcomponents.parquet", "examples.parquet", "sample.parquet", "metrics.json"])
 
 
 if __name__ == "__main__":

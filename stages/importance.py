@@ -1,7 +1,7 @@
 """Which subcomponents does each token need, and how faithful is the model that keeps only those?
 
 Reads  decompose: components and net; target: checkpoint; corpus: train and eval blocks.
-Writes importance.safetensors (the net refitted with the components frozen, against a fresh adversary and at the final
+Writes net/ (the importance net refitted with the components frozen, against a fresh adversary and at the final
 sharpness; every later stage uses this one), curve.parquet, metrics.json (the quality battery).
 """
 
@@ -10,34 +10,33 @@ import pyarrow as pa
 
 from prefactor.config.importance import ImportanceConfig
 from prefactor.corpus.blocks import read_blocks, take
-from prefactor.files.artifacts import MANIFEST, read_json, sha256, verify, write_json, write_manifest, write_table
+from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_table
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
-from prefactor.model.target import read_target
 from prefactor.vpd.battery import battery, pgd_kl
 from prefactor.vpd.sharding import place
-from prefactor.vpd.store import read_components, read_net, write_net
+from prefactor.vpd.store import read_net, write_net
 from prefactor.vpd.train import train
 from stages.common import DATA, RUNS, section
 from stages.live import live
+from stages.models import load_decomposed
 from stages.multiprocess import run_processes
 
 
 def main() -> None:
     config = section("importance", ImportanceConfig)
-    corpus, target, parts, out = (DATA / name for name in ("corpus", "target", "decompose", "importance"))
-    verify(target, only=["checkpoint"])
-    verify(parts, only=["components.safetensors", "importance.safetensors"])
+    corpus, parts, out = (DATA / name for name in ("corpus", "decompose", "importance"))
     blocks = read_blocks(corpus, "train")
     held_out = take(read_blocks(corpus, "eval"), config.battery.tokens, "importance.battery.tokens").tokens
     device = setup()
     processes = join(device)
-    model = read_components(parts / "components.safetensors", read_target(target / "checkpoint", device))
-    net = read_net(parts / "importance.safetensors", model).train().requires_grad_(True)
+    model = load_decomposed(device)
+    net = read_net(parts / "net", model).train().requires_grad_(True)
     place(model, net, processes, device)
-    inputs = [sha256(corpus / "train.parquet"), *(read_json(folder / MANIFEST) for folder in (target, parts))]
+    folders = (corpus / "train", DATA / "target" / "checkpoint", parts / "components", parts / "net")
+    inputs = [read_json(folder / MANIFEST) for folder in folders]
     checkpoint = Checkpoint(RUNS / "importance", run_key(config.model_dump(mode="json"), inputs))
     with ledger(out / "cost.json", processes.main) as cost:
         with live(out / "live", processes.main) as record:
@@ -48,12 +47,11 @@ def main() -> None:
         net.eval().requires_grad_(False)
         metrics = battery(model, net, held_out, config.seed)
         metrics["kl"] |= pgd_kl(model, net, held_out, config.battery.pgd_steps, config.seed)
-    write_net(out / "importance.safetensors", net, processes)
+    write_net(out / "net", net, processes)
     if not processes.main:
         return
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))
     write_json(out / "metrics.json", metrics)
-    write_manifest(out, ["importance.safetensors"])  # not what is measured: measuring more must not rerun the rest
     checkpoint.done()
 
 

@@ -1,18 +1,16 @@
 """What is each subcomponent about? A label of at most 8 words, with its evidence and how clear that is.
 
-Reads ``data/harvest/{subcomponents,examples}.parquet`` and its token counts; writes ``data/label/labels.parquet``,
-a row a subcomponent, and ``metrics.json``. A model's answers are kept in ``.runs/llm``, so that a rerun asks for none
+Reads  harvest: statistics and activating windows. Writes labels/, a row a subcomponent; metrics.json.
+A model's answers are kept in ``.runs/llm``, so that a rerun asks for none
 of them again.
 """
 
-import pyarrow.parquet as pq
-
 from prefactor.config.label import DeterministicLabeller, LabelConfig
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.files.artifacts import write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.label.deterministic import Deterministic
-from prefactor.label.evidence import read_evidence
+from prefactor.label.evidence import read_harvest
 from prefactor.label.labeller import label_all, summary
 from prefactor.label.llm_labeller.labeller import LlmLabeller
 from prefactor.llm.endpoint import from_environment
@@ -25,25 +23,20 @@ def main() -> None:
         labeller = Deterministic(config)
     else:
         labeller = LlmLabeller(config, from_environment(), RUNS / "llm")
-    harvest, out = DATA / "harvest", DATA / "label"
-    verify(harvest, only=["subcomponents.parquet", "examples.parquet", "metrics.json"])
-
+    out = DATA / "label"
     with ledger(out / "cost.json") as cost:
-        subcomponents = pq.read_table(harvest / "subcomponents.parquet")
-        examples = pq.read_table(harvest / "examples.parquet")
-        tokens = sum(read_json(harvest / "metrics.json")["tokens"].values())
-        labels = label_all(read_evidence(subcomponents, examples, tokens), labeller)
-
+        labels = label_all(read_harvest(DATA), labeller)
         found = summary(labels)
         if found["labelled"] == 0:
-            raise PrefactorError(f"{harvest}: no subcomponent is alive, so there is nothing to label: decompose longer")
+            raise PrefactorError(
+                f"{DATA / 'harvest'}: no subcomponent is alive, so there is nothing to label: decompose longer"
+            )
         if isinstance(labeller, LlmLabeller):
             # What these labels cost, also where an earlier run that was cut short has paid for some of them.
             bill = labeller.asker.bill
             cost.pay(bill.requests, bill.tokens, bill.usd)
-        write_table(out / "labels.parquet", labels)
+        write_part(out, "labels", labels)
         write_json(out / "metrics.json", found)
-        write_manifest(out, ["labels.parquet", "metrics.json"])
     failed = f", {found['failed']} without an answer" if found["failed"] else ""
     print(f"label: {found['labelled']} alive, {found['clear']} with a clear label{failed}, {found['dead']} dead")
 

@@ -4,8 +4,9 @@ Reads tables and JSON of every stage, never a model. Writes ``data/report/``: ``
 ``summary.json``, ``metrics.json`` and ``frontier.csv``.
 """
 
-from prefactor.config.edits import EditConfig
+from prefactor.config.edits import AnyEdit, BaselineConfig, EditConfig
 from prefactor.config.report import ReportConfig
+from prefactor.config.shortlists import ShortlistConfig
 from prefactor.files.artifacts import atomic, write_json, write_manifest
 from prefactor.files.cost import ledger
 from prefactor.report.frontier import as_csv, frontier
@@ -19,11 +20,14 @@ OUTPUTS = ["index.html", "summary.json", "metrics.json", "frontier.csv"]
 
 def main() -> None:
     config: ReportConfig = section("report", ReportConfig)
-    edits: dict[str, EditConfig] = section("edits", dict[str, EditConfig])
+    edits: dict[str, AnyEdit] = section("edits", dict[str, EditConfig]) | section(
+        "baselines", dict[str, BaselineConfig]
+    )
+    shortlists = section("shortlists", dict[str, ShortlistConfig])
     config.check(edits)
     folder = DATA / "report"
     with ledger(folder / "cost.json"):
-        inputs = load(DATA, edits, config.headline)
+        inputs = load(DATA, edits, list(shortlists), config.edit)
         summary = summarise(inputs, frontier=(folder / "frontier.csv").as_posix())
         texts = {
             "index.html": render(inputs, config),
@@ -33,7 +37,7 @@ def main() -> None:
         for name, text in texts.items():
             with atomic(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-        write_json(folder / "metrics.json", flat_metrics(summary, config.headline))
+        write_json(folder / "metrics.json", flat_metrics(summary, config.edit))
     write_manifest(folder, OUTPUTS)
 
 

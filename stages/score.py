@@ -1,7 +1,7 @@
 """How far can each label be trusted? Tests on windows kept from its author, and what the subcomponent really does.
 
 Reads  label: labels, with people's corrections; harvest: statistics, windows and sampled firings; effects.
-Writes scores.parquet, a row an alive subcomponent; metrics.json. A model's answers are kept in ``.runs/llm``.
+Writes scores/, a row an alive subcomponent; metrics.json. A model's answers are kept in ``.runs/llm``.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from prefactor.config.score import DeterministicJudging, ScoreConfig
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.files.artifacts import part, verify, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.label.causal import DomainDamage
-from prefactor.label.evidence import read_evidence
+from prefactor.label.evidence import read_harvest
 from prefactor.label.judge import DeterministicJudge, Hypothesis
 from prefactor.label.llm_judge.judge import LlmJudge, spread
 from prefactor.label.score import Subject, score_all
@@ -33,19 +33,14 @@ def main() -> None:
         else LlmJudge(config.judge, from_environment(), RUNS / "llm")
     )
     harvest, effects, out = DATA / "harvest", DATA / "effects", DATA / "score"
-    verify(harvest, only=["subcomponents.parquet", "examples.parquet", "sample.parquet", "metrics.json"])
-    verify(effects, only=["effects.parquet"])
     with ledger(out / "cost.json") as cost:
         labels = {row["subcomponent"]: row for row in read_labels(DATA).to_dict("records")}
-        subcomponents = pq.read_table(harvest / "subcomponents.parquet")
-        domains = [c.removeprefix("share_") for c in subcomponents.column_names if c.startswith("share_")]
-        sampled = Sampled.read(pq.read_table(harvest / "sample.parquet"), len(subcomponents))
-        measured = {row["subcomponent"]: row for row in pq.read_table(effects / "effects.parquet").to_pylist()}
+        domains = list(verify(harvest / "subcomponents", only=["subcomponents.parquet"])["tokens"])
+        sampled = Sampled.read(pq.read_table(part(harvest, "sample")), len(labels))
+        measured = {row["subcomponent"]: row for row in pq.read_table(part(effects, "effects")).to_pylist()}
 
         def subjects() -> Iterator[Subject]:
-            examples = pq.read_table(harvest / "examples.parquet")
-            tokens = sum(read_json(harvest / "metrics.json")["tokens"].values())
-            for column, evidence in enumerate(read_evidence(subcomponents, examples, tokens)):
+            for column, evidence in enumerate(read_harvest(DATA)):
                 if not evidence.alive:
                     continue
                 name = evidence.subcomponent
@@ -61,9 +56,8 @@ def main() -> None:
         if llm is not None:
             bill = llm.asker.bill
             cost.pay(bill.requests, bill.tokens, bill.usd)
-    write_table(out / "scores.parquet", table)
+    write_part(out, "scores", table)
     write_json(out / "metrics.json", metrics)
-    write_manifest(out, ["scores.parquet", "metrics.json"])
     print(f"score: {metrics['clear']} of {metrics['alive']} labels are clear; {metrics['surprising']} may surprise")
 
 

@@ -1,55 +1,42 @@
-"""Which subcomponents does this edit act on? ``python -m stages.selection EDIT``.
+"""Which subcomponents does this edit act on, and why these? ``python -m stages.selection EDIT``
 
-Reads ``data/harvest/subcomponents.parquet``, the labels with people's ``data/label/overrides.yaml`` over them, what
-each subcomponent was measured to do (``data/effects/effects.parquet``) and, where the edit's query asks for them, the
-labels' scores (``data/score/scores.parquet``); where the edit ranks by effect or spill also the target's checkpoint,
-the components, the importance net and the select blocks. Writes ``data/selection/<edit>/selection.json``: the chosen
-ones, the runners-up and the near misses, each with its score and reason, and with what inverting it costs each domain;
-and ``chosen/``, the names and labels that an edit is made of.
+Reads  candidates of the edit's shortlist; harvest, label, effects and score, for the reasons. Never a model.
+Writes selection.json: the chosen ones, the runners-up and the near misses, each with its score and reason, and with
+what inverting it costs each domain; and chosen/, the names alone, all that the edit stage reads of it.
 """
 
 from prefactor.config.edits import EditConfig
 from prefactor.config.selection import SelectionConfig
-from prefactor.corpus.blocks import Blocks, read_blocks
-from prefactor.files.artifacts import verify
+from prefactor.config.shortlists import ByName, ShortlistConfig
 from prefactor.files.cost import ledger
-from prefactor.machine.runtime import setup
-from prefactor.model.target import read_target
 from prefactor.printable import visible
 from prefactor.selection.choice import write_selection
-from prefactor.selection.choose import query_of, select
-from prefactor.selection.spill import CandidateMeasure
+from prefactor.selection.choose import select, select_singular
+from prefactor.selection.effect import read_candidates
+from prefactor.selection.shortlist import query_of, shortlist
 from prefactor.selection.table import read_subcomponents
-from prefactor.vpd.components import DecomposedModel
-from prefactor.vpd.importance_net import ImportanceNet
-from prefactor.vpd.store import read_components, read_net
 from stages.common import DATA, run, section
 
 
 def main(name: str) -> None:
     edit, config = section(f"edits.{name}", EditConfig), section("selection", SelectionConfig)
-    out = DATA / "selection" / name
-
-    with ledger(out / "cost.json") as cost:
-        query = query_of(edit.choose, name)
+    listed = section(f"shortlists.{edit.shortlist}", ShortlistConfig)
+    tried = section("candidates.tried", int)
+    with ledger(DATA / "selection" / name / "cost.json"):
+        candidates = read_candidates(DATA / "candidates" / edit.shortlist)
+        query = query_of(listed.choose, edit.shortlist)
         table = read_subcomponents(DATA, also={"effects"} | (query.stages if query else frozenset()))
-        measure = CandidateMeasure(edit, config, cost, _load)
-        selection = select(edit.choose, name, edit.domains, table, config, measure)
-        write_selection(out, selection)
+        found = shortlist(edit.shortlist, listed, table)
+        if edit.directions == "singular":
+            selection = select_singular(name, found, candidates, config.runners_up, edit.top or 1)
+        else:
+            top = edit.top or (len(found.ranked) if isinstance(listed.choose, ByName) else 1)
+            selection = select(name, found, candidates, tried, config.runners_up, top)
+        write_selection(DATA / "selection" / name, selection)
     for choice in selection.chosen:
         print(visible(f"selection {name}: {choice.subcomponent} {choice.label!r}: {choice.reason}"))
         if choice.warning:
             print(visible(f"selection {name}: warning: {choice.subcomponent}: {choice.warning}"))
-
-
-def _load() -> tuple[DecomposedModel, ImportanceNet, Blocks]:
-    verify(DATA / "target", only=["checkpoint"])
-    verify(DATA / "decompose", only=["components.safetensors"])
-    verify(DATA / "importance", only=["importance.safetensors"])
-    target = read_target(DATA / "target" / "checkpoint", setup())
-    model = read_components(DATA / "decompose" / "components.safetensors", target)
-    net = read_net(DATA / "importance" / "importance.safetensors", model)
-    return model, net, read_blocks(DATA / "corpus", "select")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ Writes checkpoint/ (a standard Hugging Face checkpoint), metrics.json (parameter
 
 import math
 
-from tokenizers import Tokenizer
-
 from prefactor.config.target import TargetConfig, TrainTarget
 from prefactor.corpus.blocks import read_blocks, take
-from prefactor.files.artifacts import verify, write_json, write_manifest
+from prefactor.corpus.tokenizer_file import read_tokenizer
+from prefactor.files.artifacts import write_json
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.load import load_target, save_target
@@ -23,7 +22,7 @@ from stages.common import DATA, run, section
 def main() -> None:
     config = section("target", TargetConfig)
     corpus, out = DATA / "corpus", DATA / "target"
-    verify(corpus, only=["tokenizer.json"])
+    tokenizer = read_tokenizer(corpus)
     train, held_out = read_blocks(corpus, "train"), read_blocks(corpus, "eval")
     measured = {
         domain: take(held_out.of(domain), config.evaluate_tokens, "target.evaluate_tokens").tokens
@@ -32,14 +31,13 @@ def main() -> None:
     device = setup()
     with ledger(out / "cost.json") as cost:
         if isinstance(config.model, TrainTarget):
-            vocabulary = Tokenizer.from_file(str(corpus / "tokenizer.json")).get_vocab_size()
-            model = train_target(config.model, vocabulary, train, config.seed, cost, device)
+            model = train_target(config.model, tokenizer.get_vocab_size(), train, config.seed, cost, device)
         else:
             model = load_target(config.model).to(device)
         vocabulary = model.get_input_embeddings().weight.shape[0]
         base = {domain: cross_entropy(model, tokens) for domain, tokens in measured.items()}
         unigram = {d: unigram_ce(train.of(d).tokens, tokens, vocabulary) for d, tokens in measured.items()}
-        save_target(model, corpus / "tokenizer.json", out / "checkpoint")
+        save_target(model, tokenizer, out / "checkpoint")
     check_better_than_unigram(base, unigram)
     metrics = {
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -49,7 +47,6 @@ def main() -> None:
         "unigram_ce": unigram,
     }
     write_json(out / "metrics.json", metrics)
-    write_manifest(out, ["checkpoint"])  # not what is measured: measuring more must not rerun the decomposition
 
 
 if __name__ == "__main__":

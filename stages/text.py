@@ -5,8 +5,8 @@ Reads  params.yaml; corpus: metrics (tokens by split and domain). Writes valid.t
 
 from prefactor.config_check.pipeline import check_text
 from prefactor.files.artifacts import atomic, read_json
+from stages.check import read_pipeline
 from stages.common import DATA, run
-from stages.params import read_pipeline
 
 
 def main() -> None:

@@ -11,30 +11,39 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from prefactor.files.artifacts import read_json, write_json, write_manifest, write_table
+from prefactor.edits.tables import FITS_FOLDER
+from prefactor.files.artifacts import read_json, write_json, write_manifest, write_part, write_table
 from prefactor.label.score import SCORES
+from prefactor.selection.choice import FILE
 
 VOCABULARY = 512
 CHANCE = math.log(VOCABULARY)
 BASE_CE = {"en": 1.31, "de": 1.25, "fr": 1.22, "es": 1.27, "it": 1.28}
 BUDGETS = (1, 2, 4, 8, 16, 32, 64, 128)
-HEADLINE_BUDGET = 4
+REPORT_BUDGET = 4
 SEEDS = range(5)
+ABOUT = {"tokens": dict.fromkeys(BASE_CE, 16384)}  # harvested, by domain
 CHOSEN = "layers.0.self_attn.v_proj:5"
 _DOMAINS = {"target": "de", "retain": ["en"], "protect": ["fr", "es", "it"]}
-_BY_LABEL = {"by": "label", "query": "german", "top": 1}
+_BY_IMPORTANCE = {"weigh": "importance", "ridge": 0.01}
+SHORTLISTS: dict[str, dict[str, Any]] = {
+    "german": {"choose": {"by": "label", "query": "german"}},
+    "random": {"choose": {"by": "random", "seed": 0}},
+    "contrast": {"choose": {"by": "contrast"}},
+}
 EDITS: dict[str, dict[str, Any]] = {
-    "scalar": {"method": "scalar", "choose": _BY_LABEL},
+    "scalar": {"method": "scalar", "shortlist": "german"},
     "guarded-domain": {
-        "method": "guarded", "choose": _BY_LABEL, "guard": {"weigh": "domain", "spare": ["en"]}, "ridge": 0.01,
+        "method": "guarded", "shortlist": "german", "guard": {"weigh": "domain", "spare": ["en"], "ridge": 0.01},
     },
-    "guarded-importance": {"method": "guarded", "choose": _BY_LABEL, "guard": {"weigh": "importance"}, "ridge": 0.01},
-    "lora-1": {"method": "lora", "choose": {"by": "nothing"}, "rank": 1},
-    "lora-4": {"method": "lora", "choose": {"by": "nothing"}, "rank": 4},
-    "lora-1-same": {"method": "lora", "choose": _BY_LABEL, "rank": 1},
-    "random": {"method": "scalar", "choose": {"by": "random", "top": 1, "seed": 0}},
-    "contrast-16": {"method": "scalar", "choose": {"by": "contrast", "top": 16}},
+    "guarded-importance": {"method": "guarded", "shortlist": "german", "guard": _BY_IMPORTANCE},
+    "lora-1-same": {"method": "lora", "shortlist": "german", "rank": 1},
+    "random": {"method": "scalar", "shortlist": "random"},
+    "contrast-16": {"method": "scalar", "shortlist": "contrast", "top": 16},
+    "lora-1": {"method": "lora", "rank": 1},
+    "lora-4": {"method": "lora", "rank": 4},
 }  # fmt: skip
+BASELINES = ("lora-1", "lora-4")
 # Per edit: target damage as a share of what chance takes, the budget at which half of it is there, retained damage,
 # protected damage; both of the latter at full strength.
 _STRENGTH = {
@@ -51,6 +60,7 @@ STAGE_SECONDS = {
     "corpus": 12.5, "target": 71.0, "decompose": 372.25, "importance": 95.5, "harvest": 24.0, "label": 1.5,
     "effects": 48.0, "score": 2.0,
 }  # fmt: skip
+LIST_SECONDS = {"shortlist": 0.5, "candidates": 21.0}
 EDIT_SECONDS = {"selection": 0.25, "edit": 9.5, "evaluate": 4.25}
 
 
@@ -77,10 +87,14 @@ def damage(edit: str, budget: int, seed: int, domain: str) -> float:
 def build(root: Path) -> None:
     """Write ``params.yaml`` (sections ``edits`` and ``report``) and ``data/`` under ``root``."""
     data = root / "data"
-    edits = {name: edit | {"domains": _DOMAINS} for name, edit in EDITS.items()}
-    report = {"headline": "scalar", "controls": ["random", "contrast-16"]}
+    params = {
+        "edits": {name: EDITS[name] | {"domains": _DOMAINS} for name in EDITS if name not in BASELINES},
+        "baselines": {name: EDITS[name] | {"domains": _DOMAINS} for name in BASELINES},
+        "shortlists": {name: SHORTLISTS[name] | {"domains": _DOMAINS} for name in SHORTLISTS},
+        "report": {"edit": "scalar", "controls": ["random", "contrast-16"]},
+    }
     root.mkdir(parents=True, exist_ok=True)
-    (root / "params.yaml").write_text(yaml.safe_dump({"edits": edits, "report": report}, sort_keys=False))
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     for stage, seconds in STAGE_SECONDS.items():
         spent = {"seconds": seconds, "tokens": int(seconds * 4e3), "flops": seconds * 4e9}
         asked = {"usd": 0.12, "requests": 1600} if stage == "score" else {}
@@ -91,8 +105,12 @@ def build(root: Path) -> None:
     _harvest(data / "harvest")
     _label(data / "label")
     _score(data / "score")
+    for name in SHORTLISTS:
+        for stage, seconds in LIST_SECONDS.items():
+            write_json(data / stage / name / "cost.json", {"seconds": seconds, "tokens": 9600, "flops": 1.2e10})
     for name in EDITS:
-        _selection(data / "selection" / name, name)
+        if name not in BASELINES:
+            _selection(data / "selection" / name, name)
         _edit(data / "edit" / name, name)
         _evaluate(data / "evaluate" / name, name)
         for stage, seconds in EDIT_SECONDS.items():
@@ -100,19 +118,19 @@ def build(root: Path) -> None:
 
 
 def replace(folder: Path, file: str, rows: list[dict[str, Any]]) -> None:
-    """Write other rows to a table of a stage folder and bring its manifest up to date."""
-    write_table(folder / file, pa.Table.from_pylist(rows))
-    write_manifest(folder, list(read_json(folder / "manifest.json")["files"]))
+    """Write other rows to a table in a folder of its own, and bring its manifest up to date."""
+    write_part(folder, file.removesuffix(".parquet"), pa.Table.from_pylist(rows), ABOUT)
 
 
 def replace_json(path: Path, change: dict[str, Any]) -> None:
     """Write other values of some keys to a JSON file of a stage folder and bring its manifest up to date."""
     write_json(path, read_json(path) | change)
-    write_manifest(path.parent, list(read_json(path.parent / "manifest.json")["files"]))
+    if (path.parent / "manifest.json").is_file():
+        write_manifest(path.parent, list(read_json(path.parent / "manifest.json")["files"]))
 
 
 def chosen(edit: str) -> list[str]:
-    if edit in ("lora-1", "lora-4"):
+    if edit in BASELINES:
         return []
     if edit == "random":
         return ["layers.1.mlp.down_proj:97"]
@@ -201,7 +219,6 @@ def _decompose(folder: Path) -> None:
     }
     write_table(folder / "curve.parquet", pa.table(columns))
     write_json(folder / "metrics.json", {"subcomponents": 1792, "steps": 2500, "l0": 103.1, "faithfulness": 1e-8})
-    write_manifest(folder, ["curve.parquet"])
 
 
 def _importance(folder: Path) -> None:
@@ -230,23 +247,20 @@ def _harvest(folder: Path) -> None:
         ("en", "She said „das ist nicht mein Hund“ and closed the window before it began to rain."),
     ]
     windows = [example_row(CHOSEN, rank, *texts[rank % len(texts)]) for rank in range(30)]
-    write_table(folder / "subcomponents.parquet", pa.Table.from_pylist(rows))
-    write_table(folder / "examples.parquet", pa.Table.from_pylist(windows))
-    write_manifest(folder, ["subcomponents.parquet", "examples.parquet"])
+    write_part(folder, "subcomponents", pa.Table.from_pylist(rows), ABOUT)
+    write_part(folder, "examples", pa.Table.from_pylist(windows))
 
 
 def _label(folder: Path) -> None:
     names = sorted({name for edit in EDITS for name in chosen(edit)})
     rows = [label_row(name, "German text" if name == CHOSEN else "foreign-language articles") for name in names]
-    write_table(folder / "labels.parquet", pa.Table.from_pylist(rows))
-    write_manifest(folder, ["labels.parquet"])
+    write_part(folder, "labels", pa.Table.from_pylist(rows))
 
 
 def _score(folder: Path) -> None:
     rows = [score_row(name, 0.31 if name == CHOSEN else 0.0) for name in chosen("contrast-16")]
-    write_table(folder / "scores.parquet", pa.Table.from_pylist(rows, schema=SCORES))
+    write_part(folder, "scores", pa.Table.from_pylist(rows, schema=SCORES))
     write_json(folder / "metrics.json", LABEL_SCORES)
-    write_manifest(folder, ["scores.parquet", "metrics.json"])
 
 
 def _selection(folder: Path, edit: str) -> None:
@@ -260,10 +274,10 @@ def _selection(folder: Path, edit: str) -> None:
     picks = [entry(name, "German text", 0.94) for name in chosen(edit)]
     others = [entry("layers.1.mlp.up_proj:31", "German nouns with capitals", 0.71)] if picks else []
     near = [entry("layers.1.mlp.up_proj:7", "German names", 0.7)] if edit == "scalar" else []
-    by = EDITS[edit]["choose"]["by"]
-    value = {"edit": edit, "by": by, "subcomponents": picks, "candidates": others, "near_misses": near, "matched": None}
-    write_json(folder / "selection.json", value)
-    write_manifest(folder, ["selection.json"])
+    by = SHORTLISTS[EDITS[edit]["shortlist"]]["choose"]["by"]
+    value = {"edit": edit, "by": by, "subcomponents": picks, "candidates": others, "near_misses": near}
+    write_json(folder / FILE, value)
+    write_manifest(folder / FILE.parent, [FILE.name])
 
 
 def _edit(folder: Path, edit: str) -> None:
@@ -279,21 +293,22 @@ def _edit(folder: Path, edit: str) -> None:
     kinds = {"prefactors": pa.list_(pa.float64())}
     table = pa.Table.from_pylist(fits)
     schema = pa.schema([pa.field(field.name, kinds.get(field.name, field.type)) for field in table.schema])
-    write_table(folder / "fits.parquet", pa.Table.from_pylist(fits, schema=schema))
+    out = folder / FITS_FOLDER
+    write_table(out / "fits.parquet", pa.Table.from_pylist(fits, schema=schema))
     tried = ((0.003, 2.1), (0.01, 1.9), (0.03, 4.4)) if method == "lora" else ()
     recipes = [
         {"budget": 4, "learning_rate": rate, "steps": 60, "loss": loss, "chosen": rate == 0.01} for rate, loss in tried
     ]
     about = {
         "edit": edit, "method": method, "subcomponents": names, "prefactors": trained, "guard": None,
-        "headline_budget": HEADLINE_BUDGET, "recipes": recipes,
+        "report_budget": REPORT_BUDGET, "recipes": recipes,
     }  # fmt: skip
-    write_json(folder / "edit.json", about | _DOMAINS)
-    write_manifest(folder, ["edit.json", "fits.parquet"])
+    write_json(out / "edit.json", about | _DOMAINS)
+    write_manifest(out, ["edit.json", "fits.parquet"])
 
 
 def _evaluate(folder: Path, edit: str) -> None:
-    write_table(folder / "table.parquet", pa.Table.from_pylist(table_rows(edit)))
+    write_part(folder, "table", pa.Table.from_pylist(table_rows(edit)))
     prompts = {
         "en": ("The old baker", " sells fresh bread and the children wait at the door."),
         "de": ("Der alte Bäcker", " verkauft frisches Brot und die Kinder warten vor der Tür."),
@@ -306,5 +321,4 @@ def _evaluate(folder: Path, edit: str) -> None:
         {"edit": edit, "domain": d, "prompt": p, "before": t, "after": noise if d == "de" else t}
         for d, (p, t) in prompts.items()
     ]
-    write_table(folder / "rollouts.parquet", pa.Table.from_pylist(rows))
-    write_manifest(folder, ["table.parquet", "rollouts.parquet"])
+    write_part(folder, "rollouts", pa.Table.from_pylist(rows))

@@ -114,14 +114,13 @@ def test_files_give_back_model_and_net(tmp_path: Path) -> None:
     """A components file is sorted by name, the target is not: the net's columns must still meet their subcomponents."""
     model = tiny_decomposed(5)
     net = tiny_net(model)
-    write_components(tmp_path / "c.safetensors", model)
-    write_net(tmp_path / "n.safetensors", net)
-    loaded = read_components(tmp_path / "c.safetensors", tiny_target())
+    write_components(tmp_path / "components", model)
+    write_net(tmp_path / "net", net)
+    loaded = read_components(tmp_path / "components", tiny_target())
     assert loaded.names == model.names
     tokens = torch.from_numpy(tiny_blocks()).long()
     g, again = (
-        lower_leaky(n(m.observe(tokens)[1]))
-        for m, n in ((model, net), (loaded, read_net(tmp_path / "n.safetensors", loaded)))
+        lower_leaky(n(m.observe(tokens)[1])) for m, n in ((model, net), (loaded, read_net(tmp_path / "net", loaded)))
     )
     assert torch.equal(g, again)
     rho = torch.zeros(1, 1, len(model.sites))

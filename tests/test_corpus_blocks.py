@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from prefactor.corpus.blocks import Blocks, as_table, read_blocks, take
+from prefactor.corpus.blocks import BLOCKS, Blocks, read_blocks, take, write_blocks
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import write_manifest, write_table
+from prefactor.files.artifacts import write_manifest
 
 
 def blocks(domains: str, size: int = 8) -> Blocks:
@@ -16,22 +16,21 @@ def blocks(domains: str, size: int = 8) -> Blocks:
 @pytest.mark.parametrize("domains", ["abab", ""])
 def test_read_gives_back_what_was_written(tmp_path, domains):
     before = blocks(domains)
-    write_table(tmp_path / "fit.parquet", as_table(before))
-    write_manifest(tmp_path, ["fit.parquet"])
+    write_blocks(tmp_path, "fit", before)
     after = read_blocks(tmp_path, "fit")
     assert after.tokens.dtype == np.int32 and np.array_equal(after.tokens, before.tokens)
     assert after.domain.tolist() == before.domain.tolist() and after.documents == before.documents
 
 
 def test_read_refuses_a_damaged_and_an_unlisted_file(tmp_path):
-    write_table(tmp_path / "fit.parquet", as_table(blocks("ab")))
-    write_manifest(tmp_path, [])
-    with pytest.raises(PrefactorError, match=r"does not list fit\.parquet"):
+    write_blocks(tmp_path, "fit", blocks("ab"))
+    write_manifest(tmp_path / "fit", [])
+    with pytest.raises(PrefactorError, match=r"does not list blocks\.parquet"):
         read_blocks(tmp_path, "fit")
-    write_manifest(tmp_path, ["fit.parquet"])
-    content = bytearray((tmp_path / "fit.parquet").read_bytes())
+    write_manifest(tmp_path / "fit", [BLOCKS])
+    content = bytearray((tmp_path / "fit" / BLOCKS).read_bytes())
     content[20] ^= 1
-    (tmp_path / "fit.parquet").write_bytes(content)
+    (tmp_path / "fit" / BLOCKS).write_bytes(content)
     with pytest.raises(PrefactorError, match="damaged"):
         read_blocks(tmp_path, "fit")
 

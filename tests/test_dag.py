@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,103 +11,163 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.closure import imports, sections
-from flows.deps import is_code, rewritten, script, stages
 from prefactor.config_check.pipeline import PipelineConfig
+from stages.check import STAGES as CHECKED
+from stages.closure import fingerprint, imports, sections
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
-STAGES = dict(stages(yaml.safe_load(TEXT)))
-SOURCES = {"params.yaml", "data/corpus/lexicon", "data/label/overrides.yaml"}  # written by people
-GATES = {"params": [], "corpus": ["params"], "text": ["params"]}  # the rest waits for both
+STAGES: dict[str, dict[str, Any]] = {n: s.get("do", s) for n, s in yaml.safe_load(TEXT)["stages"].items()}
+SOURCES = {"params.yaml", "prefactor", "stages", "data/corpus/lexicon", "data/label/overrides.yaml"}  # people's
+MAPPINGS = {"shortlists", "edits", "baselines", "optimisers"}  # sections that are no stage's own
+GATES = {"check": [], "corpus": ["check"], "text": ["check"]}  # the rest waits for both, or reads no text itself
 
 
-def test_there_is_a_stage_for_each_section_and_two_checks() -> None:
-    assert set(STAGES) == (set(PipelineConfig.model_fields) - {"edits"}) | {"params", "text"}
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_code_deps_are_what_the_script_imports(name: str) -> None:
-    needed = {path.as_posix() for path in imports(script(STAGES[name]), ROOT)}
-    listed = {dep for dep in STAGES[name]["deps"] if is_code(dep)}
-    hint = f"dvc.yaml, stages.{name}.deps; run `python -m flows.deps`"
-    assert not needed - listed, f"{hint}: add {sorted(needed - listed)}"
-    assert not listed - needed, f"{hint}: take out {sorted(listed - needed)}"
-
-
-def test_rewriting_the_code_deps_changes_nothing() -> None:
-    assert rewritten(TEXT, ROOT) == TEXT, "run `python -m flows.deps`"
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_params_are_the_sections_the_script_reads(name: str) -> None:
-    """The two checks read all of it, and therefore depend on the file."""
-    listed = set(STAGES[name].get("params", []))
-    if name in ("params", "text"):
-        assert not listed and "params.yaml" in STAGES[name]["deps"]
-    else:
-        assert listed == sections(ROOT / script(STAGES[name]))
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_every_stage_waits_for_the_checks(name: str) -> None:
-    for gate in GATES.get(name, ["params", "text"]):
-        assert f"data/{gate}/valid.txt" in STAGES[name]["deps"]
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_outputs_are_in_the_folder_of_the_stage_and_deps_are_outputs_of_another(name: str) -> None:
-    own = f"data/{name}/" + ("${key}/" if "foreach" in yaml.safe_load(TEXT)["stages"][name] else "")
-    assert all(out.startswith(own) for out in outputs(STAGES[name]))
-    made = {out for stage in STAGES.values() for out in outputs(stage)}
-    folders = {"data/selection", "data/edit", "data/evaluate"} if name == "report" else set()
-    for dep in STAGES[name]["deps"]:
-        assert is_code(dep) or dep in made | folders | SOURCES, dep
+def script(name: str) -> Path:
+    """The script a stage runs: ``python -m stages.NAME`` -> ``stages/NAME.py``."""
+    match = re.fullmatch(r"python -m (stages\.\w+)( \$\{key\})?", STAGES[name]["cmd"])
+    assert match, f"dvc.yaml, stages.{name}.cmd"
+    return Path(*match[1].split(".")).with_suffix(".py")
 
 
 def outputs(stage: dict[str, Any]) -> list[str]:
     return [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
 
 
+def test_one_reads_it_in_a_few_minutes() -> None:
+    assert len(TEXT.splitlines()) <= 150
+
+
+def test_there_is_a_stage_for_each_section_and_two_checks() -> None:
+    extra = {"check", "text", "shortlist", "baseline", "evaluate-baseline"}
+    assert set(STAGES) == (set(PipelineConfig.model_fields) - MAPPINGS) | extra
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
+def test_every_stage_waits_for_the_hash_of_its_code(name: str) -> None:
+    code = script(name).stem
+    assert [dep for dep in STAGES[name]["deps"] if dep.startswith("data/check/")] == [f"data/check/{code}.txt"]
+    assert code in CHECKED
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_are_the_sections_the_script_reads(name: str) -> None:
+    """The two checks read all of it, and therefore depend on the file."""
+    listed = set(STAGES[name].get("params", []))
+    if name in ("check", "text"):
+        assert not listed and "params.yaml" in STAGES[name]["deps"]
+    else:
+        assert listed == sections(ROOT / script(name))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_who_reads_text_waits_for_there_being_enough(name: str) -> None:
+    reads = any(re.match(r"data/corpus/(train|harvest|select|fit|eval)$", dep) for dep in STAGES[name]["deps"])
+    assert ("data/text/valid.txt" in STAGES[name]["deps"]) == reads
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_outputs_are_in_the_folder_of_the_stage_and_deps_are_outputs_of_another(name: str) -> None:
+    folder = {"baseline": "edit", "evaluate-baseline": "evaluate"}.get(name, name)
+    own = f"data/{folder}" + ("/${key}/" if "${key}" in STAGES[name]["cmd"] else "")
+    assert all(out.startswith(own) for out in outputs(STAGES[name]))
+    made = {out for stage in STAGES.values() for out in outputs(stage)}
+    made |= {out.replace("${key}", "${item.shortlist}") for out in made}
+    folders = {f"data/{each}" for each in ("shortlist", "candidates", "selection", "edit", "evaluate")}
+    for dep in STAGES[name]["deps"]:
+        inside = any(dep.startswith(f"{out}/") for out in made)  # a file of an output that is a folder
+        assert dep in made | SOURCES or inside or (name == "report" and dep in folders), dep
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_what_a_script_checks_is_what_it_depends_on(name: str) -> None:
     """``verify`` without ``only`` wants every file of a folder there, also those the stage has no need of."""
-    tree = ast.parse((ROOT / script(STAGES[name])).read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / script(name)).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "verify":
-            assert len(node.args) + len(node.keywords) == 2, f"{script(STAGES[name])}:{node.lineno}: say only=[...]"
+            assert len(node.args) + len(node.keywords) == 2, f"{script(name)}:{node.lineno}: say only=[...]"
 
 
-def test_imports_run_one_way() -> None:
-    for package, forbidden in {
-        "prefactor": ("stages", "flows", "dvc", "prefect"),
-        "stages": ("flows", "prefect"),
-    }.items():
-        for path in (ROOT / package).rglob("*.py"):
-            found = re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-            assert not set(found) & set(forbidden), f"{path.relative_to(ROOT)} imports {set(found) & set(forbidden)}"
+def test_baselines_need_no_decomposition() -> None:
+    for name in ("baseline", "evaluate-baseline"):
+        assert not [dep for dep in STAGES[name]["deps"] if "decompose" in dep or "importance" in dep]
 
 
-def test_the_check_of_the_params_needs_no_torch() -> None:
-    code = "import sys, stages.params, stages.text; sys.exit('torch' in sys.modules)"
+def test_cheap_stages_need_no_torch() -> None:
+    code = (
+        "import sys, stages.check, stages.text, stages.shortlist, stages.selection, stages.candidates\n"
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_a_closure_follows_imports_and_resources(tmp_path: Path) -> None:
-    sources = {
-        "stages/__init__.py": '"""Docstring only."""\n',
-        "stages/one.py": "from prefactor.a import thing\nimport prefactor.inner.b\nimport os\nsection(f'edits.{x}')\n",
-        "prefactor/__init__.py": "",
-        "prefactor/a.py": "def f():\n    from prefactor import late\n",
-        "prefactor/late.py": "",
-        "prefactor/unused.py": "",
-        "prefactor/inner/__init__.py": "CODE = 1\n",
-        "prefactor/inner/b.py": "",
-        "prefactor/inner/page.html": "",
-    }
-    for name, text in sources.items():
+SMALL = {
+    "stages/__init__.py": '"""Docstring only."""\n',
+    "stages/one.py": (
+        "from prefactor.a import thing\nimport prefactor.inner.b\nimport os\n"
+        "section(f'edits.{x}')\nsection(f'lists.{x.list}')\n"
+    ),
+    "prefactor/__init__.py": "",
+    "prefactor/a.py": "def f():\n    from prefactor import late\n",
+    "prefactor/late.py": "",
+    "prefactor/unused.py": "",
+    "prefactor/inner/__init__.py": "CODE = 1\n",
+    "prefactor/inner/b.py": "",
+    "prefactor/inner/page.html": "",
+}
+ONE = Path("stages/one.py")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    for name, text in SMALL.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = {path.as_posix() for path in imports(Path("stages/one.py"), tmp_path)}
-    assert found == set(sources) - {"stages/__init__.py", "prefactor/__init__.py", "prefactor/unused.py"}
-    assert sections(tmp_path / "stages/one.py") == {"edits.${key}"}
+    return tmp_path
+
+
+def test_a_closure_follows_imports_and_resources(small: Path) -> None:
+    found = {path.as_posix() for path in imports(ONE, small)}
+    assert found == set(SMALL) - {"stages/__init__.py", "prefactor/__init__.py", "prefactor/unused.py"}
+    assert sections(small / ONE) == {"edits.${key}", "lists.${item.list}"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "same"),
+    [
+        ("prefactor/a.py", 'def f():\n    """Says what it does."""\n    from prefactor import late  # late\n', True),
+        ("prefactor/a.py", '"""A module."""\n\n\ndef f():\n    from prefactor import late\n', True),
+        ("prefactor/unused.py", "import sys\n", True),
+        ("stages/__init__.py", '"""Another docstring."""\n', True),
+        ("prefactor/a.py", "def f(x=1):\n    from prefactor import late\n", False),
+        ("prefactor/a.py", "def g():\n    from prefactor import late\n", False),
+        ("prefactor/a.py", "async def f():\n    from prefactor import late\n", False),
+        ("prefactor/late.py", "X = 'a text that is a value'\n", False),
+        ("prefactor/late.py", "X = None\n", False),
+        ("prefactor/late.py", "x = [1, None, -2.5]\n", False),
+        ("prefactor/inner/page.html", "<p>\n", False),
+        ("prefactor/inner/__init__.py", "CODE = 2\n", False),
+        ("prefactor/__init__.py", "import os\n", False),
+    ],
+)
+def test_a_fingerprint_changes_with_what_the_code_does(small: Path, file: str, text: str, same: bool) -> None:
+    before = fingerprint(ONE, small)
+    other = small.parent / f"{small.name}-other"  # sources are read once a process
+    shutil.copytree(small, other)
+    assert fingerprint(ONE, other) == before
+    changed = small.parent / f"{small.name}-changed"
+    shutil.copytree(small, changed)
+    (changed / file).write_text(text)
+    assert (fingerprint(ONE, changed) == before) is same
+
+
+def test_texts_that_differ_have_fingerprints_that_differ(small: Path) -> None:
+    values = ["1", "1.0", "'1'", "b'1'", "None", "[]", "[None]", "()", "[[]]", "[1, 2]", "[[1], 2]", "x", "-1", "1 + x"]
+    values += ["{**x, 2: z}", "{2: x, **z}"]
+    found = set()
+    for place, value in enumerate(values):
+        folder = small.parent / f"{small.name}-{place}"
+        shutil.copytree(small, folder)
+        (folder / "prefactor/late.py").write_text(f"y = {value}\n")
+        found.add(fingerprint(ONE, folder))
+    assert len(found) == len(values)

@@ -33,10 +33,9 @@ CPU = torch.device("cpu")
 
 
 def _config(**changes: object) -> FitConfig:
-    optimiser = Optimiser(steps=15, learning_rates=(0.3,), retain_weight=1.0)
     return FitConfig(
-        budgets=(2, 8), seeds=2, headline=2, retain_tokens=60, retain_batch=2, prefactor=optimiser,
-        lora=optimiser, finetune=optimiser, probe_budgets=(2,), probe_seeds=1, probe_tokens=60, guard_tokens=60, seed=0,
+        budgets=(2, 8), seeds=2, report_budget=2, retain_tokens=60, retain_batch=2, probe_budgets=(2,), probe_seeds=1,
+        probe_tokens=60, guard_tokens=60, seed=0,
     ).model_copy(update=changes)  # fmt: skip
 
 
@@ -305,7 +304,7 @@ def test_tolerance_is_met_and_not_exceeded() -> None:
             tolerated(method, [rare], model, net, text, 1e-3)
         return
     alpha, about = tolerated(method, [rare], model, net, text, 1e-3)
-    found = divergence(model, method.common(alpha), hold_out(model.target, text))[far].mean().item()
+    found = divergence(model.target, method.common(alpha), hold_out(model.target, text))[far].mean().item()
     assert alpha < 1 and about["far_tokens"] == int(far.sum())
     assert found == pytest.approx(1e-3, rel=0.05) and found <= 1e-3 * 1.0001
 
@@ -318,8 +317,8 @@ def test_the_effect_is_at_chance_or_as_near_as_any_prefactor_tried_comes() -> No
     names = [f"{site.name}:0" for site in model.sites]
     methods = {name: Prefactors((term_of(model, name),)) for name in names}
     backwards = dict(reversed(methods.items()))
-    found = effects(model, methods, wanted, retained, None, cost)
-    assert effects(model, backwards, wanted, retained, None, Cost()) == found[::-1]
+    found = effects(model.target, methods, wanted, retained, None, cost)
+    assert effects(model.target, backwards, wanted, retained, None, Cost()) == found[::-1]
     assert cost.tokens > 0 < cost.flops
     assert {one.damage is None for one in found} == {True, False}
     for name, effect in zip(names, found, strict=True):

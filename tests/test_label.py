@@ -14,7 +14,7 @@ import pytest
 
 from prefactor.config.label import DeterministicLabeller
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import verify, write_json, write_manifest, write_table
+from prefactor.files.artifacts import part, write_part
 from prefactor.label.about import concentration, most_concerned, text_of
 from prefactor.label.deterministic import Deterministic
 from prefactor.label.evidence import Evidence, read_evidence
@@ -281,16 +281,13 @@ def test_the_stage(known: tuple[pa.Table, pa.Table, int], tmp_path: Path, monkey
 
     monkeypatch.chdir(tmp_path)
     folder = Path("data/harvest")
-    write_table(folder / "subcomponents.parquet", known[0])
-    write_table(folder / "examples.parquet", known[1])
-    write_json(folder / "metrics.json", {"tokens": {"all": known[2]}, "alive": 17, "subcomponents": len(KNOWN)})
-    write_manifest(folder, ["subcomponents.parquet", "examples.parquet", "metrics.json"])
+    write_part(folder, "subcomponents", known[0], {"tokens": {"all": known[2]}})
+    write_part(folder, "examples", known[1])
     Path("params.yaml").write_text("label:\n  labeller: {kind: deterministic, clear: 0.4}\n")
     main()
-    first = Path("data/label/labels.parquet").read_bytes()
+    first = Path("data/label/labels/labels.parquet").read_bytes()
     main()
-    assert Path("data/label/labels.parquet").read_bytes() == first
-    verify(Path("data/label"))
-    table = pq.read_table("data/label/labels.parquet")
+    assert Path("data/label/labels/labels.parquet").read_bytes() == first
+    table = pq.read_table(part(Path("data/label"), "labels"))
     assert table["subcomponent"].equals(known[0]["subcomponent"])
     assert summary(table) == {"labelled": len(KNOWN) - 1, "clear": len(KNOWN) - 3, "failed": 0, "dead": 1}

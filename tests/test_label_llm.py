@@ -17,7 +17,7 @@ from prefactor.config.base import parse
 from prefactor.config.label import LabelConfig, LlmLabelling
 from prefactor.config.llm import Llm
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import read_json, write_json, write_manifest, write_table
+from prefactor.files.artifacts import read_json, write_part
 from prefactor.label.evidence import Evidence, TokenFigure, Window, read_evidence
 from prefactor.label.labeller import label_all, summary
 from prefactor.label.llm_labeller.labeller import FILE, LlmLabeller, answer_of, estimate
@@ -241,10 +241,8 @@ def folder(known: tuple[pa.Table, pa.Table, int], tmp_path: Path, monkeypatch: p
     """A project folder with a harvest, labelled by an endpoint."""
     monkeypatch.chdir(tmp_path)
     harvested = Path("data/harvest")
-    write_table(harvested / "subcomponents.parquet", known[0])
-    write_table(harvested / "examples.parquet", known[1])
-    write_json(harvested / "metrics.json", {"tokens": {"all": known[2]}, "alive": 4, "subcomponents": len(RULES)})
-    write_manifest(harvested, ["subcomponents.parquet", "examples.parquet", "metrics.json"])
+    write_part(harvested, "subcomponents", known[0], {"tokens": {"all": known[2]}})
+    write_part(harvested, "examples", known[1])
     Path("params.yaml").write_text(
         "label: {labeller: {kind: llm, windows: 3, endpoint: {price: {input: 1.0, output: 1.0}, retries: 0}}}\n"
     )
@@ -267,17 +265,23 @@ def test_the_stage(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
             PrefactorError, match=r"1 of 4 subcomponents got no label, .*: 1 × the endpoint answers 500"
         ):
             main()
-        assert not Path("data/label/labels.parquet").exists()
+        assert not Path("data/label/labels/labels.parquet").exists()
         well = True
         main()
         assert server.answered.total() == 4 and server.asked.total() == 5
-        first = Path("data/label/labels.parquet").read_bytes()
+        first = Path("data/label/labels/labels.parquet").read_bytes()
         # Three were paid for by the run that failed; all four are what these labels cost.
         cost = read_json(Path("data/label/cost.json"))
         assert cost["requests"] == 4 and cost["usd"] == pytest.approx(4 * 110 / 1e6) and cost["tokens"] == 440
         main()
-        assert Path("data/label/labels.parquet").read_bytes() == first and server.asked.total() == 5
-    assert summary(pq.read_table("data/label/labels.parquet")) == {"labelled": 4, "clear": 4, "failed": 0, "dead": 1}
+        assert Path("data/label/labels/labels.parquet").read_bytes() == first and server.asked.total() == 5
+    labelled = summary(pq.read_table("data/label/labels/labels.parquet"))
+    assert labelled == {
+        "labelled": 4,
+        "clear": 4,
+        "failed": 0,
+        "dead": 1,
+    }
     assert len(list(Path(".runs/llm").iterdir())) == 4
     written = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     assert not any(KEY.encode() in text for text in written) and KEY not in "".join(capsys.readouterr())
@@ -287,7 +291,7 @@ def test_the_stage_needs_the_endpoint_before_anything_else(folder: Path, monkeyp
     from stages.label import main
 
     monkeypatch.delenv("PREFACTOR_LLM_URL", raising=False)
-    Path("data/harvest/manifest.json").unlink()
+    Path("data/harvest/examples/manifest.json").unlink()
     with pytest.raises(PrefactorError, match="PREFACTOR_LLM_URL is not set, and kind llm needs it"):
         main()
 

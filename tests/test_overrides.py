@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from prefactor.cli.main import app
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import write_json, write_manifest, write_table
+from prefactor.files.artifacts import write_json, write_manifest, write_part, write_table
 from prefactor.label.labeller import LABELS
 from prefactor.label.overrides import FILE, Override, decomposition_of, read_overrides, remove_override, write_override
 from prefactor.label.table import read_labels
@@ -25,16 +25,15 @@ LABELLED = ("German text", None, "French text")
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     data = tmp_path / "data"
-    (data / "decompose").mkdir(parents=True)
-    (data / "decompose" / "components.safetensors").write_text("components")
-    write_manifest(data / "decompose", ["components.safetensors"])
+    components = data / "decompose" / "components"
+    components.mkdir(parents=True)
+    (components / "components.safetensors").write_text("components")
+    write_manifest(components, ["components.safetensors"])
     rows = [subcomponent_row(name, {"en": 0.1, "de": 0.6, "fr": 0.3}) for name in NAMES]
     windows = [example_row(NAMES[0], rank, "de", "Der alte Bäcker verkauft Brot") for rank in range(3)]
-    write_table(data / "harvest" / "subcomponents.parquet", pa.Table.from_pylist(rows))
-    write_table(data / "harvest" / "examples.parquet", pa.Table.from_pylist(windows))
-    write_manifest(data / "harvest", ["subcomponents.parquet", "examples.parquet"])
+    write_part(data / "harvest", "subcomponents", pa.Table.from_pylist(rows), {"tokens": {"de": 1000}})
+    write_part(data / "harvest", "examples", pa.Table.from_pylist(windows))
     write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30, "fr": 20}}})
-    write_manifest(data / "corpus", [])
     _label(data, LABELLED)
     return data
 
@@ -44,8 +43,7 @@ def _label(data: Path, labels: tuple[str | None, ...]) -> None:
         {"subcomponent": name, "label": label, "reasoning": "figures", "evidence": "{}", "score": 0.5, "labeller": "m"}
         for name, label in zip(NAMES, labels, strict=True)
     ]
-    write_table(data / "label" / "labels.parquet", pa.Table.from_pylist(rows, schema=LABELS))
-    write_manifest(data / "label", ["labels.parquet"])
+    write_part(data / "label", "labels", pa.Table.from_pylist(rows, schema=LABELS))
 
 
 def _entry(data: Path, label: str = "text in German", domains: tuple[str, ...] | None = ("de",)) -> Override:
@@ -73,13 +71,12 @@ def test_a_person_has_the_last_word_and_the_labeller_is_remembered(data: Path) -
 
 def test_without_a_file_or_an_entry_and_without_domains_the_labels_are_the_labellers(data: Path) -> None:
     table = pa.Table.from_pylist([{"subcomponent": n, "label": "x", "score": None, "labeller": "m"} for n in NAMES])
-    write_table(data / "label" / "labels.parquet", table)
-    write_manifest(data / "label", ["labels.parquet"])
+    write_part(data / "label", "labels", table)
     assert read_labels(data)["domains"].isna().all()
     for text in ("", "# nothing yet\n", (ROOT / "data" / "label" / FILE).read_text(encoding="utf-8")):
         (data / "label" / FILE).write_text(text)
         assert set(read_labels(data)["label"]) == {"x"}
-    (data / "label" / "labels.parquet").write_text("damaged")
+    (data / "label" / "labels" / "labels.parquet").write_text("damaged")
     with pytest.raises(PrefactorError, match="damaged"):
         read_labels(data)
 
@@ -224,8 +221,6 @@ def test_what_cannot_be_written_is_refused_and_nothing_is(data: Path, words: tup
 
 
 def test_the_price_of_a_models_labels_is_known_before_it_is_asked(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_json(data / "harvest" / "metrics.json", {"tokens": {"en": 900, "de": 300, "fr": 200}})
-    write_manifest(data / "harvest", ["subcomponents.parquet", "examples.parquet", "metrics.json"])
     params = "label: {labeller: {kind: llm, endpoint: {output_tokens: 100, price: {input: 1.0, output: 10000.0}}}}"
     (data.parent / "params.yaml").write_text(params)
     for name in ("URL", "MODEL", "KEY"):
@@ -264,5 +259,5 @@ def test_two_tables_of_labels_are_compared(data: Path, tmp_path: Path) -> None:
     for path, said in ((data / "label" / "manifest.json", "is no parquet file"), (tmp_path / "no", "is no parquet")):
         code, _, err = _prefactor(data, "diff", str(path))
         assert code == 2 and said in err
-    code, _, err = _prefactor(data, "diff", str(data / "harvest" / "subcomponents.parquet"))
+    code, _, err = _prefactor(data, "diff", str(data / "harvest" / "subcomponents" / "subcomponents.parquet"))
     assert code == 2 and "has no column 'label'" in err

@@ -17,7 +17,7 @@ from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.training import PRESETS
 from prefactor.config_check.pipeline import check_text, needs
 from prefactor.errors import ParamsError
-from stages.params import read_pipeline
+from stages.check import read_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 # Through JSON, so that edits that share a part by a YAML anchor do not share it here.
@@ -56,11 +56,15 @@ OTHER_TOKENIZER = {"source": "target", "name": "elsewhere"}
 
 def scalar(**domains: Any) -> dict[str, Any]:
     german = {"target": "de", "retain": ["en"], "protect": ["fr"]}
-    return {"method": "scalar", "domains": german | domains, "choose": {"by": "label", "query": "german"}}
+    return {"method": "scalar", "domains": german | domains, "shortlist": "german"}
 
 
 def guarded(*spare: str) -> dict[str, Any]:
-    return scalar() | {"method": "guarded", "ridge": 0.01, "guard": {"weigh": "domain", "spare": list(spare)}}
+    return scalar() | {"method": "guarded", "guard": {"weigh": "domain", "spare": list(spare), "ridge": 0.01}}
+
+
+def shortlist(query: str, **changes: Any) -> dict[str, Any]:
+    return {"domains": scalar()["domains"], "choose": {"by": "label", "query": query}} | changes
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ def guarded(*spare: str) -> dict[str, Any]:
         ({"harvest.tokns": 5, "harvest.tokens": ...}, "harvest.tokns = 5: unknown key; did you mean `tokens`?"),
         ({"target.model.stesp": 5}, "target.model.stesp = 5: unknown key; did you mean `steps`?"),
         ({"target.model.steps": ...}, "target.model.steps is missing; add it (a whole number >= 1)"),
-        ({"edits.scalar.rank": 1}, "edits.scalar.rank = 1: unknown key; use one of method, domains, choose"),
+        ({"edits.scalar.rank": 1}, "edits.scalar.rank = 1: unknown key; use one of domains, shortlist, top"),
         (
             {"edits.scalar.domains.targte": "de"},
             'edits.scalar.domains.targte = "de": unknown key; did you mean `target',
@@ -83,7 +87,7 @@ def guarded(*spare: str) -> dict[str, Any]:
         ({"harvest.tokens": "1500"}, f'harvest.tokens = "1500": {INT}; write a whole number > 0'),
         ({"harvest.seed": True}, f"harvest.seed = true: {INT}; write a whole number"),
         ({"harvest.tokens": 0}, "harvest.tokens = 0: input should be greater than 0; write a whole number > 0"),
-        ({"edit.lora": None}, "edit.lora = null: input should be an object; write a mapping with steps, "),
+        ({"optimisers.lora": None}, "optimisers.lora = null: input should be an object; write a mapping with steps, "),
         (
             {"target.model.learning_rate": float("inf")},
             "target.model.learning_rate = Infinity: input should be a finite",
@@ -97,31 +101,52 @@ def guarded(*spare: str) -> dict[str, Any]:
             "edits.scalar.method is missing; add it (one of scalar, guarded, rewrite, lora, finetune)",
         ),
         (
-            {
-                "edits.singular.method": "guarded",
-                "edits.singular.guard": {"weigh": "importance"},
-                "edits.singular.ridge": 1.0,
-            },
-            "edits.singular.choose.by = singular: a singular direction has no importance",
+            {"edits.singular.method": "guarded", "edits.singular.guard": {"weigh": "importance", "ridge": 1.0}},
+            "edits.singular.directions = singular: a singular direction has no importance",
         ),
-        ({"edit.lora.stops": [60, 240]}, "edit.lora: stops must rise, and end at most at steps = 120"),
-        ({"edits.scalar.choose.by": "magic"}, 'edits.scalar.choose.by = "magic": unknown; use one of label, contrast'),
+        ({"optimisers.lora.stops": [60, 240]}, "optimisers.lora: stops must rise, and end at most at steps = 120"),
+        (
+            {"shortlists.german.choose.by": "magic"},
+            'shortlists.german.choose.by = "magic": unknown; use one of label, contrast',
+        ),
         ({"edits.x": scalar() | {"method": "lora"}}, "edits.x.rank is missing; add it (a whole number >= 1)"),
-        ({"edits.scalar.choose": {"by": "nothing"}}, "edits.scalar.choose.by = nothing: method scalar rescales chosen"),
+        ({"baselines.x": scalar()}, 'baselines.x.method = "scalar": unknown; use one of lora, finetune'),
+        ({"baselines.scalar": GOOD["baselines"]["lora-1"]}, "baselines.scalar: an edit has this name; give one of the"),
+        # shortlists
+        ({"edits.scalar.shortlist": "germn"}, 'edits.scalar.shortlist = "germn": no key of shortlists; did you mean'),
+        ({"edits.scalar.shortlist": ...}, "edits.scalar.shortlist is missing; add it (a text)"),
+        (
+            {"edits.scalar.domains.target": "fr", "edits.scalar.domains.protect": ["es"]},
+            "edits.scalar.domains.target = fr: shortlists.german is made for de; write the same, or name another",
+        ),
+        (
+            {"edits.scalar.top": 99},
+            "edits.scalar.top = 99: only candidates.tried = 24 are measured; lower it",
+        ),
+        (
+            {"edits.singular.shortlist": "german-guarded"},
+            "edits.singular.directions = singular: shortlists.german-guarded measures none; set shortlists.german-g",
+        ),
+        ({"shortlists.x": shortlist("german", singular=True)}, "shortlists.x: singular is for candidates that are mea"),
+        (
+            {"shortlists.x": shortlist("german", guard={"weigh": "importance", "ridge": 0.1})},
+            "shortlists.x: guard is for candidates that are measured: choose by label with rank effect or spill",
+        ),
+        ({"shortlists.X": shortlist("german")}, "shortlists.X: a shortlist's name is a folder's name; write it with"),
         # queries
         (
-            {"edits.x": scalar() | {"choose": {"by": "label", "query": 'label ~ "german" and domain.de > much'}}},
-            'edits.x.choose.query = \'label ~ "german" and domain.de > much\': at character 34: ">" needs a number,',
+            {"shortlists.x": shortlist('label ~ "german" and domain.de > much')},
+            'shortlists.x.choose.query = \'label ~ "german" and domain.de > much\': at character 34: ">" needs a nu',
         ),
         (
-            {"edits.singular.choose.query": "lable ~ german"},
-            "edits.singular.choose.query = 'lable ~ german': at character 1: no field is called \"lable\"; did you",
+            {"shortlists.x": shortlist("lable ~ german")},
+            "shortlists.x.choose.query = 'lable ~ german': at character 1: no field is called \"lable\"; did",
         ),
         (
-            {"edits.scalar.choose.query": "causal.dee > 1"},
-            "edits.scalar.choose.query = 'causal.dee > 1': at character 1: no domain is called \"dee\"; did you mean",
+            {"shortlists.x": shortlist("causal.dee > 1")},
+            "shortlists.x.choose.query = 'causal.dee > 1': at character 1: no domain is called \"dee\"; did you mean",
         ),
-        ({"edits.scalar.choose.query": "-german"}, "edits.scalar.choose.query = '-german': it has no word to look for"),
+        ({"shortlists.x": shortlist("-german")}, "shortlists.x.choose.query = '-german': it has no word to look for"),
         # names and domains
         ({"edits.No_Good": scalar()}, "edits.No_Good: an edit's name is a folder's name; write it with a-z, 0-9 and -"),
         ({"edits": {}}, "edits is empty; add at least one edit"),
@@ -131,9 +156,9 @@ def guarded(*spare: str) -> dict[str, Any]:
         ({"edits.x": scalar(protect=["en"])}, 'edits.x.domains.protect has "en", which is retained; take it out'),
         ({"edits.x": guarded("eng")}, 'edits.x.guard.spare = "eng": no domain of corpus.shares; did you mean `en`?'),
         ({"edits.x": guarded("de")}, 'edits.x.guard.spare has "de", the target; take it out'),
-        ({"report.headline": "nobody"}, "report.headline = 'nobody': no such edit"),
+        ({"report.edit": "nobody"}, "report.edit = 'nobody': no such edit"),
         # sections at odds
-        ({"edit.headline": 3}, "edit.headline = 3: not one of edit.budgets; use one of 1, 2, 4"),
+        ({"edit.report_budget": 3}, "edit.report_budget = 3: not one of edit.budgets; use one of 1, 2, 4"),
         ({"target.model.heads": 3}, "target.model.heads = 3: each head needs an even share"),
         ({"target.model": LOAD}, "corpus.tokenizer.source = train: a loaded target reads its own tokens only; use"),
         (
@@ -176,7 +201,7 @@ def test_one_line_names_key_value_and_remedy(complaint: Callable[[Any], str], ch
 def test_what_is_no_yaml_mapping_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "params.yaml").write_text(text)
     result = subprocess.run(
-        [sys.executable, "-m", "stages.params"],
+        [sys.executable, "-m", "stages.check"],
         cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 2

@@ -14,7 +14,7 @@ import yaml
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from prefactor.edits.tables import read_changes
+from prefactor.edits.tables import read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.results import compare, export
 from prefactor.files.artifacts import sha256
@@ -43,35 +43,37 @@ def _params() -> dict[str, Any]:
     params["importance"]["battery"] |= {"tokens": 256, "pgd_steps": [2, 20]}
     params["harvest"] |= {"tokens": 2048, "batch": 8}
     params["edit"] |= {
-        "budgets": [2, 4], "seeds": 2, "headline": 4, "retain_tokens": 256, "retain_batch": 2, "probe_budgets": [2],
-        "probe_seeds": 1, "probe_tokens": 256, "guard_tokens": 512,
-        "prefactor": {"steps": 4, "learning_rates": [0.3], "retain_weight": 3.0},
-        "lora": {"steps": 4, "learning_rates": [0.01, 0.03], "retain_weight": 1.0},
+        "budgets": [2, 4], "seeds": 2, "report_budget": 4, "retain_tokens": 256, "retain_batch": 2,
+        "probe_budgets": [2], "probe_seeds": 1, "probe_tokens": 256, "guard_tokens": 512,
     }  # fmt: skip
+    prefactor = {"steps": 4, "learning_rates": [0.3], "retain_weight": 3.0}
+    lora = {"steps": 4, "learning_rates": [0.01, 0.03], "retain_weight": 1.0}
+    params["optimisers"] |= {"scalar": prefactor, "guarded": prefactor, "lora": lora}
     params["evaluate"] |= {
         "tokens": {"target": 512, "retained": 512, "protected": 512},
         "prompts": 1,
         "prompt_tokens": 4,
         "rollout_tokens": 4,
     }
-    params["selection"] |= {"tried": 2, "tokens": 256}
-    choose = {"by": "contrast", "top": 2}
+    params["candidates"] |= {"tried": 2, "tokens": 256, "untagged_tokens": 512}
     by_effect = {"by": "label", "query": "unclear", "rank": "effect"}  # what a dozen steps leave to say of most
+    guard = {"weigh": "importance", "ridge": 0.01}
+    params["shortlists"] = {
+        "contrast": {"domains": GERMAN, "choose": {"by": "contrast"}},
+        "effect": {"domains": GERMAN, "choose": by_effect, "guard": guard, "singular": True},
+    }
     params["edits"] = {
-        "scalar": {"method": "scalar", "domains": GERMAN, "choose": choose},
-        "guarded": {
-            "method": "guarded", "domains": GERMAN, "choose": by_effect, "guard": {"weigh": "importance"},
-            "ridge": 0.01,
-        },
-        "lora": {"method": "lora", "domains": GERMAN, "choose": {"by": "nothing"}, "rank": 2},
-    }  # fmt: skip
-    params["report"] |= {"headline": "scalar", "controls": []}
+        "scalar": {"method": "scalar", "domains": GERMAN, "shortlist": "contrast", "top": 2},
+        "guarded": {"method": "guarded", "domains": GERMAN, "shortlist": "effect", "guard": guard},
+    }
+    params["baselines"] = {"lora": {"method": "lora", "domains": GERMAN, "rank": 2}}
+    params["report"] |= {"edit": "scalar", "controls": []}
     return params
 
 
 def _project(folder: Path) -> Path:
     sources = ("data/corpus/lexicon", "data/label/overrides.yaml")
-    for name in ("prefactor", "stages", "flows", ".dvc", "dvc.yaml", *sources):
+    for name in ("prefactor", "stages", "flows", ".dvc", ".dvcignore", "dvc.yaml", *sources):
         source, goal = ROOT / name, folder / name
         goal.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -123,11 +125,11 @@ def test_plain_dvc_leaves_the_same_files(
 @pytest.mark.timeout(600)
 def test_a_changed_edit_reruns_only_what_follows_from_it(through_prefect: Path, prefect_env: dict[str, str]) -> None:
     params = yaml.safe_load((through_prefect / "params.yaml").read_text())
-    params["edits"]["scalar"]["choose"] = {"by": "contrast", "top": 1}
+    params["edits"]["scalar"]["top"] = 1
     (through_prefect / "params.yaml").write_text(yaml.safe_dump(params))
     out = _call(through_prefect, prefect_env, "dvc", "repro")
     ran = {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
-    assert ran == {"params", "text", "selection@scalar", "edit@scalar", "evaluate@scalar", "report"}
+    assert ran == {"check", "text", "selection@scalar", "edit@scalar", "evaluate@scalar", "report"}
     assert "Running stage" not in _call(through_prefect, prefect_env, "dvc", "repro")
 
 
@@ -148,8 +150,8 @@ def test_every_adapter_in_stock_peft_is_our_edit(through_prefect: Path, name: st
     checkpoint, folder = through_prefect / "data/target/checkpoint", through_prefect / "data/edit" / name
     tokens = torch.arange(3, 43)[None]
     target = read_target(checkpoint)
-    headline = json.loads((folder / "edit.json").read_text())["headline_budget"]
-    change = next(c for budget, _, c in read_changes(folder, "cpu") if budget == headline)
+    reported = read_edit(folder)["report_budget"]
+    change = next(c for budget, _, c in read_changes(folder, "cpu") if budget == reported)
     with applied(target, change), torch.no_grad():
         ours = target(input_ids=tokens).logits
     stock = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(checkpoint), str(folder / "adapter"))
@@ -163,21 +165,22 @@ def test_a_corrected_label_reruns_only_what_follows_from_it(through_prefect: Pat
     data = through_prefect / "data"
 
     def chosen() -> dict[str, str]:
-        return {name: (data / "selection" / name / CHOSEN).read_text() for name in ("scalar", "guarded", "lora")}
+        return {name: (data / "selection" / name / CHOSEN).read_text() for name in ("scalar", "guarded")}
 
     before = chosen()
     (name,) = json.loads(before["guarded"])  # its query is for labels that say unclear
     entry = make_override(
-        name["subcomponent"], label="German text", domains=["de"], author="Ada", reason="tested by hand",
+        name, label="German text", domains=["de"], author="Ada", reason="tested by hand",
         decomposition=decomposition_of(data),
     )  # fmt: skip
-    write_override(data, name["subcomponent"], entry)
+    write_override(data, name, entry)
     out = _call(through_prefect, prefect_env, "dvc", "repro")
     ran = {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
     changed = {edit for edit, text in chosen().items() if text != before[edit]}
-    assert "guarded" in changed and "lora" not in changed
-    follows = {f"{stage}@{edit}" for stage in ("edit", "evaluate") for edit in changed}
-    assert ran == {"score", "report", *(f"selection@{edit}" for edit in before), *follows}
+    assert changed == {"guarded"}
+    follows = {"candidates@effect", "edit@guarded", "evaluate@guarded"}
+    cheap = {"score", "shortlist@contrast", "shortlist@effect", "selection@scalar", "selection@guarded", "report"}
+    assert ran == cheap | follows
 
 
 def test_what_the_stages_made_is_compared_and_exported(through_prefect: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from prefactor.cli.main import app
 from prefactor.cli.terminal import screen
-from prefactor.files.artifacts import write_json, write_manifest, write_table
+from prefactor.files.artifacts import write_json, write_part, write_table
 from prefactor.label.labeller import LABELS
 from prefactor.label.score import SCORES
 from prefactor.printable import hidden, one_line, visible
@@ -47,16 +47,14 @@ def _folder(root: Path) -> Path:
     label = {
         "subcomponent": NAME, "label": NASTY, "reasoning": NASTY, "evidence": "{}", "score": 0.5, "labeller": NASTY,
     }  # fmt: skip
-    for stage, file, table in (
-        ("harvest", "subcomponents.parquet", pa.Table.from_pylist([row])),
-        ("harvest", "examples.parquet", pa.Table.from_pylist([window])),
-        ("label", "labels.parquet", pa.Table.from_pylist([label], schema=LABELS)),
-        ("score", "scores.parquet", pa.Table.from_pylist([score_row(NAME, 0.3)], schema=SCORES)),
+    for stage, name, table in (
+        ("harvest", "subcomponents", pa.Table.from_pylist([row])),
+        ("harvest", "examples", pa.Table.from_pylist([window])),
+        ("label", "labels", pa.Table.from_pylist([label], schema=LABELS)),
+        ("score", "scores", pa.Table.from_pylist([score_row(NAME, 0.3)], schema=SCORES)),
     ):
-        write_table(data / stage / file, table)
-        write_manifest(data / stage, [path.name for path in (data / stage).glob("*.parquet")])
+        write_part(data / stage, name, table, {"tokens": {"de": 1000}})
     write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30}}})
-    write_manifest(data / "corpus", [])
     write_table(root / "other.parquet", pa.Table.from_pylist([label | {"label": f"{NASTY} too"}], schema=LABELS))
     return root
 

@@ -167,7 +167,7 @@ def test_text_from_corpus_and_labels_is_escaped(tree: Path) -> None:
         "warning": EVIL,
     }  # fmt: skip
     evil_selection = {"subcomponents": [evil_choice], "candidates": [evil_choice], "near_misses": [evil_choice]}
-    fake_data.replace_json(Path("data/selection/scalar/selection.json"), evil_selection)
+    fake_data.replace_json(Path("data/selection/scalar/selection/selection.json"), evil_selection)
     evil_rollout = {"edit": "scalar", "domain": "de", "prompt": EVIL, "before": EVIL, "after": EVIL}
     fake_data.replace(Path("data/evaluate/scalar"), "rollouts.parquet", [evil_rollout])
     report.main()
@@ -264,8 +264,8 @@ def test_each_edit_shows_what_was_foreseen_beside_what_was_measured(tree: Path) 
 
 
 def test_edits_of_which_nothing_was_known_are_left_out(tree: Path) -> None:
-    for name in fake_data.EDITS:
-        path = Path("data/selection") / name / "selection.json"
+    for name in set(fake_data.EDITS) - set(fake_data.BASELINES):
+        path = Path("data/selection") / name / "selection" / "selection.json"
         old = [
             {key: one[key] for key in ("subcomponent", "label", "score", "reason")}
             for one in json.loads(path.read_text(encoding="utf-8"))["subcomponents"]
@@ -292,23 +292,23 @@ def test_equal_inputs_give_equal_bytes(tree: Path) -> None:
 
 
 def test_a_missing_table_is_named(tree: Path) -> None:
-    Path("data/evaluate/lora-4/table.parquet").unlink()
-    with pytest.raises(PrefactorError, match=r"data/evaluate/lora-4/table\.parquet is missing"):
+    Path("data/evaluate/lora-4/table/table.parquet").unlink()
+    with pytest.raises(PrefactorError, match=r"data/evaluate/lora-4/table/table\.parquet is missing"):
         report.main()
 
 
 def test_a_damaged_table_is_named(tree: Path) -> None:
-    path = Path("data/evaluate/scalar/table.parquet")
+    path = Path("data/evaluate/scalar/table/table.parquet")
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(PrefactorError, match=r"scalar/table\.parquet is damaged"):
+    with pytest.raises(PrefactorError, match=r"scalar/table/table\.parquet is damaged"):
         report.main()
 
 
-def test_a_table_without_the_headline_budget_is_an_error(tree: Path) -> None:
+def test_a_table_without_the_reports_budget_is_an_error(tree: Path) -> None:
     folder = Path("data/evaluate/guarded-domain")
-    rows = [row for row in fake_data.table_rows("guarded-domain") if row["budget"] != fake_data.HEADLINE_BUDGET]
+    rows = [row for row in fake_data.table_rows("guarded-domain") if row["budget"] != fake_data.REPORT_BUDGET]
     fake_data.replace(folder, "table.parquet", rows)
-    with pytest.raises(PrefactorError, match=r"guarded-domain.* headline budget 4"):
+    with pytest.raises(PrefactorError, match=r"guarded-domain.* report's budget 4"):
         report.main()
 
 
@@ -341,9 +341,7 @@ def test_headline_names_the_price(tree: Path) -> None:
     assert "<h1>German is removed with one number; French pays 0.90 nats</h1>" in page_without_plotly()
 
 
-@pytest.mark.parametrize(
-    "bad", [{"headline": "skalar"}, {"controls": ["rnd"]}, {"headline": "scalar", "controls": ["scalar"]}]
-)
+@pytest.mark.parametrize("bad", [{"edit": "skalar"}, {"controls": ["rnd"]}, {"edit": "scalar", "controls": ["scalar"]}])
 def test_names_of_edits_are_checked(bad: dict) -> None:
     with pytest.raises(ParamsError, match=r"params\.yaml: report\."):
         ReportConfig(**bad).check(fake_data.EDITS)
@@ -353,7 +351,7 @@ def test_names_of_edits_are_checked(bad: dict) -> None:
 def test_any_edit_can_be_the_headline(tree: Path, name: str) -> None:
     """Whether it has no subcomponent, one without prefactors, or many of them."""
     params = Path("params.yaml")
-    params.write_text(params.read_text().replace("headline: scalar", f"headline: {name}").replace("- contrast-16", ""))
+    params.write_text(params.read_text().replace("  edit: scalar", f"  edit: {name}").replace("- contrast-16", ""))
     report.main()
     page = page_without_plotly()
     assert page.count('<article class="card">') == len(fake_data.chosen(name))
@@ -361,7 +359,7 @@ def test_any_edit_can_be_the_headline(tree: Path, name: str) -> None:
 
 
 def test_an_edit_with_another_target_is_listed_but_not_drawn(tree: Path) -> None:
-    path = Path("data/edit/lora-1/edit.json")
+    path = Path("data/edit/lora-1/fits/edit.json")
     path.write_text(path.read_text().replace('"target": "de"', '"target": "fr"').replace('"fr",', '"de",'))
     write_manifest(path.parent, ["edit.json", "fits.parquet"])
     report.main()

@@ -1,6 +1,6 @@
 """Selection by label, contrast, chance and name: what is ranked first, what is left out, what is said."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,16 +8,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from prefactor.config.edits import ByContrast, ByLabel, ByName, ByRandom, BySingular, Choose, Domains, Nothing
-from prefactor.config.selection import SelectionConfig
+from prefactor.config.domains import Domains
+from prefactor.config.shortlists import ByContrast, ByLabel, ByName, ByRandom, Choose, Rank, ShortlistConfig
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import read_json, write_manifest, write_table
+from prefactor.files.artifacts import read_json, write_manifest, write_part
 from prefactor.label.overrides import decomposition_of, make_override, write_override
 from prefactor.query.words import matches_query
-from prefactor.selection.choice import Selection, read_selection, write_selection
-from prefactor.selection.choose import select
+from prefactor.selection.choice import FILE, Selection, read_chosen, read_selection, write_selection
+from prefactor.selection.choose import select, select_singular
 from prefactor.selection.collateral import inverted_of, warning_of
-from prefactor.selection.effect import Effect
+from prefactor.selection.effect import Candidates, Effect, read_candidates, write_candidates
+from prefactor.selection.shortlist import shortlist
 from prefactor.selection.table import join, join_some, read_subcomponents
 
 # subcomponent: label, alive, mean importance on en, de, fr, it
@@ -32,7 +33,7 @@ ROWS = {
     "layers.1.up_proj:5": ("dead", False, 0.00, 0.00, 0.00, 0.00),
 }
 DOMAINS = Domains(target="de", retain=("en",), protect=("fr", "it"))
-CONFIG = SelectionConfig(runners_up=2, tried=3, tokens=64, untagged_tokens=64)
+TRIED, RUNNERS_UP = 3, 2
 
 
 def harvest(rows: dict[str, tuple] = ROWS) -> pd.DataFrame:
@@ -70,12 +71,18 @@ def measured(named: dict[str, list[str]] | None = None) -> pd.DataFrame:
     return everything.assign(domains=pd.Series([(named or {}).get(name) for name in everything["subcomponent"]]))
 
 
-def chosen(choose: Choose, domains: Domains = DOMAINS, among: pd.DataFrame | None = None) -> Selection:
-    return select(choose, "scalar", domains, table() if among is None else among, CONFIG)
+def chosen(
+    choose: Choose, domains: Domains = DOMAINS, among: pd.DataFrame | None = None, top: int = 1,
+    effects: Sequence[Effect] = (),
+) -> Selection:  # fmt: skip
+    listed = shortlist("german", ShortlistConfig(domains=domains, choose=choose), table() if among is None else among)
+    names = listed.names(TRIED)
+    known = Candidates(dict(zip(names, effects, strict=True)) if effects else dict.fromkeys(names), {})
+    return select("scalar", listed, known, TRIED, RUNNERS_UP, top)
 
 
-def by_label(query: str, top: int = 1) -> ByLabel:
-    return ByLabel(by="label", query=query, top=top)
+def by_label(query: str, rank: Rank = "importance") -> ByLabel:
+    return ByLabel(by="label", query=query, rank=rank)
 
 
 @pytest.mark.parametrize(
@@ -110,10 +117,10 @@ def test_protected_domains_change_nothing() -> None:
     blind = measured()
     blind[["importance_fr", "importance_it", "invert_fr", "ablate_it"]] = 0.123
     query = by_label('label ~ "german" and importance.de > 0.1')
-    for choose in (by_label("german"), query, ByContrast(by="contrast", top=3), ByRandom(by="random", top=3)):
-        found = chosen(choose, among=blind)
-        assert [one.reason for one in found.chosen] == [one.reason for one in chosen(choose).chosen]
-        assert [one.reason for one in found.candidates] == [one.reason for one in chosen(choose).candidates]
+    for choose in (by_label("german"), query, ByContrast(by="contrast"), ByRandom(by="random")):
+        blindly, seeing = chosen(choose, among=blind, top=2), chosen(choose, top=2)
+        for part in ("chosen", "candidates"):
+            assert [row.reason for row in getattr(blindly, part)] == [row.reason for row in getattr(seeing, part)]
 
 
 def test_every_retained_domain_counts() -> None:
@@ -126,49 +133,50 @@ def test_every_retained_domain_counts() -> None:
 
 
 def test_by_contrast_looks_at_no_label() -> None:
-    found = chosen(ByContrast(by="contrast", top=2))
+    found = chosen(ByContrast(by="contrast"), top=2)
     assert found.subcomponents == ("layers.1.up_proj:2", "layers.0.v_proj:2")
     assert [one.score for one in found.chosen] == pytest.approx([0.8, 0.6])
 
 
 def test_by_effect_the_widest_margins_are_tried_and_the_least_damage_at_chance_wins() -> None:
-    asked: list[str] = []
+    effects = [Effect(-24.0, 0.5, None), Effect(-4.0, 0.0, 0.3, 0.1), Effect(-6.125, 0.0, 0.0825, 0.2)]
+    tried = ["layers.0.v_proj:2", "layers.0.v_proj:10", "layers.1.up_proj:0"]
+    spared = chosen(by_label("german", "spill"), effects=effects)
+    assert [row.score for row in (*spared.chosen, *spared.candidates)] == [-0.1, -0.2, None]
 
-    class Measure:
-        def effects(self, names: Sequence[str]) -> list[Effect]:
-            asked.extend(names)
-            return [Effect(-24.0, 0.5, None), Effect(-4.0, 0.0, 0.3, 0.1), Effect(-6.125, 0.0, 0.0825, 0.2)][
-                : len(names)
-            ]
-
-        def directions(self, module: str) -> int:
-            assert module == "layers.1.up_proj"
-            return 2
-
-    choose = by_label("german").model_copy(update={"rank": "spill"})
-    spared = select(choose, "scalar", DOMAINS, table(), CONFIG, Measure())
-    assert [one.score for one in (*spared.chosen, *spared.candidates)] == [-0.1, -0.2, None]
-    singular = BySingular(by="singular", query="german", rank="effect")
-    control = select(singular, "control", DOMAINS, table(), CONFIG, Measure())
-    assert asked[-2:] == ["layers.1.up_proj:sv0", "layers.1.up_proj:sv1"]
-    assert control.subcomponents == ("layers.1.up_proj:sv1",)  # the first never reaches chance
-
-    asked.clear()
-    choose = by_label("german").model_copy(update={"rank": "effect"})
-    found = select(choose, "scalar", DOMAINS, table(), CONFIG, Measure())
-    assert asked == ["layers.0.v_proj:2", "layers.0.v_proj:10", "layers.1.up_proj:0"]
-    assert [one.subcomponent for one in (*found.chosen, *found.candidates)] == [asked[2], asked[1], asked[0]]
-    assert [one.score for one in (*found.chosen, *found.candidates)] == [-0.0825, -0.3, None]
+    found = chosen(by_label("german", "effect"), effects=effects)
+    assert [row.subcomponent for row in (*found.chosen, *found.candidates)] == tried[::-1]
+    assert [row.score for row in (*found.chosen, *found.candidates)] == [-0.0825, -0.3, None]
     assert found.chosen[0].reason == (
         "label matches 'german' (4), 1 of 3 tried: de at chance for +0.083 nats on en "
         "(worst of other text 0.200) at prefactor -6.12: "
         "mean importance 0.900 on de against 0.400 on en."
     )
     assert "at best 0.50 nats short of chance" in found.candidates[-1].reason
+    with pytest.raises(PrefactorError, match=r"data/candidates/german: layers\.0\.v_proj:2 was not measured: run it"):
+        chosen(by_label("german", "effect"))
+
+
+def test_the_control_is_ranked_by_effect_whatever_the_shortlist_is_ranked_by() -> None:
+    listed = shortlist("german", ShortlistConfig(domains=DOMAINS, choose=by_label("german", "spill")), table())
+    measured = {"m:sv0": Effect(-24.0, 0.5, None), "m:sv1": Effect(-4.0, 0.0, 0.3), "m:sv2": Effect(-5.0, 0.0, 0.2)}
+    control = select_singular("control", listed, Candidates({}, measured), RUNNERS_UP, 1)
+    assert control.subcomponents == ("m:sv2",)
+    assert [row.subcomponent for row in control.candidates] == ["m:sv1", "m:sv0"]  # the last never reaches chance
+    assert control.chosen[0].reason.startswith("singular direction, 1 of 3 tried: de at chance for +0.200 nats on en")
+    with pytest.raises(PrefactorError, match=r"edits\.control\.top = 4: only 3 singular directions were measured"):
+        select_singular("control", listed, Candidates({}, measured), RUNNERS_UP, 4)
+
+
+def test_candidates_survive_the_file(tmp_path: Path) -> None:
+    written = Candidates({"m:1": Effect(-2.0, 0.0, 0.1, 0.2), "m:0": None}, {"m:sv0": Effect(4.0, 1.5, None)})
+    write_candidates(tmp_path, written)
+    assert read_candidates(tmp_path) == written
+    assert list(read_candidates(tmp_path).subcomponents) == ["m:1", "m:0"]
 
 
 def test_causal_takes_what_hurts_the_target_most_beyond_what_it_retains() -> None:
-    choose = by_label("german").model_copy(update={"rank": "causal"})
+    choose = by_label("german", "causal")
     found = chosen(choose, among=measured())
     damages = {
         row["subcomponent"]: row["invert_de"] - row["invert_en"]
@@ -182,16 +190,16 @@ def test_causal_takes_what_hurts_the_target_most_beyond_what_it_retains() -> Non
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
-    choose = ByContrast(by="contrast", top=5)
-    assert chosen(choose, among=join(harvest()[::-1], labels())) == chosen(choose)
-    drawn = ByRandom(by="random", top=3, seed=4)
-    assert chosen(drawn, among=table()[::-1]) == chosen(drawn)
+    choose = ByContrast(by="contrast")
+    assert chosen(choose, among=join(harvest()[::-1], labels()), top=5) == chosen(choose, top=5)
+    drawn = ByRandom(by="random", seed=4)
+    assert chosen(drawn, among=table()[::-1], top=3) == chosen(drawn, top=3)
     query = by_label('label ~ "text" and importance.de > 0.5')
     assert chosen(query, among=table()[::-1]) == chosen(query)
 
 
 def test_at_random_only_alive_ones_by_seed() -> None:
-    draws = {chosen(ByRandom(by="random", top=7, seed=seed)).subcomponents for seed in range(5)}
+    draws = {chosen(ByRandom(by="random", seed=seed), top=7).subcomponents for seed in range(5)}
     assert len(draws) > 1
     assert {name for draw in draws for name in draw} == set(ROWS) - {"layers.1.up_proj:5"}
     assert chosen(ByRandom(by="random")).chosen[0].score is None
@@ -199,15 +207,10 @@ def test_at_random_only_alive_ones_by_seed() -> None:
 
 def test_by_name_keeps_the_order_given() -> None:
     names = ("layers.1.up_proj:5", "layers.0.v_proj:2")
-    found = chosen(ByName(by="name", subcomponents=names))
+    found = chosen(ByName(by="name", subcomponents=names), top=2)
     assert found.subcomponents == names
     assert found.candidates == ()
     assert found.chosen[0].reason.startswith("named though dead")
-
-
-def test_nothing_needs_no_tables() -> None:
-    found = select(Nothing(by="nothing"), "lora", DOMAINS, pd.DataFrame(), CONFIG)
-    assert found == Selection("lora", "nothing", (), ())
 
 
 @pytest.mark.parametrize(
@@ -217,7 +220,6 @@ def test_nothing_needs_no_tables() -> None:
         (by_label("german -text"), ["choose.query", "layers.0.v_proj:2"]),
         (by_label("dead"), ["no label matches"]),
         (by_label("-german"), ["no word to look for"]),
-        (by_label("german", top=9), ["choose.top = 9", "only 4 qualify", "widen the query"]),
         (by_label("german and not french"), ["no label matches", "without a comparison all of it is words"]),
         (by_label("german =>"), ["no label matches"]),
         (by_label("token = x"), ["no label matches", "without a comparison all of it is words"]),
@@ -235,7 +237,6 @@ def test_nothing_needs_no_tables() -> None:
                 "v_proj:2 'German text' (fails importance.it 0.2 > 0.9)",
             ],
         ),
-        (ByContrast(by="contrast", top=9), ["choose.top = 9", "only 7 qualify"]),
         (ByName(by="name", subcomponents=("layers.1.up_proj:6",)), ["'layers.1.up_proj:6'", "layers.1.up_proj:5"]),
         (ByName(by="name", subcomponents=("layers.1.up_proj:3",) * 2), ["named twice"]),
     ],
@@ -244,8 +245,15 @@ def test_what_cannot_be_chosen_is_one_line_with_a_remedy(choose: Choose, words: 
     with pytest.raises(PrefactorError) as error:
         chosen(choose)
     message = str(error.value)
-    assert message.startswith("edits.scalar.choose.") and "\n" not in message
+    assert message.startswith("shortlists.german.choose.") and "\n" not in message
     assert all(word in message for word in words), message
+
+
+def test_more_than_there_are_is_one_line_with_a_remedy() -> None:
+    with pytest.raises(PrefactorError, match=r"edits\.scalar\.top = 9: only 4 qualify: lower it or widen the query"):
+        chosen(by_label("german"), top=9)
+    with pytest.raises(PrefactorError, match=r"edits\.scalar\.top = 9: only 7 qualify: lower it"):
+        chosen(ByContrast(by="contrast"), top=9)
 
 
 def test_the_nearest_are_five_by_likeness_then_margin() -> None:
@@ -258,7 +266,7 @@ def test_the_nearest_are_five_by_likeness_then_margin() -> None:
 
 
 def test_unknown_domains_and_mixed_up_tables_are_refused() -> None:
-    with pytest.raises(PrefactorError, match=r"edits\.scalar\.domains\.retain: 'pt' .* en, de, fr, it"):
+    with pytest.raises(PrefactorError, match=r"shortlists\.german\.domains\.retain: 'pt' .* en, de, fr, it"):
         chosen(by_label("german"), Domains(target="de", retain=("pt",)))
     with pytest.raises(PrefactorError, match="labels"):
         join(harvest(), labels()[1:])
@@ -267,11 +275,11 @@ def test_unknown_domains_and_mixed_up_tables_are_refused() -> None:
 
 
 def test_a_selection_survives_the_file_and_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    written = replace(chosen(by_label("german", top=2)), edit="é")
+    written = replace(chosen(by_label("german"), top=2), edit="é")
     write_selection(tmp_path, written)
-    write_manifest(tmp_path, ["selection.json"])
     assert read_selection(tmp_path) == written
-    (tmp_path / "selection.json").write_text("{}")
+    assert read_chosen(tmp_path) == list(written.subcomponents)
+    (tmp_path / FILE).write_text("{}")
     with pytest.raises(PrefactorError, match="damaged"):
         read_selection(tmp_path)
 
@@ -301,7 +309,7 @@ def test_near_misses_fail_one_clause_and_the_closest_is_first() -> None:
 
 def test_what_is_measured_to_reach_further_than_the_label_says_is_warned_of() -> None:
     named = {"layers.0.v_proj:2": ["de"], "layers.0.v_proj:10": ["de"], "layers.1.up_proj:2": ["de", "fr", "it"]}
-    found = chosen(ByName(by="name", subcomponents=tuple(ROWS)), among=measured(named))
+    found = chosen(ByName(by="name", subcomponents=tuple(ROWS)), among=measured(named), top=len(ROWS))
     warnings = {one.subcomponent: one.warning for one in found.chosen if one.warning}
     assert warnings == {
         "layers.0.v_proj:2": "its label names de, but inverting it also costs fr +0.3, it +0.2 (de +0.6)",
@@ -341,8 +349,8 @@ def test_what_would_be_a_surprise_outside_is_too_much(
 
 def test_effects_change_what_is_said_and_not_what_is_chosen() -> None:
     named = {name: ["de"] for name in ROWS}
-    for choose in (by_label("german", top=2), ByContrast(by="contrast", top=2), ByRandom(by="random", top=2)):
-        plain, told = chosen(choose), chosen(choose, among=measured(named))
+    for choose in (by_label("german"), ByContrast(by="contrast"), ByRandom(by="random")):
+        plain, told = chosen(choose, top=2), chosen(choose, among=measured(named), top=2)
         assert [replace(one, collateral=None, warning=None) for one in told.chosen] == list(plain.chosen)
         assert [replace(one, collateral=None, warning=None) for one in told.candidates] == list(plain.candidates)
 
@@ -356,37 +364,50 @@ def _folder(root: Path, query: str = "german text") -> Path:
     scores = [
         {"subcomponent": "layers.0.v_proj:2", "detection": 0.9, "fuzzing": 0.8, "intruder": 0.7, "agreement": 1.0}
     ]
-    for stage, file, rows in (
-        ("harvest", "subcomponents.parquet", harvest().to_dict("records")),
-        ("label", "labels.parquet", written),
-        ("effects", "effects.parquet", effects().to_dict("records")),
-        ("score", "scores.parquet", scores),
+    for stage, name, rows in (
+        ("harvest", "subcomponents", harvest().to_dict("records")),
+        ("label", "labels", written),
+        ("effects", "effects", effects().to_dict("records")),
+        ("score", "scores", scores),
     ):
-        write_table(data / stage / file, pa.Table.from_pylist(rows))
-        write_manifest(data / stage, [file])
-    (data / "decompose").mkdir()
-    (data / "decompose" / "components.safetensors").write_text("components")
-    write_manifest(data / "decompose", ["components.safetensors"])
+        write_part(data / stage, name, pa.Table.from_pylist(rows))
+    components = data / "decompose" / "components"
+    components.mkdir(parents=True)
+    (components / "components.safetensors").write_text("components")
+    write_manifest(components, ["components.safetensors"])
     (root / "params.yaml").write_text(
-        "selection: {runners_up: 5, tried: 3, tokens: 64, untagged_tokens: 64}\n"
+        "candidates: {tried: 3, tokens: 64, untagged_tokens: 64}\n"
+        "selection: {runners_up: 5}\n"
+        "shortlists:\n"
+        "  german:\n"
+        "    domains: &german {target: de, retain: [en], protect: [fr, it]}\n"
+        f"    choose: {{by: label, query: '{query}'}}\n"
         "edits:\n"
-        "  one:\n"
-        "    method: scalar\n"
-        "    domains: {target: de, retain: [en], protect: [fr, it]}\n"
-        f"    choose: {{by: label, query: '{query}', top: 1}}\n"
+        "  one: {method: scalar, domains: *german, shortlist: german}\n"
     )
     return data
 
 
-def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.selection import main
+def _stages() -> Callable[[str], None]:
+    """The stages of an edit up to its selection."""
+    from stages import candidates, selection, shortlist
 
+    def main(edit: str) -> None:
+        shortlist.main("german")
+        candidates.main("german")
+        selection.main(edit)
+
+    return main
+
+
+def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = _stages()
     monkeypatch.chdir(tmp_path)
     data = _folder(tmp_path)
     main("one")
     assert read_selection(data / "selection/one").subcomponents == ("layers.0.v_proj:2",)
-    value = read_json(data / "selection/one/selection.json")
-    assert set(value) == {"edit", "by", "subcomponents", "candidates", "near_misses", "matched"}
+    value = read_json(data / "selection/one" / FILE)
+    assert set(value) == {"edit", "by", "subcomponents", "candidates", "near_misses"}
     keys = {"subcomponent", "label", "score", "reason", "collateral", "warning"}
     assert set(value["subcomponents"][0]) == keys and set(value["near_misses"][0]) == keys
     assert len(value["candidates"]) == 3
@@ -396,8 +417,7 @@ def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_stage_prints_no_character_that_acts_on_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from stages.selection import main
-
+    main = _stages()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(ROWS, "layers.0.v_proj:2", ("German\x1b[2J text\u202e", *ROWS["layers.0.v_proj:2"][1:]))
     data = _folder(tmp_path, 'label ~ "text\u202e"')
@@ -407,18 +427,17 @@ def test_the_stage_prints_no_character_that_acts_on_a_terminal(
 
 
 def test_scores_are_read_only_for_a_query_that_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.selection import main
-
+    main = _stages()
     monkeypatch.chdir(tmp_path)
     data = _folder(tmp_path, 'label ~ "german" and detection > 0.8 and score >= 0.5')
     main("one")
     assert len(read_selection(data / "selection/one").candidates) == 0  # the others have no score
     assert "detection" in read_subcomponents(data) and "detection" not in read_subcomponents(data, also=["effects"])
-    (data / "score/scores.parquet").write_text("damaged")
+    (data / "score/scores/scores.parquet").write_text("damaged")
     with pytest.raises(PrefactorError, match=r"scores\.parquet is damaged"):
         main("one")
     _folder(tmp_path / "other")
-    (tmp_path / "other/data/score/scores.parquet").write_text("damaged")
+    (tmp_path / "other/data/score/scores/scores.parquet").write_text("damaged")
     monkeypatch.chdir(tmp_path / "other")
     main("one")
 
@@ -426,8 +445,7 @@ def test_scores_are_read_only_for_a_query_that_names_them(tmp_path: Path, monkey
 def test_a_label_that_a_person_corrects_changes_the_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from stages.selection import main
-
+    main = _stages()
     monkeypatch.chdir(tmp_path)
     data = _folder(tmp_path)
     entry = make_override(

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +22,20 @@ from prefactor.config.base import parse
 from prefactor.config.edits import EditConfig
 from prefactor.config.harvest import HarvestConfig
 from prefactor.config.params import section
-from prefactor.corpus.blocks import Blocks, as_table
+from prefactor.config.shortlists import ByName, ShortlistConfig
+from prefactor.corpus.blocks import Blocks, write_blocks
+from prefactor.corpus.tokenizer_file import write_tokenizer
 from prefactor.errors import PrefactorError
 from prefactor.export.checkpoint_stack import applied_to, pop, push
-from prefactor.files.artifacts import write_json, write_manifest, write_table
+from prefactor.files.artifacts import write_json, write_part
 from prefactor.files.cost import Cost
 from prefactor.harvest.collect import harvest
 from prefactor.harvest.tables import example_table, subcomponent_table
 from prefactor.label.labeller import LABELS
+from prefactor.model.load import save_target
 from prefactor.model.target import logits_of
-from prefactor.selection.choice import write_selection
+from prefactor.selection.effect import Candidates, Effect, read_candidates, write_candidates
+from prefactor.selection.shortlist import shortlist
 from prefactor.vpd.store import write_components, write_net
 from prefactor.workspace import Workspace
 from tests.tiny import VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net
@@ -53,27 +56,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data, model = root / "data", tiny_decomposed(6)
     net = tiny_net(model)
     for place, split in enumerate(("train", "select", "fit", "eval")):
-        write_table(data / "corpus" / f"{split}.parquet", as_table(_blocks(30, place)))
+        write_blocks(data / "corpus", split, _blocks(30, place))
     write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30, "fr": 30}}})
-    Backend(WordLevel({f"t{i}": i for i in range(VOCABULARY)}, unk_token="t0")).save(
-        str(data / "corpus" / "tokenizer.json")
-    )
-    splits = ["train.parquet", "select.parquet", "fit.parquet", "eval.parquet"]
-    write_manifest(data / "corpus", ["tokenizer.json", *splits])
-    model.target.save_pretrained(data / "target" / "checkpoint")
-    write_manifest(data / "target", ["checkpoint"])
-    write_components(data / "decompose" / "components.safetensors", model)
-    write_manifest(data / "decompose", ["components.safetensors"])
-    write_net(data / "importance" / "importance.safetensors", net)
-    write_manifest(data / "importance", ["importance.safetensors"])
+    tokenizer = Backend(WordLevel({f"t{i}": i for i in range(VOCABULARY)}, unk_token="t0"))
+    write_tokenizer(data / "corpus", tokenizer)
+    save_target(model.target, tokenizer, data / "target" / "checkpoint")
+    write_components(data / "decompose" / "components", model)
+    write_net(data / "importance" / "net", net)
     config = HarvestConfig(
         tokens=360, batch=5, threshold=0.1, examples=3, either_side=3, table=5, least_count=1, sample_tokens=24, seed=0
     )  # fmt: skip
     read = _blocks(30, 9)
     found = harvest(model, net, read, config, Cost())
-    write_table(data / "harvest" / "subcomponents.parquet", subcomponent_table(found, model, str, config))
-    write_table(data / "harvest" / "examples.parquet", example_table(found, model.names, read, str))
-    write_manifest(data / "harvest", ["subcomponents.parquet", "examples.parquet"])
+    about = {"tokens": {"de": 120, "en": 120, "fr": 120}}
+    write_part(data / "harvest", "subcomponents", subcomponent_table(found, model, str, config), about)
+    write_part(data / "harvest", "examples", example_table(found, model.names, read, str))
     text = {GERMAN: "German text", "layers.0.self_attn.q_proj:1": "German and French text"}
     labels = [
         {
@@ -86,12 +83,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         for n in model.names
     ]
-    write_table(data / "label" / "labels.parquet", pa.Table.from_pylist(labels, schema=LABELS))
-    write_manifest(data / "label", ["labels.parquet"])
+    write_part(data / "label", "labels", pa.Table.from_pylist(labels, schema=LABELS))
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["edit"] |= {"retain_tokens": 60, "guard_tokens": 60}
-    params["edit"]["prefactor"] |= {"steps": 4}
-    params["selection"] |= {"tokens": 60, "untagged_tokens": 120}
+    for method in ("scalar", "guarded"):
+        params["optimisers"][method] = params["optimisers"][method] | {"steps": 4}
+    params["candidates"] |= {"tokens": 60, "untagged_tokens": 120}
     params["evaluate"] |= {"tokens": {"target": 60, "retained": 60, "protected": 60}}
     (root / "params.yaml").write_text("# mine\n" + yaml.safe_dump(params), encoding="utf-8")
     return root
@@ -168,7 +165,7 @@ def test_remove_chooses_by_label_and_effect_and_can_be_saved(work: Workspace, tm
         work.remove("de", tokens=3, retain=["de"])
 
 
-def test_what_a_stage_chose_is_taken_until_its_query_matches_others(folder: Path, tmp_path: Path) -> None:
+def test_what_a_stage_measured_is_taken_until_its_query_matches_others(folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "copy"
     (root / "data" / "label").mkdir(parents=True)
     for path in (folder / "data").iterdir():
@@ -176,26 +173,27 @@ def test_what_a_stage_chose_is_taken_until_its_query_matches_others(folder: Path
             (root / "data" / path.name).symlink_to(path)
     for path in (folder / "data" / "label").iterdir():
         (root / "data" / "label" / path.name).symlink_to(path)
-    choose = {"by": "label", "query": 'label ~ "german" and not label ~ "french"', "rank": "importance"}
-    edit = {"method": "scalar", "domains": {"target": "de", "retain": ["en"], "protect": ["fr"]}, "choose": choose}
+    choose = {"by": "label", "query": 'label ~ "german"', "rank": "effect"}
+    value = {"domains": {"target": "de", "retain": ["en"], "protect": ["fr"]}, "choose": choose}
     params = yaml.safe_load((folder / "params.yaml").read_text())
-    params["edits"] = {"mine": edit}
+    params["shortlists"] = {"mine": value}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
-    asked = parse(TypeAdapter(EditConfig), edit, "mine")
-    made = Workspace(root).choose(asked)
-    assert made.subcomponents == (GERMAN,)
-    kept = replace(made, chosen=(replace(made.chosen[0], reason="from the stage"),))
-    write_selection(root / "data" / "selection" / "mine", kept)
-    write_manifest(root / "data" / "selection" / "mine", ["selection.json"])
-    assert Workspace(root).choose(asked).chosen[0].reason == "from the stage"
+    asked = parse(TypeAdapter(ShortlistConfig), value, "mine")
+    both = (GERMAN, "layers.0.self_attn.q_proj:1")
+    assert Workspace(root).choose(asked) in both
+    for best in both:  # whichever the stage says is the best
+        effects: dict[str, Effect | None] = {name: Effect(-2.0, 0.0, float(name != best)) for name in both}
+        names = [row.subcomponent for row in shortlist("mine", asked, Workspace(root).table).ranked]
+        write_candidates(root / "data" / "candidates" / "mine", Candidates({n: effects[n] for n in names}, {}))
+        assert Workspace(root).choose(asked) == best
+    assert list(read_candidates(root / "data" / "candidates" / "mine").subcomponents) == names
 
     other = "layers.0.self_attn.v_proj:1"
     said = ("--author", "Ada", "--reason", "it fires on German", "-C", str(root))
-    for name, label in ((GERMAN, "unclear"), (other, "German prose")):
+    for name, label in ((GERMAN, "unclear"), (both[1], "unclear"), (other, "German prose")):
         code, _, err = _prefactor("label", "override", name, label, *said)
         assert code == 0, err
-    found = Workspace(root).choose(asked)
-    assert (found.subcomponents, found.chosen[0].label) == ((other,), "German prose")
+    assert Workspace(root).choose(asked) == other
     assert not (folder / "data" / "label" / "overrides.yaml").exists()
 
 
@@ -216,8 +214,9 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
     assert [part["subcomponent"] for part in said["subcomponents"]] == [GERMAN]
     assert {row["domain"] for row in said["table"]} == {"en", "de", "fr"}
     assert (root / "params.yaml").read_text().startswith("# mine\n")
-    saved = section("edits.by-hand", EditConfig, root / "params.yaml")
-    assert saved.choose.subcomponents == (GERMAN,)
+    assert section("edits.by-hand", EditConfig, root / "params.yaml").shortlist == "by-hand"
+    saved = section("shortlists.by-hand", ShortlistConfig, root / "params.yaml")
+    assert saved.choose == ByName(by="name", subcomponents=(GERMAN,))
     code, out, err = _prefactor(*words, "--set", f"{GERMAN}=-1.5", "--save", "set")
     assert code == 0, err
     assert section("edits.set", EditConfig, root / "params.yaml").alpha.values == (-1.5,)

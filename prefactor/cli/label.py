@@ -68,12 +68,11 @@ def surprises(
     """Where label and measured effect disagree: domains that an edit hurts though the label says it would not."""
     import pyarrow.parquet as pq
 
-    from prefactor.files.artifacts import verify
+    from prefactor.files.artifacts import part
     from prefactor.label.table import label_rows
 
-    verify(folder / "data" / "score", only=["scores.parquet"])
     labels = {row["subcomponent"]: row["label"] for row in label_rows(folder / "data")}
-    rows = [row for row in pq.read_table(folder / "data/score/scores.parquet").to_pylist() if row["surprise"] > 0]
+    rows = [row for row in pq.read_table(part(folder / "data" / "score", "scores")).to_pylist() if row["surprise"] > 0]
     rows = [{**row, "label": labels[row["subcomponent"]]} for row in sorted(rows, key=lambda row: -row["surprise"])]
     if as_json:
         print_json(rows)
@@ -165,25 +164,18 @@ def diff(
 @plainly
 def price(folder: Folder = Path("."), as_json: AsJson = False) -> None:
     """What labelling with a language model would take at most; nothing is asked."""
-    import pyarrow.parquet as pq
-
     from prefactor.config.label import DeterministicLabeller, LabelConfig, LlmLabelling
     from prefactor.config.llm import Price
     from prefactor.config.params import PARAMS, section
-    from prefactor.files.artifacts import read_json, verify
-    from prefactor.label.evidence import read_evidence
+    from prefactor.label.evidence import read_harvest
     from prefactor.label.llm_labeller.labeller import LlmLabeller, estimate
     from prefactor.llm.endpoint import from_environment
 
     config, note = section("label", LabelConfig, folder / PARAMS).labeller, ""
     if isinstance(config, DeterministicLabeller):
         config, note = LlmLabelling(kind="llm"), " (params.yaml has kind deterministic: these are kind llm's defaults)"
-    harvest = folder / "data" / "harvest"
-    verify(harvest, only=["subcomponents.parquet", "examples.parquet", "metrics.json"])
-    subcomponents, examples = (pq.read_table(harvest / f"{name}.parquet") for name in ("subcomponents", "examples"))
-    tokens = sum(read_json(harvest / "metrics.json")["tokens"].values())
     labeller = LlmLabeller(config, from_environment(), folder / KEPT_ANSWERS)
-    found = estimate(read_evidence(subcomponents, examples, tokens), labeller)
+    found = estimate(read_harvest(folder / "data"), labeller)
     dollars = f"${found.usd:.2f}" if config.endpoint.price != Price() else "at no price that params.yaml names"
     words = (
         f"{labeller.name}: at most {found.requests} requests, {found.input_tokens} tokens to read and "

@@ -153,7 +153,7 @@ def edit(
             query=query, guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
         )  # fmt: skip
     if save is not None:
-        save_edit(work.params, save, made.edit)
+        save_edit(work.params, save, made.edit, made.facts["subcomponents"])
     rows = made.measure()
     written = [str(made.export(export))] if export else []
     written += [str(made.merge(merge))] if merge else []
@@ -185,11 +185,13 @@ def export_(
 ) -> None:
     """Write an edit of the DAG for other tools: stock transformers and peft load it."""
     from prefactor.export.results import export
+    from prefactor.selection.choice import labels_of
 
     _quiet()
     if into.exists():
         raise PrefactorError(f"{into} is there already: name another folder, or remove it")
-    export(folder / "data", name, into, merged, tokens, seed)
+    data = folder / "data"
+    export(data, name, into, merged, tokens, seed, labels_of(data / "selection" / name))
     print(visible(f"written: {into}"))
 
 

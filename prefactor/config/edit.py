@@ -34,14 +34,21 @@ class Optimiser(Config):
 class FitConfig(Config):
     budgets: tuple[int, ...] = Field(min_length=1)  # target tokens, one fit each
     seeds: int = Field(ge=1)  # draws of the target tokens
-    headline: int  # the budget that the adapter and the report's headline are about
+    report_budget: int  # the budget that the adapter and the report are about
     retain_tokens: int = Field(gt=0)  # retained text of the fit split
     retain_batch: int = Field(ge=1)  # blocks of it a step
-    prefactor: Optimiser  # scalar and guarded
-    lora: Optimiser
-    finetune: Optimiser
     probe_budgets: tuple[int, ...] = Field(min_length=1)  # at which learning rates are compared; the nearest one counts
     probe_seeds: int = Field(ge=1)
     probe_tokens: int = Field(gt=0)  # text a domain of the select split for the comparison
     guard_tokens: int = Field(gt=0)  # text a domain of the fit split for the second moments of guards
     seed: int
+
+
+class Optimisers(Config):
+    """By method, so that another learning rate of one refits no edit of another."""
+
+    scalar: Optimiser
+    guarded: Optimiser
+    lora: Optimiser
+    finetune: Optimiser
+    rewrite: None = None  # nothing is fitted

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from prefactor.config.base import Config
-from prefactor.config.edits import Role
+from prefactor.config.domains import Role
 
 
 class RoleTokens(Config):

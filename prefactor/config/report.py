@@ -7,22 +7,22 @@ from prefactor.errors import ParamsError
 
 
 class ReportConfig(Config):
-    headline: str = "scalar"  # the edit of the headline, the card and the rollouts
+    edit: str = "scalar"  # the edit of the headline, the card and the rollouts
     controls: tuple[str, ...] = ()  # edits marked as controls, listed after the methods
 
     def check(self, edits: Collection[str]) -> None:
         """Check the names against the keys of ``edits``.
 
         Raises:
-            ParamsError: a name is no edit, or the headline edit is called a control.
+            ParamsError: a name is no edit, or the edit that the report is about is called a control.
         """
         known = ", ".join(edits)
-        if self.headline not in edits:
-            raise ParamsError(f"params.yaml: report.headline = {self.headline!r}: no such edit; name one of: {known}")
+        if self.edit not in edits:
+            raise ParamsError(f"params.yaml: report.edit = {self.edit!r}: no such edit; name one of: {known}")
         for name in self.controls:
             if name not in edits:
                 raise ParamsError(f"params.yaml: report.controls = {name!r}: no such edit; name some of: {known}")
-        if self.headline in self.controls:
+        if self.edit in self.controls:
             raise ParamsError(
-                f"params.yaml: report.headline = {self.headline!r}: it is in report.controls too; take it out of one"
+                f"params.yaml: report.edit = {self.edit!r}: it is in report.controls too; take it out of one"
             )

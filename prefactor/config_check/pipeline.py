@@ -5,31 +5,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prefactor.config.base import Config
+from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.corpus import CorpusConfig
 from prefactor.config.decompose import DecomposeConfig
-from prefactor.config.edit import FitConfig
-from prefactor.config.edits import (
-    ByLabel,
-    BySingular,
-    EditConfig,
-    FinetuneEdit,
-    GuardByDomain,
-    GuardByImportance,
-    GuardedEdit,
-    LoraEdit,
-    Nothing,
-    PrefactorEdit,
-    is_fitted,
-)
+from prefactor.config.domains import Domains
+from prefactor.config.edit import FitConfig, Optimisers
+from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, EditConfig, GuardedEdit, ScalarEdit, is_fitted
 from prefactor.config.effects import EffectsConfig
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.explain import nearest
+from prefactor.config.guard import spared
 from prefactor.config.harvest import HarvestConfig
 from prefactor.config.importance import ImportanceConfig
 from prefactor.config.label import LabelConfig
 from prefactor.config.report import ReportConfig
 from prefactor.config.score import ScoreConfig
 from prefactor.config.selection import SelectionConfig
+from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.config.target import LoadTarget, TargetConfig, TrainTarget
 from prefactor.errors import ParamsError, PrefactorError
 from prefactor.query.parse import parse_query
@@ -39,7 +31,7 @@ UTF8 = 4  # bytes a character at most, hence byte-level tokens a character at mo
 
 
 class PipelineConfig(Config):
-    """A section a stage, and the edits."""
+    """A section a stage; and the mappings whose entries have stages of their own."""
 
     corpus: CorpusConfig
     target: TargetConfig
@@ -49,11 +41,20 @@ class PipelineConfig(Config):
     effects: EffectsConfig
     label: LabelConfig
     score: ScoreConfig
+    candidates: CandidatesConfig
     selection: SelectionConfig
     edit: FitConfig
+    optimisers: Optimisers
     evaluate: EvaluateConfig
     report: ReportConfig
+    shortlists: dict[str, ShortlistConfig]
     edits: dict[str, EditConfig]
+    baselines: dict[str, BaselineConfig]
+
+    @property
+    def everything(self) -> dict[str, AnyEdit]:
+        """Edits and baselines, in this order: what is evaluated and reported side by side."""
+        return {**self.edits, **self.baselines}
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,23 @@ def check(config: PipelineConfig) -> None:
     """
     if not config.edits:
         raise ParamsError("params.yaml: edits is empty; add at least one edit")
-    for name, edit in config.edits.items():
-        _check_edit(name, edit, config.corpus.domains)
+    for name, shortlist in config.shortlists.items():
+        _check_shortlist(name, shortlist, config.corpus.domains)
+    for section, edits in (("edits", config.edits), ("baselines", config.baselines)):
+        for name, edit in edits.items():
+            _check_edit(f"{section}.{name}", edit, config.corpus.domains)
+            if isinstance(edit, Chosen):
+                _check_chosen(name, edit, config)
+    if both := sorted(set(config.edits) & set(config.baselines)):
+        raise ParamsError(f"params.yaml: baselines.{both[0]}: an edit has this name; give one of the two another")
     _check_target(config)
-    if config.edit.headline not in config.edit.budgets:
+    if config.edit.report_budget not in config.edit.budgets:
         budgets = ", ".join(str(budget) for budget in config.edit.budgets)
         raise ParamsError(
-            f"params.yaml: edit.headline = {config.edit.headline}: not one of edit.budgets; use one of {budgets}"
+            f"params.yaml: edit.report_budget = {config.edit.report_budget}: not one of edit.budgets; "
+            f"use one of {budgets}"
         )
-    config.report.check(config.edits)
+    config.report.check(config.everything)
     if config.harvest.examples < FEWEST_EXAMPLES:
         raise ParamsError(
             f"params.yaml: harvest.examples = {config.harvest.examples}: a third of them is kept to score labels on, "
@@ -133,13 +142,14 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
     yield Need("harvest.tokens", config.harvest.tokens, "harvest")
     for domain in config.corpus.domains:
         yield Need("effects.tokens", config.effects.tokens, "select", domain)
-    for edit in config.edits.values():
+    for shortlist in config.shortlists.values():
+        if shortlist.measured:
+            domains = shortlist.domains
+            for domain in dict.fromkeys((domains.target, *domains.retain, *spared(shortlist.guard))):
+                yield Need("candidates.tokens", config.candidates.tokens, "select", domain)
+            yield Need("candidates.untagged_tokens", config.candidates.untagged_tokens, "select")
+    for edit in config.everything.values():
         domains, fit = edit.domains, config.edit
-        if isinstance(edit.choose, ByLabel | BySingular) and edit.choose.rank in ("effect", "spill"):
-            spare = edit.guard.spare if isinstance(edit, GuardedEdit) and isinstance(edit.guard, GuardByDomain) else ()
-            for domain in dict.fromkeys((domains.target, *domains.retain, *spare)):
-                yield Need("selection.tokens", config.selection.tokens, "select", domain)
-            yield Need("selection.untagged_tokens", config.selection.untagged_tokens, "select")
         if is_fitted(edit):
             yield Need("edit.budgets", max(fit.budgets), "fit", domains.target)
             yield Need("edit.probe_tokens", fit.probe_tokens, "select", domains.target)
@@ -147,22 +157,71 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
                 yield Need("edit.retain_tokens", fit.retain_tokens, "fit", domain, len(domains.retain))
                 yield Need("edit.probe_tokens", fit.probe_tokens, "select", domain, len(domains.retain))
         if isinstance(edit, GuardedEdit):
-            by_domain = (domains.target, *edit.guard.spare) if isinstance(edit.guard, GuardByDomain) else (None,)
-            for domain in by_domain:
+            named = spared(edit.guard)
+            for domain in (domains.target, *named) if named else (None,):
                 yield Need("edit.guard_tokens", fit.guard_tokens, "fit", domain)
         for domain, role in domains.roles.items():
             yield Need(f"evaluate.tokens.{role}", config.evaluate.tokens.of(role), "eval", domain)
 
 
-def _check_edit(name: str, edit: EditConfig, known: tuple[str, ...]) -> None:
-    where = f"params.yaml: edits.{name}"
-    if not re.fullmatch(r"[a-z0-9-]+", name):
-        raise ParamsError(f"{where}: an edit's name is a folder's name; write it with a-z, 0-9 and - only")
-    domains = edit.domains
+def _check_edit(key: str, edit: AnyEdit, known: tuple[str, ...]) -> None:
+    where = f"params.yaml: {key}"
+    _check_name(where, "an edit")
+    _check_domains(where, edit.domains, spared(edit.guard) if isinstance(edit, GuardedEdit) else (), known)
+
+
+def _check_chosen(name: str, edit: EditConfig, config: PipelineConfig) -> None:
+    """An edit against the shortlist that it names."""
+    where, shortlist = f"params.yaml: edits.{name}", config.shortlists.get(edit.shortlist)
+    if shortlist is None:
+        near = nearest(edit.shortlist, tuple(config.shortlists))
+        raise ParamsError(f'{where}.shortlist = "{edit.shortlist}": no key of shortlists; {near}')
+    for part in ("target", "retain"):
+        own, listed = getattr(edit.domains, part), getattr(shortlist.domains, part)
+        if own != listed:
+            raise ParamsError(
+                f"{where}.domains.{part} = {own}: shortlists.{edit.shortlist} is made for {listed}; "
+                "write the same, or name another shortlist"
+            )
+    if shortlist.measured and (edit.top or 1) > config.candidates.tried:
+        raise ParamsError(
+            f"{where}.top = {edit.top}: only candidates.tried = {config.candidates.tried} are measured; "
+            "lower it, or raise candidates.tried"
+        )
+    if edit.directions == "singular":
+        if not shortlist.singular:
+            raise ParamsError(
+                f"{where}.directions = singular: shortlists.{edit.shortlist} measures none; "
+                f"set shortlists.{edit.shortlist}.singular: true"
+            )
+        by_importance = isinstance(edit, GuardedEdit) and edit.guard.weigh == "importance"
+        if by_importance or (isinstance(edit, ScalarEdit | GuardedEdit) and edit.alpha.by == "tolerance"):
+            raise ParamsError(
+                f"{where}.directions = singular: a singular direction has no importance, which the edit's guard or "
+                "tolerance needs; take subcomponents, guard by domain, or fit the prefactor"
+            )
+
+
+def _check_shortlist(name: str, shortlist: ShortlistConfig, known: tuple[str, ...]) -> None:
+    where = f"params.yaml: shortlists.{name}"
+    _check_name(where, "a shortlist")
+    _check_domains(where, shortlist.domains, spared(shortlist.guard), known)
+    if isinstance(shortlist.choose, ByLabel):
+        query = shortlist.choose.query
+        try:
+            parse_query(query, f"{where}.choose.query = {query!r}").check_domains(known)
+        except PrefactorError as error:
+            raise ParamsError(str(error)) from None
+
+
+def _check_name(where: str, what: str) -> None:
+    if not re.fullmatch(r"[a-z0-9-]+", where.rpartition(".")[2]):
+        raise ParamsError(f"{where}: {what}'s name is a folder's name; write it with a-z, 0-9 and - only")
+
+
+def _check_domains(where: str, domains: Domains, spare: tuple[str, ...], known: tuple[str, ...]) -> None:
     named = {"domains.target": (domains.target,), "domains.retain": domains.retain, "domains.protect": domains.protect}
-    if isinstance(edit, GuardedEdit) and isinstance(edit.guard, GuardByDomain):
-        named["guard.spare"] = edit.guard.spare
-    for key, values in named.items():
+    for key, values in {**named, "guard.spare": spare}.items():
         for value in values:
             if value not in known:
                 raise ParamsError(f'{where}.{key} = "{value}": no domain of corpus.shares; {nearest(value, known)}')
@@ -177,23 +236,6 @@ def _check_edit(name: str, edit: EditConfig, known: tuple[str, ...]) -> None:
     if both := set(domains.retain) & set(domains.protect):
         raise ParamsError(
             f'{where}.domains.protect has "{min(both)}", which is retained; take it out of one of the two'
-        )
-    if isinstance(edit.choose, ByLabel | BySingular):
-        try:
-            parse_query(edit.choose.query, f"{where}.choose.query = {edit.choose.query!r}").check_domains(known)
-        except PrefactorError as error:
-            raise ParamsError(str(error)) from None
-    if isinstance(edit.choose, BySingular) and isinstance(edit, PrefactorEdit):
-        guard = edit.guard if isinstance(edit, GuardedEdit) else None
-        if isinstance(guard, GuardByImportance) or edit.alpha.by == "tolerance":
-            raise ParamsError(
-                f"{where}.choose.by = singular: a singular direction has no importance, which the edit's guard or "
-                "tolerance needs; choose subcomponents, guard by domain, or fit the prefactor"
-            )
-    if isinstance(edit.choose, Nothing) and not isinstance(edit, LoraEdit | FinetuneEdit):
-        raise ParamsError(
-            f"{where}.choose.by = nothing: method {edit.method} rescales chosen subcomponents; "
-            "use one of label, contrast, random, name"
         )
 
 

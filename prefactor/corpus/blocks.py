@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import verify
+from prefactor.files.artifacts import verify, write_manifest, write_table
+
+BLOCKS = "blocks.parquet"
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,13 @@ def take(blocks: Blocks, tokens: int, what: str) -> Blocks:
 
 
 def read_blocks(folder: Path, split: str) -> Blocks:
-    """The blocks of one split of the corpus stage's ``folder``, checked against its manifest.
+    """The blocks of one split of the corpus stage's ``folder``, checked against the split's manifest.
 
     Raises:
         PrefactorError: the file is missing, damaged, or not one that the manifest vouches for.
     """
-    name = f"{split}.parquet"
-    verify(folder, only=[name])
-    table = pq.read_table(folder / name)
+    verify(folder / split, only=[BLOCKS])
+    table = pq.read_table(folder / split / BLOCKS)
     column = table["tokens"].combine_chunks()
     size = table.schema.field("tokens").type.list_size
     return Blocks(
@@ -72,6 +73,12 @@ def read_blocks(folder: Path, split: str) -> Blocks:
         domain=np.asarray(table["domain"].to_pylist(), dtype=str),
         documents=table["documents"].to_pylist(),
     )
+
+
+def write_blocks(folder: Path, split: str, blocks: Blocks) -> None:
+    """Write one split into its own folder, with a manifest of its own: who reads one depends on no other."""
+    write_table(folder / split / BLOCKS, as_table(blocks))
+    write_manifest(folder / split, [BLOCKS])
 
 
 def as_table(blocks: Blocks) -> pa.Table:

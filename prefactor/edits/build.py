@@ -1,27 +1,27 @@
 """From an edit's params and its chosen subcomponents to the method that is fitted, or to the change that is set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from tokenizers import Tokenizer
 
-from prefactor.config.edit import FitConfig, Optimiser
+from prefactor.config.edit import FitConfig
 from prefactor.config.edits import (
-    EditConfig,
-    FinetuneEdit,
+    AnyEdit,
+    FinetuneBaseline,
     Given,
-    GuardByDomain,
     GuardedEdit,
-    LoraEdit,
+    LoraBaseline,
     PrefactorEdit,
     RewriteEdit,
     Tolerated,
 )
+from prefactor.config.guard import spared
 from prefactor.corpus.blocks import Blocks, take
 from prefactor.edits.methods import Finetune, Lora, Method
 from prefactor.errors import PrefactorError
 from prefactor.model.change import Change
-from prefactor.model.matrices import shape_of
+from prefactor.model.matrices import Matrix, shape_of
 from prefactor.rescale.guard import guarded_terms
 from prefactor.rescale.terms import Prefactors, rewrite, term_of
 from prefactor.rescale.tolerance import tolerated
@@ -30,10 +30,9 @@ from prefactor.vpd.importance_net import ImportanceNet
 
 
 def build_method(
-    edit: EditConfig, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks,
-    config: FitConfig,
-) -> tuple[Method, dict | None]:  # fmt: skip
-    """The method of ``edit``, and for a guarded one what its second moments came from (else None).
+    edit: AnyEdit, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks, config: FitConfig
+) -> tuple[Method, dict | None]:
+    """The method of an edit of chosen subcomponents, and for a guarded one what its second moments came from.
 
     ``blocks`` is the fit split; guards read ``config.guard_tokens`` of it, a domain where they go by domain.
     """
@@ -42,21 +41,21 @@ def build_method(
     if isinstance(edit, RewriteEdit):
         raise ValueError("a rewrite has nothing to fit")
     own = {name.rpartition(":")[0] for name in chosen}
-    shapes = {s.name: shape_of(s.module) for s in model.sites if not own or s.name in own}
-    device = model.U[0].device
-    if isinstance(edit, LoraEdit):
-        return Lora(shapes, edit.rank, device), None
-    return Finetune(shapes, edit.share, device), None
+    return whole_matrices(edit, {site.name: site.module for site in model.sites if site.name in own}), None
 
 
-def optimiser_of(edit: EditConfig, config: FitConfig) -> Optimiser:
-    if isinstance(edit, LoraEdit):
-        return config.lora
-    return config.finetune if isinstance(edit, FinetuneEdit) else config.prefactor
+def whole_matrices(edit: AnyEdit, among: Mapping[str, Matrix]) -> Method:
+    """The LoRA, or the fine-tuning, that ``edit`` makes of some matrices."""
+    shapes = {name: shape_of(matrix) for name, matrix in among.items()}
+    device = next(iter(among.values())).weight.device
+    if isinstance(edit, LoraBaseline):
+        return Lora(shapes, edit.rank, device)
+    assert isinstance(edit, FinetuneBaseline)
+    return Finetune(shapes, edit.share, device)
 
 
 def unfitted(
-    edit: EditConfig, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks,
+    edit: AnyEdit, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks,
     config: FitConfig, token: int | None,
 ) -> tuple[list[float], Change, dict | None]:  # fmt: skip
     """The prefactors (none for a rewrite), the change, and what it was set from, of an edit that no token is fitted on.
@@ -73,7 +72,7 @@ def unfitted(
         row = model.target.get_output_embeddings().weight[token].detach()
         changes = [rewrite(term_of(model, name), row, edit.strength) for name in chosen]
         if len({module for change in changes for module in change}) < len(changes):
-            raise PrefactorError("a rewrite takes one subcomponent a matrix: choose fewer (choose.top)")
+            raise PrefactorError("a rewrite takes one subcomponent a matrix: choose fewer (`top`)")
         return [], {module: parts for change in changes for module, parts in change.items()}, None
     assert isinstance(edit, PrefactorEdit)
     method, about = _prefactors(edit, chosen, model, net, blocks, config.guard_tokens)
@@ -97,18 +96,22 @@ def _prefactors(
     terms = [term_of(model, name) for name in chosen]
     if not isinstance(edit, GuardedEdit):
         return Prefactors(tuple(terms)), None
-    domains = (edit.domains.target, *edit.guard.spare) if isinstance(edit.guard, GuardByDomain) else ()
-    tagged = {d: take(blocks.of(d), tokens, "edit.guard_tokens").tokens for d in domains}
+    named = spared(edit.guard)
+    tagged = {
+        domain: take(blocks.of(domain), tokens, "edit.guard_tokens").tokens
+        for domain in ((edit.domains.target, *named) if named else ())
+    }
     untagged = take(blocks, tokens, "edit.guard_tokens").tokens  # the split's own mix
     about = {
         "weigh": edit.guard.weigh,
-        "ridge": edit.ridge,
+        "ridge": edit.guard.ridge,
         "tokens": sum(t.size for t in tagged.values()) if tagged else untagged.size,
         "target_tokens": tagged[edit.domains.target].size if tagged else 0,
     }
-    if isinstance(edit.guard, GuardByDomain):
-        about["spare"] = list(edit.guard.spare)
-    return Prefactors(tuple(guarded_terms(edit, chosen, terms, model, net, untagged, tagged))), about
+    if named:
+        about["spare"] = list(named)
+    terms = guarded_terms(edit.guard, edit.domains.target, chosen, terms, model, net, untagged, tagged)
+    return Prefactors(tuple(terms)), about
 
 
 def token_of(tokenizer: Tokenizer, text: str) -> int:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig
-from prefactor.config.edits import Domains
 from prefactor.corpus.blocks import Blocks, take
 from prefactor.edits.fit import Fit, FitSpec, Fitter, Text, make_text
 from prefactor.edits.objective import blocks_for
@@ -16,7 +17,6 @@ from prefactor.machine.flops import flops_of
 from prefactor.machine.progress import track
 from prefactor.model.change import attached
 from prefactor.model.target import logits_of
-from prefactor.vpd.components import DecomposedModel
 
 
 @dataclass(frozen=True)
@@ -24,23 +24,28 @@ class Sweep:
     fits: list[Fit]  # budgets × seeds, in that order
     recipes: Recipes
 
-    def headline(self, budget: int) -> Fit:
-        """The first seed's fit at ``budget``."""
-        return next(f for f in self.fits if f.budget == budget)
+    @classmethod
+    def of_one(cls, fit: Fit) -> "Sweep":
+        """Of an edit that no token is fitted on."""
+        return cls([fit], Recipes({}, {}))
+
+    def first(self, budget: int) -> Fit:
+        """The first seed's fit at ``budget``; the only one, where no token is fitted on."""
+        return next(fit for fit in self.fits if fit.budget in (0, budget))
 
 
-def fit_text(model: DecomposedModel, blocks: Blocks, domains: Domains, config: FitConfig) -> Text:
+def fit_text(target: Any, blocks: Blocks, domains: Domains, config: FitConfig) -> Text:
     """Of the fit split: all the target text there is to draw from, and ``config.retain_tokens`` of retained text."""
     wanted = blocks.of(domains.target)
     length = wanted.tokens.shape[1]
     take(wanted, blocks_for(max(config.budgets), length) * length, "edit.budgets")  # there must be enough
-    return make_text(model.target, wanted.tokens, _share(blocks, domains, config.retain_tokens, "edit.retain_tokens"))
+    return make_text(target, wanted.tokens, _share(blocks, domains, config.retain_tokens, "edit.retain_tokens"))
 
 
-def probe_text(model: DecomposedModel, blocks: Blocks, domains: Domains, config: FitConfig) -> Text:
+def probe_text(target: Any, blocks: Blocks, domains: Domains, config: FitConfig) -> Text:
     """Of the select split: ``config.probe_tokens`` of target and of retained text, for comparing recipes."""
     wanted = take(blocks.of(domains.target), config.probe_tokens, "edit.probe_tokens").tokens
-    return make_text(model.target, wanted, _share(blocks, domains, config.probe_tokens, "edit.probe_tokens"))
+    return make_text(target, wanted, _share(blocks, domains, config.probe_tokens, "edit.probe_tokens"))
 
 
 def _share(blocks: Blocks, domains: Domains, tokens: int, what: str) -> Sequence:

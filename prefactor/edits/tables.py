@@ -1,6 +1,6 @@
 """Fits on disk: a table of what was fitted, and the tensors of every change. Schemas in ``docs/contracts.md``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from prefactor.edits.fit import Fit
-from prefactor.files.tensors import read_tensors
+from prefactor.files.artifacts import read_json, verify, write_json, write_manifest, write_table
+from prefactor.files.tensors import read_tensors, write_tensors
 from prefactor.model.change import Change
 
+FITS_FOLDER = "fits"  # of an edit's folder: every fit, and what is known of the edit; it has a manifest of its own
 PARTS = ("loss", "target", "retained")
 
 
@@ -68,11 +70,32 @@ def curve_table(fits: Iterable[Fit]) -> pa.Table:
 
 def read_changes(folder: Path, device: Any) -> list[tuple[int, int, Change]]:
     """(budget, seed, change) of every fit in an edit's folder, in the order of ``fits.parquet``."""
-    tensors = read_tensors(folder / "fits.safetensors", device)
+    verify(folder / FITS_FOLDER, only=["fits.parquet", "fits.safetensors"])
+    tensors = read_tensors(folder / FITS_FOLDER / "fits.safetensors", device)
     changes: dict[str, dict[str, tuple[Tensor, Tensor]]] = {}
     for key, A in tensors.items():
         if key.endswith(".A"):
             name, _, module = key.removesuffix(".A").partition("/")
             changes.setdefault(name, {})[module] = (A, tensors[f"{key[:-2]}.B"])
-    rows = pq.read_table(folder / "fits.parquet", columns=["budget", "seed", "fit"]).to_pylist()
+    rows = pq.read_table(folder / FITS_FOLDER / "fits.parquet", columns=["budget", "seed", "fit"]).to_pylist()
     return [(row["budget"], row["seed"], changes[row["fit"]]) for row in rows]
+
+
+def write_edit(folder: Path, facts: Mapping[str, Any], fits: Sequence[Fit], prefactors: bool) -> None:
+    """Write ``fits/`` of an edit's folder: ``edit.json``, every fit and its curve (docs/contracts.md)."""
+    out = folder / FITS_FOLDER
+    write_table(out / "fits.parquet", fit_table(fits, prefactors))
+    write_tensors(out / "fits.safetensors", fit_tensors(fits))
+    write_table(out / "curve.parquet", curve_table(fits))
+    write_json(out / "edit.json", facts)
+    write_manifest(out, ["fits.parquet", "fits.safetensors", "curve.parquet", "edit.json"])
+
+
+def read_edit(folder: Path) -> dict[str, Any]:
+    """``edit.json`` of an edit's folder.
+
+    Raises:
+        PrefactorError: it is missing or damaged.
+    """
+    verify(folder / FITS_FOLDER, only=["edit.json"])
+    return read_json(folder / FITS_FOLDER / "edit.json")

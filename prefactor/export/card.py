@@ -4,20 +4,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def card(facts: Mapping[str, Any], damage: Sequence[Mapping[str, Any]] = ()) -> str:
+def card(
+    facts: Mapping[str, Any], labels: Mapping[str, str] | None = None, damage: Sequence[Mapping[str, Any]] = ()
+) -> str:
     """Markdown with the front matter that the Hub reads.
 
     Args:
         facts: as in ``edit.json`` (``docs/contracts.md``).
+        labels: of the subcomponents; none where the card must not change with a label's words.
         damage: rows of ``domain``, ``role``, ``base_ce``, ``edited_ce``, ``damage``, ``kl``; none where not measured.
     """
     lines = ["---", "library_name: peft", "tags: [prefactor, model-editing]", "---", "", f"# {facts['edit']}", ""]
     lines += [f"Method `{facts['method']}`, aimed at the domain `{facts['target']}`. {_text(facts)}", ""]
     if facts["subcomponents"]:
-        lines += ["| subcomponent | label | prefactor |", "|---|---|---|"]
+        lines += (
+            ["| subcomponent | label | prefactor |", "|---|---|---|"]
+            if labels
+            else ["| subcomponent | prefactor |", "|---|---|"]
+        )
         values = [f"{value:.4g}" for value in facts["prefactors"]] or [""] * len(facts["subcomponents"])
         for name, value in zip(facts["subcomponents"], values, strict=True):
-            lines.append(f"| `{name}` | {_cell(facts['labels'].get(name) or '')} | {value} |")
+            label = f" {_cell(labels.get(name) or '')} |" if labels else ""
+            lines.append(f"| `{name}` |{label} {value} |")
         lines.append("")
     if facts.get("guard"):
         lines += [f"Guard and tolerance: {', '.join(f'{key} {value}' for key, value in facts['guard'].items())}.", ""]
@@ -29,16 +37,18 @@ def card(facts: Mapping[str, Any], damage: Sequence[Mapping[str, Any]] = ()) -> 
             lines.append(f"| {_cell(row['domain'])} | {row['role']} | {figures} |")
     else:
         lines.append("Its damage was not measured when this was written.")
-    lines += ["", f"Decomposition (sha256 of its components): `{facts['decomposition']}`.", ""]
+    if facts["decomposition"]:
+        lines += ["", f"Decomposition (sha256 of its components): `{facts['decomposition']}`."]
+    lines.append("")
     return "\n".join(lines)
 
 
 def _text(facts: Mapping[str, Any]) -> str:
     held = ", ".join(f"`{domain}`" for domain in facts["retain"])
-    if not facts["headline_budget"]:
+    if not facts["report_budget"]:
         return "No target token was used to set it."
     return (
-        f"Fitted on {facts['headline_budget']} target tokens of the corpus's fit split; {held} held by KL to the base "
+        f"Fitted on {facts['report_budget']} target tokens of the corpus's fit split; {held} held by KL to the base "
         "model. Protected domains are in no loss."
     )
 

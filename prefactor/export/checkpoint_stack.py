@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import MANIFEST
 from prefactor.files.tensors import read_tensors, write_tensors
 from prefactor.model.change import Change
 from prefactor.model.matrices import matrix_of, shape_of, weight_of
@@ -41,6 +42,7 @@ def push(checkpoint: Path, name: str, change: Change) -> None:
     place = len(applied_to(checkpoint))
     write_tensors(checkpoint / KEPT / f"{place:03d}.{name}.safetensors", before)
     model.save_pretrained(checkpoint)
+    (checkpoint / MANIFEST).unlink(missing_ok=True)  # of the target that this is a copy of, and no longer true
 
 
 def pop(checkpoint: Path) -> str:

@@ -24,16 +24,12 @@ class Edited:
     chance: float  # nats
     held_out: Callable[[], Mapping[str, HeldOut]]
     edit: ScalarEdit | GuardedEdit | RewriteEdit  # what it is in params
+    labels: Mapping[str, str]  # by ``module:index``
 
     @property
     def prefactors(self) -> dict[str, float]:
         """By ``module:index``; empty for a rewrite, which has none."""
         return dict(zip(self.facts["subcomponents"], self.facts["prefactors"], strict=False))
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """By ``module:index``."""
-        return self.facts["labels"]
 
     def measure(self) -> list[dict[str, Any]]:
         """A row a domain on text of the eval split, nats a token; columns as in ``evaluate/table.parquet``."""
@@ -56,4 +52,4 @@ class Edited:
         return Path(folder)
 
     def _card(self) -> str:
-        return card(self.facts, self.measure())
+        return card(self.facts, self.labels, self.measure())

@@ -1,16 +1,16 @@
 """Edits that the stages made: side by side, and written for other tools."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from prefactor.edits.tables import read_changes
+from prefactor.edits.tables import FITS_FOLDER, read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.adapter import write_adapter, write_merged
 from prefactor.export.card import card
-from prefactor.files.artifacts import read_json, verify
+from prefactor.files.artifacts import part, read_json, verify
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
 from prefactor.model.target import read_target
@@ -28,9 +28,8 @@ def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) ->
     rows = []
     for name in names or [path.name for path in sorted((data / "evaluate").glob("*"))]:
         about = _about(data, name)
-        budget = about["headline_budget"] if tokens is None or not about["headline_budget"] else tokens
-        verify(data / "evaluate" / name, only=["table.parquet"])
-        table = pd.read_parquet(data / "evaluate" / name / "table.parquet")
+        budget = about["report_budget"] if tokens is None or not about["report_budget"] else tokens
+        table = pd.read_parquet(part(data / "evaluate" / name, "table"))
         _check_budget(name, budget, table["budget"])
         at = table[table["budget"] == budget]
         ce = float(at[at["role"] == "target"]["edited_ce"].mean())
@@ -46,8 +45,7 @@ def change_of(data: Path, name: str, tokens: int | None = None, seed: int = 0) -
     Raises:
         PrefactorError: no such edit was run, or not with this budget and seed.
     """
-    budget = _about(data, name)["headline_budget"] if tokens is None else tokens
-    verify(data / "edit" / name, only=["fits.parquet", "fits.safetensors"])
+    budget = _about(data, name)["report_budget"] if tokens is None else tokens
     fits = read_changes(data / "edit" / name, "cpu")
     _check_budget(name, budget, [one for one, _, _ in fits])
     change = next((change for one, draw, change in fits if (one, draw) == (budget, seed)), None)
@@ -56,17 +54,23 @@ def change_of(data: Path, name: str, tokens: int | None = None, seed: int = 0) -
     return budget, change
 
 
-def export(data: Path, name: str, into: Path, merged: bool = False, tokens: int | None = None, seed: int = 0) -> None:
+def export(
+    data: Path, name: str, into: Path, merged: bool = False, tokens: int | None = None, seed: int = 0,
+    labels: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
     """Write a fit of an edit: a PEFT adapter, or the merged checkpoint with its tokenizer.
+
+    Args:
+        labels: of its subcomponents, for the card.
 
     Raises:
         PrefactorError: no such edit was run, or not with this budget and seed.
     """
     about, checkpoint = _about(data, name), data / "target" / "checkpoint"
     budget, change = change_of(data, name, tokens, seed)
-    verify(data / "target", only=["checkpoint"])
+    verify(checkpoint)
     target = read_target(checkpoint, setup())
-    text = card(_facts(data, name, about, budget, seed), _damage(data, name, budget, seed))
+    text = card(_facts(data, name, about, budget, seed), labels, _damage(data, name, budget, seed))
     if merged:
         write_merged(into, target, change, checkpoint, text)
     else:
@@ -75,29 +79,26 @@ def export(data: Path, name: str, into: Path, merged: bool = False, tokens: int 
 
 def _facts(data: Path, name: str, about: dict[str, Any], budget: int, seed: int) -> dict[str, Any]:
     """``edit.json`` with the prefactors of one fit in place of the headline's."""
-    fits = pd.read_parquet(data / "edit" / name / "fits.parquet")
+    fits = pd.read_parquet(data / "edit" / name / FITS_FOLDER / "fits.parquet")
     (fit,) = fits[(fits["budget"] == budget) & (fits["seed"] == seed)].to_dict("records")
-    return about | {"prefactors": list(fit["prefactors"]), "headline_budget": budget}
+    return about | {"prefactors": list(fit["prefactors"]), "report_budget": budget}
 
 
 def _damage(data: Path, name: str, budget: int, seed: int) -> list[dict[str, Any]]:
     """The rows of one fit in the edit's table; none if it was not evaluated."""
-    path = data / "evaluate" / name / "table.parquet"
-    if not path.is_file():
+    if not (data / "evaluate" / name / "table").is_dir():
         return []
-    verify(path.parent, only=[path.name])
-    table = pd.read_parquet(path)
+    table = pd.read_parquet(part(data / "evaluate" / name, "table"))
     rows = table[(table["budget"] == budget) & (table["seed"] == seed)].to_dict("records")
     return [{str(key): value for key, value in row.items()} for row in rows]
 
 
 def _about(data: Path, name: str) -> dict[str, Any]:
-    ran = sorted(path.parent.name for path in (data / "edit").glob("*/edit.json"))
+    ran = sorted(path.parent.parent.name for path in (data / "edit").glob(f"*/{FITS_FOLDER}/edit.json"))
     if name not in ran:
         there = ", ".join(ran) or "none"
         raise PrefactorError(f"no edit {name!r} was run; there are {there}: `dvc repro` runs those of params.yaml")
-    verify(data / "edit" / name, only=["edit.json"])
-    return read_json(data / "edit" / name / "edit.json")
+    return read_edit(data / "edit" / name)
 
 
 def _check_budget(name: str, budget: int, there: Iterable[int]) -> None:

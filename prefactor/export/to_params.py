@@ -1,12 +1,14 @@
 """Write an edit into ``params.yaml``, comments and order kept, so that the DAG makes it again."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
 from prefactor.config.params import read_params
+from prefactor.config.shortlists import ByName, ShortlistConfig
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import atomic
 
@@ -21,16 +23,25 @@ def check_name(params: Path, name: str) -> None:
     """
     if not NAME.fullmatch(name):
         raise PrefactorError(f"--save {name!r}: use small letters, digits, - and _")
-    if name in (read_params(params).get("edits") or {}):
-        raise PrefactorError(f"{params} has an edit {name!r} already: save it under another name")
+    whole = read_params(params)
+    for section, what in (("edits", "an edit"), ("baselines", "a baseline"), ("shortlists", "a shortlist")):
+        if name in (whole.get(section) or {}):
+            raise PrefactorError(f"{params} has {what} {name!r} already: save it under another name")
 
 
-def save_edit(params: Path, name: str, edit: ScalarEdit | GuardedEdit | RewriteEdit) -> None:
-    """Add ``edit`` to the section ``edits`` of ``params`` as ``name``."""
+def save_edit(
+    params: Path, name: str, edit: ScalarEdit | GuardedEdit | RewriteEdit, subcomponents: Sequence[str]
+) -> None:
+    """Add ``edit`` to ``params`` as ``name``, under ``edits``, and a shortlist of its ``subcomponents`` beside it."""
     check_name(params, name)
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
     whole = yaml.load(params.read_text(encoding="utf-8"))
-    whole["edits"][name] = edit.model_dump(mode="json")
+    shortlist = ShortlistConfig(domains=edit.domains, choose=ByName(by="name", subcomponents=tuple(subcomponents)))
+    for section, entry in (("shortlists", shortlist), ("edits", edit.model_copy(update={"shortlist": name}))):
+        value = entry.model_dump(mode="json", exclude_defaults=True)
+        if not whole.get(section):
+            whole[section] = {}
+        whole[section][name] = value
     with atomic(params) as temporary, temporary.open("w", encoding="utf-8") as file:
         yaml.dump(whole, file)

@@ -66,6 +66,22 @@ def write_manifest(folder: Path, outputs: list[str], about: Mapping[str, Any] | 
     write_json(folder / MANIFEST, {"files": files, "about": dict(about or {})})
 
 
+def write_part(folder: Path, name: str, table: pa.Table, about: Mapping[str, Any] | None = None) -> None:
+    """Write ``table`` as ``<name>/<name>.parquet``, with a manifest: who reads it depends on nothing else."""
+    write_table(folder / name / f"{name}.parquet", table)
+    write_manifest(folder / name, [f"{name}.parquet"], about)
+
+
+def part(folder: Path, name: str) -> Path:
+    """The table that :func:`write_part` wrote, checked.
+
+    Raises:
+        PrefactorError: it is missing or damaged.
+    """
+    verify(folder / name, only=[f"{name}.parquet"])
+    return folder / name / f"{name}.parquet"
+
+
 def verify(folder: Path, only: list[str] | None = None) -> dict[str, Any]:
     """Check the files of a stage folder against its manifest and return what the manifest is about.
 

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prefactor.harvest.bits import unpacked
+
 COLUMNS = 1024  # subcomponents that are counted against all others at a time
 
 
@@ -43,11 +45,6 @@ class Sample:
     def fires(self) -> np.ndarray:
         """(S, T, C) bool."""
         return unpacked(self.bits.numpy(), self.subcomponents)
-
-
-def unpacked(bits: np.ndarray, subcomponents: int) -> np.ndarray:
-    """``bits`` (..., ceil(C / 8)) uint8 as bool (..., C)."""
-    return np.unpackbits(bits, axis=-1, count=subcomponents).astype(bool)
 
 
 def together(sample: Sample, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import part, verify
 
 FIRES = 0.1  # a subcomponent fires at a token where its causal importance exceeds this (docs/contracts.md)
 HELD_OUT = 3  # one window in so many is kept for scoring
@@ -93,6 +96,19 @@ def read_evidence(subcomponents: pa.Table, examples: pa.Table, tokens: int) -> I
             held_out=windows[shown:],
             **{table: tuple(TokenFigure(**entry) for entry in row[table] or ()) for table in TABLES},
         )
+
+
+def read_harvest(data: Path) -> Iterator[Evidence]:
+    """The evidence on every subcomponent, from what the harvest stage left under ``data``.
+
+    Raises:
+        PrefactorError: a file is missing or damaged, or lacks a column.
+    """
+    harvest = data / "harvest"
+    about = verify(harvest / "subcomponents", only=["subcomponents.parquet"])
+    subcomponents = pq.read_table(harvest / "subcomponents" / "subcomponents.parquet")
+    examples = pq.read_table(part(harvest, "examples"))
+    return read_evidence(subcomponents, examples, sum(about["tokens"].values()))
 
 
 def _require(table: pa.Table, columns: Sequence[str], where: str) -> None:

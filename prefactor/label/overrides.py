@@ -113,7 +113,7 @@ def decomposition_of(data: Path) -> str:
     Raises:
         PrefactorError: there is no decomposition in ``data``.
     """
-    path = data / "decompose" / MANIFEST  # the components themselves need not be here
+    path = data / "decompose" / "components" / MANIFEST  # the components themselves need not be here
     if not path.is_file():
         raise PrefactorError(f"{path} is missing, and labels are of a decomposition: run the stage (`dvc repro`)")
     return read_json(path)["files"]["components.safetensors"][:DIGITS]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from prefactor.harvest.firings import unpacked
+from prefactor.harvest.bits import unpacked
 from prefactor.label.evidence import Window
 
 

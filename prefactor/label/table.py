@@ -7,12 +7,9 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from prefactor.files.artifacts import verify
+from prefactor.files.artifacts import part
 from prefactor.label.overrides import FILE, PERSON, Overrides, read_overrides
 from prefactor.printable import visible
-
-LABELS = "labels.parquet"
-HARVEST = "subcomponents.parquet"
 
 
 def read_labels(data: Path) -> pd.DataFrame:
@@ -56,8 +53,7 @@ def labels_and_overrides(data: Path) -> tuple[list[dict[str, Any]], Overrides]:
     Raises:
         PrefactorError: as :func:`label_rows`.
     """
-    verify(data / "label", only=[LABELS])
-    rows = machine_rows(data / "label" / LABELS)
+    rows = machine_rows(part(data / "label", "labels"))
     return rows, read_overrides(data, [row["subcomponent"] for row in rows], _domains(data))
 
 
@@ -71,6 +67,6 @@ def machine_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _domains(data: Path) -> list[str]:
-    path = data / "harvest" / HARVEST
+    path = data / "harvest" / "subcomponents" / "subcomponents.parquet"
     names = pq.read_schema(path).names if path.is_file() else []
     return [name.removeprefix("importance_") for name in names if name.startswith("importance_")]

@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from prefactor.config.target import LoadTarget
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import MANIFEST, write_manifest
 
 
 def load_target(config: LoadTarget) -> Any:
@@ -28,13 +29,12 @@ def load_target(config: LoadTarget) -> Any:
     return model.eval()
 
 
-def save_target(model: Any, tokenizer_file: Path, folder: Path) -> None:
-    """Save a checkpoint that stock ``AutoModelForCausalLM`` and ``AutoTokenizer`` load.
+def save_target(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
+    """Save a checkpoint that stock ``AutoModelForCausalLM`` and ``AutoTokenizer`` load, with a manifest in it.
 
     Raises:
         PrefactorError: the tokenizer has more tokens than the model has embeddings.
     """
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
     rows = model.get_input_embeddings().weight.shape[0]
     if tokenizer.get_vocab_size() > rows:
         raise PrefactorError(
@@ -44,3 +44,4 @@ def save_target(model: Any, tokenizer_file: Path, folder: Path) -> None:
     model.save_pretrained(folder, safe_serialization=True)
     bos = tokenizer.id_to_token(model.config.bos_token_id or 0)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=bos, eos_token=bos).save_pretrained(folder)
+    write_manifest(folder, sorted(path.name for path in folder.iterdir() if path.name != MANIFEST))

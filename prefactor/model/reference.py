@@ -1,8 +1,8 @@
 """What the base model makes of held-out text, computed once, and what a change of its weights makes of it."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from prefactor.machine.flops import flops_of
 from prefactor.model.change import Change, applied
+from prefactor.model.prefix import Prefix
 from prefactor.model.target import logits_of
 
 BATCH = 32  # blocks a forward pass
@@ -24,6 +26,11 @@ class HeldOut:
     p: Tensor  # (n, position, vocabulary): its probabilities
     plogp: Tensor  # (n, position): Σ p log p over the vocabulary
     ce: float  # nats a token
+    states: Tensor | None = None  # (n, position, width): what the layers put out that no change reaches, if kept
+
+    def after(self, prefix: Prefix) -> "HeldOut":
+        """With what ``prefix`` makes of the tokens, so that :func:`logits` need not run it again."""
+        return replace(self, states=prefix.states(self.tokens))
 
     @property
     def chance(self) -> float:
@@ -44,27 +51,53 @@ def hold_out(target: Any, tokens: np.ndarray) -> HeldOut:
     return HeldOut(ids, p, plogp, ce.mean().item())
 
 
+def logits(target: Any, held: HeldOut, prefix: Prefix | None = None) -> Iterator[tuple[slice, Tensor]]:
+    """The target's logits on ``held``, some blocks at a time: which ones, and (block, position, vocabulary).
+
+    Args:
+        prefix: is not run: ``held`` has what it puts out (:meth:`HeldOut.after`).
+    """
+    for start in range(0, len(held.tokens), BATCH):
+        rows = slice(start, start + BATCH)
+        if prefix is None or held.states is None:
+            yield rows, logits_of(target, held.tokens[rows])
+        else:
+            with prefix.given(held.states[rows]):
+                found = logits_of(target, held.tokens[rows])
+            yield rows, found
+
+
+def flops_a_token(target: Any, held: HeldOut, prefix: Prefix | None = None) -> float:
+    """FLOPs of a forward pass, counted on one block."""
+    block = HeldOut(
+        held.tokens[:1], held.p[:1], held.plogp[:1], held.ce, None if held.states is None else held.states[:1]
+    )
+    return flops_of(lambda: list(logits(target, block, prefix))) / block.tokens.numel()
+
+
 @torch.no_grad()
-def measure(target: Any, change: Change, domains: Mapping[str, HeldOut]) -> dict[str, dict[str, float]]:
+def measure(
+    target: Any, change: Change, domains: Mapping[str, HeldOut], prefix: Prefix | None = None
+) -> dict[str, dict[str, float]]:
     """For each domain ``base_ce``, ``edited_ce``, ``damage`` (the difference), ``kl`` (base ‖ edited), nats a token.
 
     And how much the edited predictions still claim to know: their mean ``entropy``, at most chance, and
     ``uniform_kl`` (uniform ‖ edited), 0 if they claim nothing.
     """
-    rows = {}
+    table = {}
     with applied(target, change):
         for domain, held in domains.items():
             found = {"edited_ce": [], "kl": [], "entropy": [], "uniform_kl": []}
-            for tokens, p, plogp in zip(*(x.split(BATCH) for x in (held.tokens, held.p, held.plogp)), strict=True):
+            for rows, values in logits(target, held, prefix):
                 # Memory traffic decides here: the vocabulary is swept as seldom as can be.
-                logq = F.log_softmax(logits_of(target, tokens), dim=-1)
-                found["edited_ce"].append(_token_ce(logq, tokens))
-                found["kl"].append((plogp - (logq * p).sum(-1)).double())
+                logq = F.log_softmax(values, dim=-1)
+                found["edited_ce"].append(_token_ce(logq, held.tokens[rows]))
+                found["kl"].append((held.plogp[rows] - (logq * held.p[rows]).sum(-1)).double())
                 found["uniform_kl"].append((-held.chance - logq.mean(-1)).double())
                 found["entropy"].append(-(logq.exp().mul_(logq)).sum(-1).double())
             means = {key: torch.cat(parts).mean().item() for key, parts in found.items()}
-            rows[domain] = {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means
-    return rows
+            table[domain] = {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means
+    return table
 
 
 def _token_ce(logp: Tensor, tokens: Tensor) -> Tensor:

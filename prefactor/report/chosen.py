@@ -12,7 +12,7 @@ def chosen(inputs: Inputs, result: EditResult, domains: list[str]) -> dict[str, 
     """Of one edit what its selection says beyond its choice; None where it says nothing.
 
     Damage in nats a token by domain, in the order of ``domains``: of each subcomponent if it alone is inverted, as the
-    effects stage measured it before the edit, and of the edit as fitted, at its headline budget.
+    effects stage measured it before the edit, and of the edit as fitted, at the report's budget.
     """
     told = [one for one in result.selection.subcomponents if one.collateral or one.warning]
     if not told and not result.selection.near_misses:

@@ -42,7 +42,7 @@ def frontier(inputs: Inputs) -> dict[str, list[Point]]:
 
 def headline_point(result: EditResult, chance: float) -> Point:
     """The point at the edit's headline budget."""
-    return _point(result, result.edit.headline_budget, chance)
+    return _point(result, result.edit.report_budget, chance)
 
 
 def tokens_to_chance(curve: Iterable[Point]) -> int | None:

@@ -3,7 +3,7 @@
 Each class names only what the report uses of a file; ``docs/contracts.md`` has the whole of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,15 +11,17 @@ from typing import Any, TypeVar
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from prefactor.config.edits import EditConfig
+from prefactor.config.edits import AnyEdit, Chosen
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import read_json, verify
+from prefactor.files.artifacts import part, read_json, verify
 from prefactor.label.table import label_rows
 from prefactor.query.fields import TESTS
 
 SHARED_STAGES = ("corpus", "target", "decompose", "importance", "harvest", "effects", "label", "score")
-EDIT_STAGES = ("selection", "edit", "evaluate")
+LIST_STAGES = ("shortlist", "candidates")  # a folder a shortlist: what all edits of it share
+EDIT_STAGES = ("selection", "edit", "evaluate")  # a folder an edit; a baseline has no selection
 
+FITS_FOLDER = "fits"
 TableRow = dict[str, Any]
 
 
@@ -106,7 +108,7 @@ class Edit(_Read):
     target: str
     retain: tuple[str, ...]
     protect: tuple[str, ...]
-    headline_budget: int
+    report_budget: int
     recipes: tuple[Recipe, ...] = ()  # that were tried; none where there was no choice
 
 
@@ -123,7 +125,7 @@ class Spent(_Read):
 @dataclass(frozen=True)
 class EditResult:
     name: str
-    config: EditConfig
+    config: AnyEdit
     selection: ReportedSelection
     edit: Edit
     fits: list[TableRow]  # budget, seed, prefactors
@@ -145,7 +147,7 @@ class Inputs:
     cost: dict[str, Spent]  # per stage, summed over edits
 
 
-def load(data: Path, edits: Mapping[str, EditConfig], headline: str) -> Inputs:
+def load(data: Path, edits: Mapping[str, AnyEdit], shortlists: Sequence[str], headline: str) -> Inputs:
     """Read and check the outputs of every stage under ``data``.
 
     Raises:
@@ -154,74 +156,84 @@ def load(data: Path, edits: Mapping[str, EditConfig], headline: str) -> Inputs:
     results = {name: _edit(data, name, config) for name, config in edits.items()}
     chosen = list(results[headline].edit.subcomponents)
     for stage, files in {
-        "decompose": ["curve.parquet"],
-        "harvest": ["subcomponents.parquet", "examples.parquet"],
-        "score": ["scores.parquet", "metrics.json"],
+        "harvest/subcomponents": ["subcomponents.parquet"],
+        "harvest/examples": ["examples.parquet"],
+        "score/scores": ["scores.parquet"],
     }.items():
         verify(data / stage, only=files)
     tokens = [f"{side}_{kind}" for side in ("input", "output") for kind in ("recall", "pmi")]
     target = _json(Target, data / "target/metrics.json")
     domains = [f"importance_{domain}" for domain in target.base_ce]
     columns = ["subcomponent", "alive", "density", "mean_importance", "mean_activation", "norm", *domains, *tokens]
-    subcomponents = _rows(data / "harvest/subcomponents.parquet", columns, chosen, optional=["together"])
+    subcomponents = _rows(data / "harvest/subcomponents/subcomponents.parquet", columns, chosen, optional=["together"])
     columns = ["subcomponent", "rank", "domain", "position", "tokens", "importance", "activation"]
-    examples = _rows(data / "harvest/examples.parquet", columns, chosen)
+    examples = _rows(data / "harvest/examples/examples.parquet", columns, chosen)
     columns = ["subcomponent", *TESTS, "predicted", "rising", "surprising", "surprise"]
-    scores = _rows(data / "score/scores.parquet", columns)
+    scores = _rows(data / "score/scores/scores.parquet", columns)
     return Inputs(
         target=target,
         quality=_json(Quality, data / "importance/metrics.json"),
         curve=_curve(data / "decompose/curve.parquet"),
-        subcomponents=_by_name(subcomponents, data / "harvest/subcomponents.parquet", chosen),
+        subcomponents=_by_name(subcomponents, data / "harvest/subcomponents/subcomponents.parquet", chosen),
         examples={
             name: sorted((row for row in examples if row["subcomponent"] == name), key=lambda row: row["rank"])
             for name in chosen
         },
-        labels=_by_name(label_rows(data), data / "label/labels.parquet", chosen),
+        labels=_by_name(label_rows(data), data / "label/labels/labels.parquet", chosen),
         label_scores=_json(LabelScores, data / "score/metrics.json"),
-        scores=_by_name(scores, data / "score/scores.parquet"),
+        scores=_by_name(scores, data / "score/scores/scores.parquet"),
         edits=results,
-        cost=_cost(data, list(edits)),
+        cost=_cost(data, edits, shortlists),
     )
 
 
-def _edit(data: Path, name: str, config: EditConfig) -> EditResult:
-    verify(data / "selection" / name, only=["selection.json"])
-    verify(data / "edit" / name, only=["edit.json", "fits.parquet"])
-    verify(data / "evaluate" / name, only=["table.parquet", "rollouts.parquet"])
-    path = data / "evaluate" / name / "table.parquet"
+def _edit(data: Path, name: str, config: AnyEdit) -> EditResult:
+    selection = ReportedSelection(by="nothing", subcomponents=())
+    if isinstance(config, Chosen):
+        folder = data / "selection" / name / "selection"
+        verify(folder, only=["selection.json"])
+        selection = _json(ReportedSelection, folder / "selection.json")
+    fits = data / "edit" / name / FITS_FOLDER
+    verify(fits, only=["edit.json", "fits.parquet"])
+    path = part(data / "evaluate" / name, "table")
     columns = ["edit", "method", "budget", "seed", "domain", "role", "base_ce", "edited_ce", "damage", "kl"]
-    edit = _json(Edit, data / "edit" / name / "edit.json")
+    edit = _json(Edit, fits / "edit.json")
     table = _rows(path, columns)
     for domain in (edit.target, *edit.retain, *edit.protect):
-        if not any(row["domain"] == domain and row["budget"] == edit.headline_budget for row in table):
+        if not any(row["domain"] == domain and row["budget"] == edit.report_budget for row in table):
             raise PrefactorError(
-                f"{path} has no row of domain {domain!r} at the headline budget {edit.headline_budget}: "
+                f"{path} has no row of domain {domain!r} at the report's budget {edit.report_budget}: "
                 f"evaluate the edit again (`dvc repro --force --single-item evaluate@{name}`)"
             )
     return EditResult(
         name=name,
         config=config,
-        selection=_json(ReportedSelection, data / "selection" / name / "selection.json"),
+        selection=selection,
         edit=edit,
-        fits=_rows(data / "edit" / name / "fits.parquet", ["budget", "seed", "prefactors"]),
+        fits=_rows(fits / "fits.parquet", ["budget", "seed", "prefactors"]),
         table=table,
-        rollouts=_rows(data / "evaluate" / name / "rollouts.parquet", ["domain", "prompt", "before", "after"]),
+        rollouts=_rows(part(data / "evaluate" / name, "rollouts"), ["domain", "prompt", "before", "after"]),
     )
 
 
-def _cost(data: Path, edits: list[str]) -> dict[str, Spent]:
-    cost = {stage: _json(Spent, data / stage / "cost.json") for stage in SHARED_STAGES}
+def _cost(data: Path, edits: Mapping[str, AnyEdit], shortlists: Sequence[str]) -> dict[str, Spent]:
+    folders = {stage: [data / stage] for stage in SHARED_STAGES}
+    folders |= {stage: [data / stage / name for name in shortlists] for stage in LIST_STAGES}
     for stage in EDIT_STAGES:
-        each = [_json(Spent, data / stage / name / "cost.json") for name in edits]
-        cost[stage] = Spent(
-            seconds=sum(one.seconds for one in each),
-            tokens=sum(one.tokens for one in each),
-            flops=sum(one.flops for one in each),
-            usd=sum(one.usd for one in each),
-            requests=sum(one.requests for one in each),
-        )
-    return cost
+        names = [name for name, config in edits.items() if stage != "selection" or isinstance(config, Chosen)]
+        folders[stage] = [data / stage / name for name in names]
+    return {stage: _sum(_json(Spent, folder / "cost.json") for folder in where) for stage, where in folders.items()}
+
+
+def _sum(costs: Iterable[Spent]) -> Spent:
+    each = list(costs)
+    return Spent(
+        seconds=sum(cost.seconds for cost in each),
+        tokens=sum(cost.tokens for cost in each),
+        flops=sum(cost.flops for cost in each),
+        usd=sum(cost.usd for cost in each),
+        requests=sum(cost.requests for cost in each),
+    )
 
 
 def _json(kind: type[T], path: Path) -> T:

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 def render(inputs: Inputs, config: ReportConfig) -> str:
     """The page. Equal inputs give equal bytes; corpus text, labels and names are escaped by the template."""
-    result = inputs.edits[config.headline]
+    result = inputs.edits[config.edit]
     point = headline_point(result, inputs.target.chance)
     curves = frontier(inputs)
     colour = plots.colours(list(inputs.edits), config.controls)
@@ -29,8 +29,8 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
     )
     return environment.get_template("page.html").render(
         headline=words.headline(inputs, result, point),
-        figures=_key_figures(inputs, config.headline, point),
-        methods=sections.method_rows(inputs, curves, colour, config.headline, config.controls),
+        figures=_key_figures(inputs, config.edit, point),
+        methods=sections.method_rows(inputs, curves, colour, config.edit, config.controls),
         seeds=max(len({row["seed"] for row in r.table}) for r in inputs.edits.values()),
         reached=REACHED,
         legend=[(name, colour[name], name in config.controls) for name in same],
@@ -39,13 +39,12 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         chance=f"{inputs.target.chance:.2f}",
         retained=", ".join(map(words.domain_name, result.edit.retain)),
         protected=", ".join(map(words.domain_name, result.edit.protect)),
-        domains=[(words.domain_name(domain), _role(domain, inputs, config.headline)) for domain in domains],
+        domains=[(words.domain_name(domain), _role(domain, inputs, config.edit)) for domain in domains],
         damage=sections.damage_rows(inputs, domains, config.controls),
         cards=[sections.edit_card(inputs, result, index) for index in range(len(result.edit.subcomponents))],
         candidates=result.selection.candidates,
         rollouts=[
-            (name, name == config.headline, sections.rollouts(inputs.edits[name], domains))
-            for name in _first(config, same)
+            (name, name == config.edit, sections.rollouts(inputs.edits[name], domains)) for name in _first(config, same)
         ],
         quality=sections.quality(inputs),
         losses=loss_terms(inputs),
@@ -57,7 +56,7 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         parameters=f"{inputs.target.parameters:,}",
         recipes=sections.recipes(inputs),
         settings=[(n, json.dumps(r.config.model_dump(mode="json"), indent=1)) for n, r in inputs.edits.items()],
-        plots=_figures(inputs, same, colour, config.headline),
+        plots=_figures(inputs, same, colour, config.edit),
         style=(HERE / "style.css").read_text(encoding="utf-8"),
         plotly=get_plotlyjs(),
     )
@@ -73,7 +72,7 @@ def _figures(inputs: Inputs, curves: dict[str, list[Point]], colour: dict[str, s
             curves,
             colour,
             headline,
-            edit.headline_budget,
+            edit.report_budget,
             lambda p: p.worst_retained,
             f"{retained} damage, nats a token",
             target,
@@ -88,7 +87,7 @@ def _figures(inputs: Inputs, curves: dict[str, list[Point]], colour: dict[str, s
             curves,
             colour,
             headline,
-            edit.headline_budget,
+            edit.report_budget,
             lambda p: p.worst_protected,
             "worst protected damage, nats a token",
             target,
@@ -129,4 +128,4 @@ def _role(domain: str, inputs: Inputs, headline: str) -> str:
 
 def _first(config: ReportConfig, curves: dict[str, list[Point]]) -> list[str]:
     """The headline edit first, then the rest in order."""
-    return [config.headline, *(name for name in curves if name != config.headline)]
+    return [config.edit, *(name for name in curves if name != config.edit)]

@@ -10,7 +10,7 @@ from prefactor.report.frontier import Point, headline_point, tokens_to_chance
 from prefactor.report.inputs import EDIT_STAGES, EditResult, Inputs, TableRow
 from prefactor.report.labels import scores_of, together_of
 
-EXAMPLES = 12  # activating windows on a edit_card
+EXAMPLES = 12  # activating windows on a card
 ROLLOUTS = 2  # a domain and edit
 TOKEN_TABLES = {
     "input_recall": ("Fires on", "share of the token’s occurrences"),
@@ -51,7 +51,7 @@ class MethodRow:
 def method_rows(
     inputs: Inputs, curves: dict[str, list[Point]], colour: dict[str, str], headline: str, controls: tuple[str, ...]
 ) -> list[MethodRow]:
-    """A row an edit at its headline budget, controls last."""
+    """A row an edit at the report's budget, controls last."""
     rows = []
     for name, result in sorted(inputs.edits.items(), key=lambda item: item[0] in controls):
         point = headline_point(result, inputs.target.chance)

@@ -139,7 +139,7 @@ def _edit(result: EditResult, chance: float) -> EditSummary:
         subcomponents=list(edit.subcomponents),
         prefactors=list(edit.prefactors),
         target=edit.target,
-        target_tokens=edit.headline_budget,
+        target_tokens=edit.report_budget,
         target_ce_minus_chance=Interval(**point.target_ce_minus_chance),
         damage={domain: Interval(**value) for domain, value in point.damage.items()},
     )

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from prefactor.config.edits import FinetuneEdit, GuardByDomain, GuardedEdit, LoraEdit, RewriteEdit, ScalarEdit
+from prefactor.config.edits import FinetuneBaseline, GuardedEdit, LoraBaseline, RewriteEdit, ScalarEdit
+from prefactor.config.guard import GuardByDomain
 from prefactor.report.frontier import Interval, Point
 from prefactor.report.inputs import EditResult, Inputs
 
@@ -77,10 +78,10 @@ def prefactors(values: tuple[float, ...]) -> str:
 def describe(result: EditResult) -> str:
     """What the edit trains, in one phrase."""
     config, count = result.config, len(result.edit.subcomponents)
-    where = "all decomposed matrices" if config.choose.by == "nothing" else "the chosen subcomponent’s matrix"
-    if isinstance(config, LoraEdit):
+    where = "all decomposed matrices" if result.selection.by == "nothing" else "the chosen subcomponent’s matrix"
+    if isinstance(config, LoraBaseline):
         return _aiming(f"LoRA of rank {config.rank} on {where}", config.goal)
-    if isinstance(config, FinetuneEdit):
+    if isinstance(config, FinetuneBaseline):
         share = "every weight" if config.share == 1 else f"{100 * config.share:g} % of the weights"
         return _aiming(f"{share} of {where}", config.goal)
     if isinstance(config, RewriteEdit):
@@ -92,7 +93,7 @@ def describe(result: EditResult) -> str:
         "singular": "of a singular direction of the same matrix",
     }
     numbers = "one prefactor" if count == 1 else f"{count} prefactors"
-    phrase = f"{numbers}, {how.get(config.choose.by, 'named by hand')}"
+    phrase = f"{numbers}, {how.get(result.selection.by, 'named by hand')}"
     if isinstance(config, GuardedEdit):
         spared = (
             "around " + ", ".join(map(domain_name, config.guard.spare))

@@ -1,6 +1,7 @@
 """Where an edit may act and where it must not: text near to where its subcomponents are needed, and all other text."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prefactor.model.change import Change, applied
-from prefactor.model.reference import HeldOut
-from prefactor.model.target import logits_of
+from prefactor.model.prefix import Prefix
+from prefactor.model.reference import HeldOut, logits
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet, lower_leaky
 from prefactor.vpd.losses import token_kl
@@ -41,11 +42,11 @@ def near(importance: Tensor, threshold: float = NEEDED, either_side: int = EITHE
 
 
 @torch.no_grad()
-def divergence(model: DecomposedModel, change: Change, held: HeldOut) -> Tensor:
-    """``KL(base ‖ edited)`` in nats at each position (n, position)."""
-    with applied(model.target, change):
-        parts = zip(held.tokens.split(BATCH), held.p.split(BATCH), strict=True)
-        return torch.cat([token_kl(p.clamp_min(1e-30).log(), logits_of(model.target, ids)) for ids, p in parts])
+def divergence(target: Any, change: Change, held: HeldOut, prefix: Prefix | None = None) -> Tensor:
+    """``KL(base ‖ edited)`` in nats at each position (n, position); ``prefix`` as for :func:`~.reference.logits`."""
+    with applied(target, change):
+        parts = logits(target, held, prefix)
+        return torch.cat([token_kl(held.p[rows].clamp_min(1e-30).log(), values) for rows, values in parts])
 
 
 def mean_over(values: Tensor, where: Tensor) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefactor.config.edits import GuardByDomain, GuardedEdit
+from prefactor.config.guard import GuardByDomain, GuardByImportance
 from prefactor.model.matrices import shape_of
 from prefactor.rescale.terms import Term
 from prefactor.vpd.components import DecomposedModel
@@ -41,26 +41,27 @@ def guarded_read(v: Tensor, needed: Tensor, spared: Tensor, ridge: float) -> Ten
 
 
 def guarded_terms(
-    edit: GuardedEdit, subcomponents: Sequence[str], terms: Sequence[Term], model: DecomposedModel, net: ImportanceNet,
-    untagged: np.ndarray, tagged: Mapping[str, np.ndarray],
+    guard: GuardByDomain | GuardByImportance, target: str, subcomponents: Sequence[str], terms: Sequence[Term],
+    model: DecomposedModel, net: ImportanceNet, untagged: np.ndarray, tagged: Mapping[str, np.ndarray],
 ) -> list[Term]:  # fmt: skip
-    """``terms`` with the guarded read directions that ``edit`` asks for.
+    """``terms`` with the guarded read directions that ``guard`` asks for.
 
     Args:
+        target: the domain to be removed.
         untagged: (n, position) text for a guard by importance.
         tagged: text of the target and the spared domains, for a guard by domain.
     """
-    if isinstance(edit.guard, GuardByDomain):
+    if isinstance(guard, GuardByDomain):
         pairs = {}
         for module in dict.fromkeys(term.module for term in terms):
-            spared = [domain_moment(model, module, tagged[domain]) for domain in edit.guard.spare]
-            pairs[module] = (domain_moment(model, module, tagged[edit.domains.target]), sum(spared) / len(spared))
+            spared = [domain_moment(model, module, tagged[domain]) for domain in guard.spare]
+            pairs[module] = (domain_moment(model, module, tagged[target]), sum(spared) / len(spared))
         moments = [pairs[term.module] for term in terms]
     else:
         found = importance_moments(model, net, subcomponents, untagged)
         moments = [found[name] for name in subcomponents]
     return [
-        Term(term.module, term.write, guarded_read(term.read, needed, spared, edit.ridge))
+        Term(term.module, term.write, guarded_read(term.read, needed, spared, guard.ridge))
         for term, (needed, spared) in zip(terms, moments, strict=True)
     ]
 

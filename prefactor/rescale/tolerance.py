@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from prefactor.errors import PrefactorError
+from prefactor.model.prefix import prefix_of
 from prefactor.model.reference import hold_out
 from prefactor.rescale.footprint import EITHER_SIDE, divergence, importance_of, mean_over, near
 from prefactor.rescale.terms import Prefactors
@@ -31,11 +32,13 @@ def tolerated(
     Raises:
         PrefactorError: a subcomponent is needed so widely that no token is far from all its uses.
     """
-    held = hold_out(model.target, text)
+    base = hold_out(model.target, text)
+    prefix = prefix_of(model.target, method.modules, base.tokens[:1])
+    held = base.after(prefix)
     far = ~near(importance_of(model, net, text, subcomponents))
 
     def spill(distance: float) -> float:
-        found = mean_over(divergence(model, method.common(1 - distance), held), far)
+        found = mean_over(divergence(model.target, method.common(1 - distance), held, prefix), far)
         if found is None:
             raise PrefactorError(
                 f"{', '.join(subcomponents)}: needed within {EITHER_SIDE} tokens of every token of edit.guard_tokens, "

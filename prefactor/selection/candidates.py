@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from prefactor.config.edits import Domains
+from prefactor.config.domains import Domains
 from prefactor.errors import PrefactorError
 from prefactor.printable import visible
 from prefactor.query.fields import SubcomponentRow
@@ -45,7 +45,7 @@ class Candidate:
         return self.target - sum(self.retained) / max(1, len(self.retained))
 
 
-def candidates_of(edit: str, domains: Domains, table: pd.DataFrame, query: Query | None) -> list[Candidate]:
+def candidates_of(where: str, domains: Domains, table: pd.DataFrame, query: Query | None) -> list[Candidate]:
     """Every subcomponent, by module and index.
 
     Raises:
@@ -55,7 +55,7 @@ def candidates_of(edit: str, domains: Domains, table: pd.DataFrame, query: Query
     for key, domain in [("target", domains.target), *(("retain", domain) for domain in domains.retain)]:
         if f"importance_{domain}" not in columns:
             known = ", ".join(c.removeprefix("importance_") for c in columns if c.startswith("importance_"))
-            raise PrefactorError(f"edits.{edit}.domains.{key}: {domain!r} was not harvested: use some of {known}")
+            raise PrefactorError(f"{where}.domains.{key}: {domain!r} was not harvested: use some of {known}")
     wanted = {"subcomponent", "module", "index", "alive", "label", "domains"}
     wanted |= {f"importance_{domain}" for domain in (domains.target, *domains.retain)}
     wanted |= {column for column in columns if column.startswith(INVERTED)}

@@ -1,6 +1,7 @@
 """What was chosen for one edit, and the files that say so.
 
-The edit stage reads ``chosen/`` alone, so that another runner-up, reason or measured effect fits nothing anew.
+The edit stage reads ``chosen/`` alone, which holds no label, so that another word, runner-up, reason or measured effect
+fits nothing anew.
 """
 
 from dataclasses import asdict, dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from prefactor.files.artifacts import read_json, verify, write_json, write_manifest
 
-FILE = "selection.json"
+FILE = Path("selection", "selection.json")
 CHOSEN = Path("chosen", "subcomponents.json")
 
 
@@ -31,7 +32,6 @@ class Selection:
     chosen: tuple[Choice, ...]
     candidates: tuple[Choice, ...]
     near_misses: tuple[Choice, ...] = ()
-    matched: str | None = None  # stands for the names that the query matches, so that a change of labels is seen
 
     @property
     def subcomponents(self) -> tuple[str, ...]:
@@ -39,30 +39,35 @@ class Selection:
 
 
 def write_selection(folder: Path, selection: Selection) -> None:
-    """Write ``selection.json`` and ``chosen/`` (docs/contracts.md), with their manifests."""
+    """Write ``selection/`` and ``chosen/`` (docs/contracts.md), with their manifests."""
     value = {
         "edit": selection.edit,
         "by": selection.by,
         "subcomponents": [asdict(choice) for choice in selection.chosen],
         "candidates": [asdict(choice) for choice in selection.candidates],
         "near_misses": [asdict(choice) for choice in selection.near_misses],
-        "matched": selection.matched,
     }
     write_json(folder / FILE, value)
-    write_manifest(folder, [FILE])
-    chosen = [{"subcomponent": choice.subcomponent, "label": choice.label} for choice in selection.chosen]
-    write_json(folder / CHOSEN, chosen)
+    write_manifest(folder / FILE.parent, [FILE.name])
+    write_json(folder / CHOSEN, list(selection.subcomponents))
     write_manifest(folder / CHOSEN.parent, [CHOSEN.name])
 
 
-def read_chosen(folder: Path) -> dict[str, str]:
-    """The chosen subcomponents, best first, with their labels.
+def read_chosen(folder: Path) -> list[str]:
+    """The chosen subcomponents, best first.
 
     Raises:
         PrefactorError: it is missing or damaged.
     """
-    verify(folder / CHOSEN.parent)
-    return {one["subcomponent"]: one["label"] for one in read_json(folder / CHOSEN)}
+    verify(folder / CHOSEN.parent, only=[CHOSEN.name])
+    return read_json(folder / CHOSEN)
+
+
+def labels_of(folder: Path) -> dict[str, str]:
+    """The labels of the chosen subcomponents; none of a baseline, or where the selection was not fetched."""
+    if not (folder / FILE).is_file():
+        return {}
+    return {choice.subcomponent: choice.label for choice in read_selection(folder).chosen}
 
 
 def read_selection(folder: Path) -> Selection:
@@ -71,9 +76,9 @@ def read_selection(folder: Path) -> Selection:
     Raises:
         PrefactorError: it is missing or damaged.
     """
-    verify(folder, only=[FILE])
+    verify(folder / FILE.parent, only=[FILE.name])
     value = read_json(folder / FILE)
     chosen, candidates, near_misses = (
         tuple(Choice(**one) for one in value.get(part, ())) for part in ("subcomponents", "candidates", "near_misses")
     )
-    return Selection(value["edit"], value["by"], chosen, candidates, near_misses, value.get("matched"))
+    return Selection(value["edit"], value["by"], chosen, candidates, near_misses)

@@ -1,8 +1,16 @@
-"""What only a model can say of candidates."""
+"""What one prefactor of one subcomponent does to text, and the file of a shortlist's measured candidates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import read_json, verify, write_json, write_manifest
+
+FILE = Path("effects", "effects.json")  # of a shortlist's folder
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -19,11 +27,54 @@ class Effect:
         return (self.spill if rank == "spill" else self.damage) or 0.0
 
 
-class Measure(Protocol):
-    def effects(self, names: Sequence[str]) -> Sequence[Effect]:
-        """The effect of each of ``module:index``."""
-        ...
+@dataclass(frozen=True)
+class Candidates:
+    """The effect of each candidate of a shortlist, in its order; of the control, of singular directions by size."""
 
-    def directions(self, module: str) -> int:
-        """How many singular directions a matrix has."""
-        ...
+    subcomponents: dict[str, Effect | None]  # None where the shortlist is not measured
+    singular: dict[str, Effect]  # empty where there is no control
+
+
+def order(pairs: Sequence[tuple[T, Effect]], rank: str) -> list[tuple[T, Effect]]:
+    """Best first: those that reach chance by price, the others by how near they come."""
+    return sorted(pairs, key=lambda pair: (pair[1].short, pair[1].price(rank)))
+
+
+def write_candidates(folder: Path, candidates: Candidates) -> None:
+    """Write ``effects/`` (docs/contracts.md) and its manifest."""
+    parts = {"subcomponents": candidates.subcomponents, "singular": candidates.singular}
+    rows = {
+        part: [{"subcomponent": name, "effect": effect and asdict(effect)} for name, effect in effects.items()]
+        for part, effects in parts.items()
+    }
+    write_json(folder / FILE, rows)
+    write_manifest(folder / FILE.parent, [FILE.name])
+
+
+def read_candidates(folder: Path) -> Candidates:
+    """What the candidates stage left in ``folder``.
+
+    Raises:
+        PrefactorError: it is missing or damaged.
+    """
+    verify(folder / FILE.parent, only=[FILE.name])
+    value = read_json(folder / FILE)
+
+    def effects(part: str) -> dict[str, Effect | None]:
+        return {row["subcomponent"]: row["effect"] and Effect(**row["effect"]) for row in value[part]}
+
+    singular = {name: effect for name, effect in effects("singular").items() if effect is not None}
+    return Candidates(effects("subcomponents"), singular)
+
+
+def measured(candidates: Candidates, names: Sequence[str], where: str) -> list[tuple[str, Effect]]:
+    """Names with their effects.
+
+    Raises:
+        PrefactorError: they were measured for other candidates.
+    """
+    pairs = [(name, candidates.subcomponents.get(name)) for name in names]
+    missing = [name for name, effect in pairs if effect is None]
+    if missing:
+        raise PrefactorError(f"{where}: {missing[0]} was not measured: run it (`dvc repro candidates`)")
+    return [(name, effect) for name, effect in pairs if effect is not None]

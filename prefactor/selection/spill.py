@@ -5,57 +5,33 @@ need the subcomponent less than half as much as the target's text does, a mean o
 worst neighbour, whichever that is, is a small part of such text, and a mean over all of it would not show it.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from prefactor.config.edits import EditConfig, GuardByDomain, GuardedEdit
-from prefactor.config.selection import SelectionConfig
+from prefactor.config.candidates import CandidatesConfig
+from prefactor.config.guard import spared
+from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.corpus.blocks import Blocks, take
 from prefactor.files.cost import Cost
-from prefactor.machine.flops import flops_of
 from prefactor.machine.progress import track
 from prefactor.model.matrices import matrix_of, shape_of
-from prefactor.model.reference import HeldOut, hold_out, measure
+from prefactor.model.prefix import Prefix, prefix_of
+from prefactor.model.reference import HeldOut, flops_a_token, hold_out, measure
 from prefactor.rescale.footprint import divergence, importance_of
 from prefactor.rescale.guard import guarded_terms
 from prefactor.rescale.terms import SINGULAR, Prefactors, term_of
-from prefactor.selection.effect import Effect
+from prefactor.selection.effect import Candidates, Effect, order
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet
 
 # Prefactors are tried away from 1, inverting first, until the target's cross-entropy passes chance.
 INVERTING = (0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0, -16.0, -24.0)
 AMPLIFYING = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
-
-
-@dataclass(frozen=True, eq=False)
-class CandidateMeasure:
-    """Measures candidates of ``edit`` as :class:`prefactor.selection.measure.Measure`; reads a model only when asked.
-
-    ``load`` gives the decomposed model, its importance net and the select split.
-    """
-
-    edit: EditConfig
-    config: SelectionConfig
-    cost: Cost
-    load: Callable[[], tuple[DecomposedModel, ImportanceNet, Blocks]]
-
-    @cached_property
-    def _loaded(self) -> tuple[DecomposedModel, ImportanceNet, Blocks]:
-        return self.load()
-
-    def effects(self, names: Sequence[str]) -> list[Effect]:
-        model, net, blocks = self._loaded
-        return effects_on(blocks, model, net, names, self.edit, self.config, self.cost)
-
-    def directions(self, module: str) -> int:
-        model, _, _ = self._loaded
-        return min(shape_of(matrix_of(model.target, module)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,37 +49,61 @@ class Others:
         return means[: max(1, len(means) // 4)].mean().item() if len(means) else None
 
 
-def effects_on(
-    blocks: Blocks, model: DecomposedModel, net: ImportanceNet, names: Sequence[str], edit: EditConfig,
-    config: SelectionConfig, cost: Cost,
-) -> list[Effect]:  # fmt: skip
-    """:func:`effects` of the change that ``edit`` would make of each of ``names``, on the select split's ``blocks``.
+def measure_candidates(
+    shortlist: ShortlistConfig, names: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks,
+    config: CandidatesConfig, cost: Cost,
+) -> Candidates:  # fmt: skip
+    """What each of ``names`` does to ``blocks``, changed as ``shortlist`` says; and the control, if it has one.
+
+    The control: the largest singular directions of the matrix in which the best candidate lies, as many as candidates.
+
+    Args:
+        blocks: the select split.
 
     Raises:
         PrefactorError: there is less text than ``config`` asks for.
     """
-    domains = edit.domains
-    held = {
-        domain: hold_out(model.target, take(blocks.of(domain), config.tokens, "selection.tokens").tokens)
-        for domain in (domains.target, *domains.retain)
-    }
-    untagged = take(blocks, config.untagged_tokens, "selection.untagged_tokens").tokens
-    terms = [term_of(model, name) for name in names]
-    if isinstance(edit, GuardedEdit):
-        wanted = (domains.target, *edit.guard.spare) if isinstance(edit.guard, GuardByDomain) else ()
-        tagged = {d: take(blocks.of(d), config.tokens, "selection.tokens").tokens for d in wanted}
-        terms = guarded_terms(edit, names, terms, model, net, untagged, tagged)
-    methods = {name: Prefactors((term,)) for name, term in zip(names, terms, strict=True)}
+    domains, guard = shortlist.domains, shortlist.guard
+    untagged = take(blocks, config.untagged_tokens, "candidates.untagged_tokens").tokens
+
+    def tokens_of(domain: str) -> np.ndarray:
+        return take(blocks.of(domain), config.tokens, "candidates.tokens").tokens
+
+    held = {domain: hold_out(model.target, tokens_of(domain)) for domain in (domains.target, *domains.retain)}
     wanted = held.pop(domains.target)
-    others = None
-    if not any(SINGULAR in name.rpartition(":")[2] for name in names):  # these have no importance
-        needed = importance_of(model, net, wanted.tokens, names).mean((0, 1))
-        others = Others(hold_out(model.target, untagged), importance_of(model, net, untagged, names).mean(1), needed)
-    return effects(model, methods, wanted, held, others, cost)
+    terms = [term_of(model, name) for name in names]
+    if guard is not None:
+        tagged = {domain: tokens_of(domain) for domain in ((domains.target, *spared(guard)) if spared(guard) else ())}
+        terms = guarded_terms(guard, domains.target, names, terms, model, net, untagged, tagged)
+    needed = importance_of(model, net, wanted.tokens, names).mean((0, 1))
+    others = Others(hold_out(model.target, untagged), importance_of(model, net, untagged, names).mean(1), needed)
+    methods = {name: Prefactors((term,)) for name, term in zip(names, terms, strict=True)}
+    found = dict(zip(names, effects(model.target, methods, wanted, held, others, cost), strict=True))
+    if not shortlist.singular:
+        return Candidates(dict(found), {})
+    assert isinstance(shortlist.choose, ByLabel)  # only such candidates are measured
+    module = order(list(found.items()), shortlist.choose.rank)[0][0].rpartition(":")[0]
+    count = min(config.tried, *shape_of(matrix_of(model.target, module)))
+    control = {
+        f"{module}:{SINGULAR}{i}": Prefactors((term_of(model, f"{module}:{SINGULAR}{i}"),)) for i in range(count)
+    }
+    singular = effects(model.target, control, wanted, held, None, cost)  # without importance, and so without spill
+    return Candidates(dict(found), dict(zip(control, singular, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Replayed:
+    """All text that a change of one matrix is measured on, with the layers before that matrix run beforehand."""
+
+    prefix: Prefix
+    wanted: HeldOut
+    retained: Mapping[str, HeldOut]
+    others: HeldOut | None
+    flops: float  # a token
 
 
 def effects(
-    model: DecomposedModel, methods: Mapping[str, Prefactors], wanted: HeldOut, retained: Mapping[str, HeldOut],
+    target: Any, methods: Mapping[str, Prefactors], wanted: HeldOut, retained: Mapping[str, HeldOut],
     others: Others | None, cost: Cost,
 ) -> list[Effect]:  # fmt: skip
     """For each method (of one prefactor) the one that brings the target domain to chance, and its damage and spill.
@@ -114,30 +114,46 @@ def effects(
         others: untagged text, with how much it needs each of ``methods``; None measures no spill.
         cost: is charged with every forward pass that measures a change.
     """
-    chance = math.log(wanted.p.shape[-1])
-    flops = flops_of(lambda: measure(model.target, {}, {"": wanted})) / wanted.tokens.numel()
+    chance = wanted.chance
+    replayed: dict[int, Replayed] = {}  # by the number of layers that are not run
+    prefixes: dict[tuple[str, ...], Prefix] = {}
 
-    def measured(method: Prefactors, alpha: float, domains: Mapping[str, HeldOut]) -> dict[str, dict[str, float]]:
-        tokens = sum(held.tokens.numel() for held in domains.values())
-        cost.add(tokens, flops * tokens)
-        return measure(model.target, method.common(alpha), domains)
+    def text_for(method: Prefactors) -> Replayed:
+        if method.modules not in prefixes:
+            prefixes[method.modules] = prefix_of(target, method.modules, wanted.tokens[:1])
+        prefix = prefixes[method.modules]
+        if len(prefix.layers) not in replayed:
+            kept = {domain: held.after(prefix) for domain, held in retained.items()}
+            rest = others.held.after(prefix) if others is not None else None
+            own = wanted.after(prefix)
+            flops = flops_a_token(target, own, prefix)
+            replayed[len(prefix.layers)] = Replayed(prefix, own, kept, rest, flops)
+        return replayed[len(prefix.layers)]
 
-    def spill(place: int, method: Prefactors, alpha: float) -> float | None:
-        if others is None:
+    def charge(text: Replayed, held: HeldOut) -> None:
+        cost.add(held.tokens.numel(), text.flops * held.tokens.numel())
+
+    def measured(method: Prefactors, alpha: float, text: Replayed, domains: Mapping[str, HeldOut]) -> list[dict]:
+        for held in domains.values():
+            charge(text, held)
+        return list(measure(target, method.common(alpha), domains, text.prefix).values())
+
+    def spill(place: int, method: Prefactors, alpha: float, text: Replayed) -> float | None:
+        if others is None or text.others is None:
             return None
-        cost.add(others.held.tokens.numel(), flops * others.held.tokens.numel())
-        return others.worst(divergence(model, method.common(alpha), others.held), place)
+        charge(text, text.others)
+        return others.worst(divergence(target, method.common(alpha), text.others, text.prefix), place)
 
     def effect(place: int, method: Prefactors) -> Effect:
-        nearest = (wanted.ce, 1.0)
+        text, nearest = text_for(method), (wanted.ce, 1.0)
         for direction in (INVERTING, AMPLIFYING):
             before = (wanted.ce, 1.0)
             for alpha in direction:
-                ce = measured(method, alpha, {"": wanted})[""]["edited_ce"]
+                ce = measured(method, alpha, text, {"": text.wanted})[0]["edited_ce"]
                 if ce >= chance:
                     at = before[1] + (chance - before[0]) / (ce - before[0]) * (alpha - before[1])
-                    damage = [figures["damage"] for figures in measured(method, at, retained).values()]
-                    return Effect(at, 0.0, sum(damage) / len(damage), spill(place, method, at))
+                    damage = [figures["damage"] for figures in measured(method, at, text, text.retained)]
+                    return Effect(at, 0.0, sum(damage) / len(damage), spill(place, method, at, text))
                 before = (ce, alpha)
                 nearest = max(nearest, before)
         return Effect(nearest[1], chance - nearest[0], None, None)

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import MANIFEST, verify
+from prefactor.files.artifacts import MANIFEST, part
 from prefactor.label.table import read_labels
 from prefactor.query.fields import TESTS
 
 # Stages that may not have run: the file, and the columns that are joined, of each domain where they name one.
 OPTIONAL = {
-    "effects": ("effects.parquet", ("ablate_{domain}", "invert_{domain}", "invert_error_{domain}")),
-    "score": ("scores.parquet", TESTS),
+    "effects": ("effects", ("ablate_{domain}", "invert_{domain}", "invert_error_{domain}")),
+    "score": ("scores", TESTS),
 }
 
 
@@ -32,15 +32,13 @@ def read_subcomponents(data: Path, also: Collection[str] = tuple(OPTIONAL), list
     Raises:
         PrefactorError: a file is missing or damaged, or not of the same subcomponents as the harvest.
     """
-    verify(data / "harvest", only=["subcomponents.parquet"])
-    harvest = pq.ParquetFile(data / "harvest" / "subcomponents.parquet")
+    harvest = pq.ParquetFile(part(data / "harvest", "subcomponents"))
     columns = [one.name for one in harvest.schema_arrow if lists or not pa.types.is_list(one.type)]
     table = join(harvest.read(columns).to_pandas(), read_labels(data))
     domains = [name.removeprefix("importance_") for name in columns if name.startswith("importance_")]
-    for stage, (file, wanted) in OPTIONAL.items():
-        if stage in also and (data / stage / MANIFEST).is_file():
-            verify(data / stage, only=[file])
-            more = pq.ParquetFile(data / stage / file)
+    for stage, (name, wanted) in OPTIONAL.items():
+        if stage in also and (data / stage / name / MANIFEST).is_file():
+            more = pq.ParquetFile(part(data / stage, name))
             names = {one.format(domain=domain) for one in wanted for domain in domains}
             there = [name for name in more.schema_arrow.names if name in names]
             table = join_some(table, more.read(["subcomponent", *there]).to_pandas(), stage)

@@ -1,0 +1,20 @@
+"""The domains of an edit: what is removed, what a loss holds, and what is only measured."""
+
+from typing import Literal
+
+from prefactor.config.base import Config
+
+Role = Literal["target", "retained", "protected"]
+
+
+class Domains(Config):
+    target: str  # to be removed
+    retain: tuple[str, ...]  # held in the loss
+    protect: tuple[str, ...] = ()  # never in the loss, only measured
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """Each domain's part in the edit: the target first, then in order."""
+        parts: list[tuple[Role, tuple[str, ...]]]
+        parts = [("target", (self.target,)), ("retained", self.retain), ("protected", self.protect)]
+        return {domain: role for role, domains in parts for domain in domains}

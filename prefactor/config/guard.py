@@ -1,0 +1,26 @@
+"""Guards: which text the change of a guarded prefactor must not meet."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prefactor.config.base import Config
+
+
+class GuardByDomain(Config):
+    weigh: Literal["domain"]
+    spare: tuple[str, ...] = Field(min_length=1)  # domains whose inputs the change must not meet
+    ridge: float = Field(gt=0)  # epsilon as a share of the mean eigenvalue of the second moment
+
+
+class GuardByImportance(Config):
+    weigh: Literal["importance"]
+    ridge: float = Field(gt=0)
+
+
+Guard = Annotated[GuardByDomain | GuardByImportance, Field(discriminator="weigh")]
+
+
+def spared(guard: GuardByDomain | GuardByImportance | None) -> tuple[str, ...]:
+    """The domains that a guard names; none of a guard by importance, or where there is none."""
+    return guard.spare if isinstance(guard, GuardByDomain) else ()

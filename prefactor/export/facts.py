@@ -1,0 +1,32 @@
+"""What is known of an edit, as ``edit.json`` and model cards have it: no labels, since words change nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefactor.config.edits import AnyEdit
+
+
+def facts_of(
+    name: str, edit: AnyEdit, chosen: Sequence[str], prefactors: Sequence[float], budget: int,
+    recipes: Sequence[Mapping[str, Any]], guard: Mapping[str, Any] | None, decomposition: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The value of ``edit.json`` (docs/contracts.md).
+
+    Args:
+        prefactors: of the fit that the report is about, one a subcomponent; none where the method has none.
+        budget: its target tokens, 0 where no token is fitted on.
+        recipes: what was tried on the select split.
+        guard: what a guard's second moments came from, and a tolerance.
+        decomposition: sha256 of the components; None for a baseline, which needs none.
+    """
+    return {
+        "edit": name,
+        "method": edit.method,
+        "subcomponents": list(chosen),
+        "prefactors": list(prefactors),
+        **edit.domains.model_dump(mode="json"),
+        "report_budget": budget,
+        "recipes": list(recipes),
+        "guard": None if guard is None else dict(guard),
+        "decomposition": decomposition,
+    }

@@ -1,0 +1,43 @@
+"""What do n target tokens make of a LoRA, or of fine-tuning, on every matrix? ``python -m stages.baseline NAME``
+
+Reads  target; corpus: fit and select blocks. Needs no decomposition, so that none makes it anew.
+Writes data/edit/NAME as the edit stage does: baselines are evaluated and reported beside the edits.
+"""
+
+from prefactor.config.edit import FitConfig, Optimiser
+from prefactor.config.edits import BaselineConfig
+from prefactor.corpus.blocks import read_blocks
+from prefactor.edits.build import whole_matrices
+from prefactor.edits.fit import Fitter
+from prefactor.edits.objective import objective_of
+from prefactor.edits.sweep import fit_text, probe_text, sweep
+from prefactor.edits.tables import write_edit
+from prefactor.export.adapter import write_adapter
+from prefactor.export.card import card
+from prefactor.export.facts import facts_of
+from prefactor.files.cost import ledger
+from prefactor.machine.runtime import setup
+from prefactor.model.matrices import matrices
+from stages.common import DATA, run, section
+from stages.models import CHECKPOINT, load_target
+
+
+def main(name: str) -> None:
+    edit, config = section(f"baselines.{name}", BaselineConfig), section("edit", FitConfig)
+    optimiser, pattern = section(f"optimisers.{edit.method}", Optimiser), section("decompose.modules", str)
+    corpus, out = DATA / "corpus", DATA / "edit" / name
+    target = load_target(setup())
+    with ledger(out / "cost.json") as cost:
+        text = fit_text(target, read_blocks(corpus, "fit"), edit.domains, config)
+        held_out = probe_text(target, read_blocks(corpus, "select"), edit.domains, config)
+        method = whole_matrices(edit, matrices(target, pattern))
+        fitter = Fitter(target, method, text, optimiser, config, objective_of(edit.goal))
+        done = sweep(fitter, held_out, cost, f"baseline {name}")
+    fit = done.first(config.report_budget)
+    facts = facts_of(name, edit, [], [], fit.budget, done.recipes.as_rows(), None, None)
+    write_edit(out, facts, done.fits, prefactors=False)
+    write_adapter(out / "adapter", target, fit.change, CHECKPOINT.as_posix(), card(facts))
+
+
+if __name__ == "__main__":
+    run(main)

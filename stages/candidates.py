@@ -1,0 +1,37 @@
+"""What would one prefactor of each candidate do? ``python -m stages.candidates NAME``
+
+Reads  shortlist; and where it is ranked by effect or spill target, decompose, importance and the select blocks.
+Writes effects/: the effect of each, in the shortlist's order, and of the control. Every edit of the shortlist
+shares it.
+"""
+
+from prefactor.config.candidates import CandidatesConfig
+from prefactor.config.shortlists import ShortlistConfig
+from prefactor.files.artifacts import read_json, verify
+from prefactor.files.cost import ledger
+from prefactor.selection.effect import Candidates, write_candidates
+from stages.common import DATA, run, section
+
+
+def main(name: str) -> None:
+    shortlist, config = section(f"shortlists.{name}", ShortlistConfig), section("candidates", CandidatesConfig)
+    listed = DATA / "shortlist" / name / "names"
+    verify(listed, only=["names.json"])
+    names = read_json(listed / "names.json")
+    out = DATA / "candidates" / name
+    with ledger(out / "cost.json") as cost:
+        candidates = Candidates(dict.fromkeys(names), {})
+        if shortlist.measured:  # imported only here: torch takes seconds
+            from prefactor.corpus.blocks import read_blocks
+            from prefactor.machine.runtime import setup
+            from prefactor.selection.spill import measure_candidates
+            from stages.models import load_decomposed, load_net
+
+            model = load_decomposed(setup())
+            blocks = read_blocks(DATA / "corpus", "select")
+            candidates = measure_candidates(shortlist, names, model, load_net(model), blocks, config, cost)
+        write_candidates(out, candidates)
+
+
+if __name__ == "__main__":
+    run(main)

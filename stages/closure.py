@@ -1,0 +1,146 @@
+"""What a stage's code is: the files that its script imports, at any depth, and one hash over all that they do.
+
+Comments and docstrings do nothing, so that the hash stands still when they change. It is taken over the syntax tree,
+written down here and not by ``ast.dump``, whose form changes with the version of Python.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PACKAGES = ("prefactor", "stages")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file: what it imports of this project, and a hash of what it does."""
+
+    imported: tuple[str, ...]
+    digest: bytes
+
+
+def fingerprint(script: Path, root: Path) -> str:
+    """sha256 over the code that ``script`` (from ``root``) runs, and over the bytes of the files that it reads."""
+    digest = hashlib.sha256()
+    for path in sorted(imports(script, root)):
+        digest.update(f"{path.as_posix()}\n".encode() + _source(root / path).digest)
+    return digest.hexdigest()
+
+
+def imports(source: Path, root: Path) -> set[Path]:
+    """``source`` and every file of this project that it needs, as paths from ``root``.
+
+    A module counts with each package around it whose ``__init__.py`` says more than a docstring, and with
+    the files beside it that are not Python (a page's style sheet, a prompt): code reads those.
+    """
+    found: set[Path] = set()
+    queue = [source]
+    while queue:
+        path = queue.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for name in _source(root / path).imported:
+            queue.extend(_files(name, root))
+    resources = {
+        beside.relative_to(root)
+        for folder in {path.parent for path in found}
+        for beside in (root / folder).iterdir()
+        if beside.is_file() and beside.suffix not in (".py", ".pyc") and not beside.name.startswith(".")
+    }
+    return found | resources
+
+
+def sections(script: Path) -> set[str]:
+    """The arguments of every ``section(...)`` call, as ``dvc.yaml`` writes them.
+
+    The word that a stage of many is given becomes ``${key}``, a field of its params ``${item.field}``.
+
+    Raises:
+        ValueError: a call whose argument cannot be read off the source.
+    """
+    found = set()
+    for node in ast.walk(_parse(script)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "section":
+            argument = node.args[0]
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                found.add(argument.value)
+            elif isinstance(argument, ast.JoinedStr):
+                found.add("".join(map(_part, argument.values)))
+            else:
+                raise ValueError(
+                    f"{script}:{node.lineno}: write the section's name out, so that its params can be listed"
+                )
+    return found
+
+
+def _part(value: ast.expr) -> str:
+    if isinstance(value, ast.Constant):
+        return str(value.value)
+    inner = value.value if isinstance(value, ast.FormattedValue) else value
+    return f"${{item.{inner.attr}}}" if isinstance(inner, ast.Attribute) else "${key}"
+
+
+def _written(node: ast.AST) -> Iterator[str]:
+    """The tree, a line a node or value: what is empty is left out, and so are texts that stand alone (docstrings)."""
+    yield type(node).__name__
+    for field, value in ast.iter_fields(node):
+        if value is None or isinstance(value, ast.expr_context):
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            if not _stands_alone(each):  # in a list, None has a place of its own: `**` among the keys of a dict
+                yield f".{field}"
+                yield from _written(each) if isinstance(each, ast.AST) else [repr(each)]
+    yield "/"
+
+
+def _stands_alone(node: object) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@cache
+def _source(path: Path) -> Source:
+    """Read once, however many stages run it."""
+    if path.suffix != ".py":
+        return Source((), hashlib.sha256(path.read_bytes()).digest())
+    tree = _parse(path)
+    digest = hashlib.sha256("\n".join(_written(tree)).encode()).digest()
+    return Source(tuple(_imported(tree, path)), digest)
+
+
+def _imported(tree: ast.Module, path: Path) -> Iterator[str]:
+    """Dotted names of the project that the file may import (a name after ``from x import`` may be a module)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"{path}:{node.lineno}: write the import with its full name")
+            names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] in PACKAGES)
+
+
+def _files(name: str, root: Path) -> Iterator[Path]:
+    """The file of module ``name`` if it is one, and the ``__init__.py`` on the way to it that hold code."""
+    parts = name.split(".")
+    for depth in range(1, len(parts) + 1):
+        init = Path(*parts[:depth], "__init__.py")
+        if (root / init).is_file() and _holds_code(root / init):
+            yield init
+    module = Path(*parts[:-1], f"{parts[-1]}.py")
+    if (root / module).is_file():
+        yield module
+
+
+@cache
+def _holds_code(path: Path) -> bool:
+    return not all(map(_stands_alone, _parse(path).body))
