@@ -84,7 +84,11 @@ class Bill:
         self.listed = {shortlist: listing(shortlist) for shortlist in self.users}
         self.fit = {name: fitting(name, edit) for name, edit in self.edits.items()}
         self.share = {name: self._listed(edit, shared=True) for name, edit in self.edits.items()}
-        self.alone = {name: total([self.fit[name], self._listed(edit)]) for name, edit in self.edits.items()}
+        self.alone = {
+            name: total([self.fit[name], self._listed(edit)])
+            for name, edit in self.edits.items()
+            if isinstance(edit, Chosen)
+        }
         self.own = {name: total([self.fit[name], self.share[name]]) for name in self.edits}
         self.own |= {
             f"{name}{ADDED}": self.fit[name]
@@ -123,7 +127,7 @@ def edit_table(bill: Bill, shared: Spent, chance: float) -> list[str]:
         edit, needs = name.removesuffix(ADDED), float(name in bill.built)
         spread = ", ".join(f"{cost['flops'] + needs * shared['flops'] / count:.1e}" for count in COUNTS)
         reached = tokens_to_chance(edit, chance)
-        alone = "–" if name.endswith(ADDED) else f"{bill.alone[edit]['flops']:.1e}"
+        alone = f"{bill.alone[name]['flops']:.1e}" if name in bill.alone else "–"
         lines.append(
             f"| {name} | {'–' if reached is None else reached} | {cost['seconds']:.1f} | {cost['flops']:.1e} | "
             f"{cost['tokens']:,.0f} | {alone} | {spread} |"

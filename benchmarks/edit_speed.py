@@ -29,7 +29,6 @@ from prefactor.edits.tables import read_edit
 from prefactor.model.matrices import matrices
 from prefactor.workspace import BY_HAND, RIDGE, Workspace
 
-
 Edit = ScalarEdit | GuardedEdit | LoraBaseline
 
 

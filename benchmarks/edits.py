@@ -107,7 +107,7 @@ def _held_out() -> dict[str, HeldOut]:
 
 
 def choose(name: str, edit: Chosen, listed: ShortlistConfig, work: Workspace, cost: Cost) -> tuple[str, ...]:
-    """The subcomponents that the stages would choose for ``edit``; what it takes to measure them is charged to ``cost``."""
+    """What the stages would choose for ``edit``; what it takes to measure candidates is charged to ``cost``."""
     config, singular = section("candidates", CandidatesConfig), edit.directions == "singular"
     listed = listed.model_copy(update={"singular": singular})  # an edit that does not take the control does not pay it
     matches = shortlist(edit.shortlist, listed, work.table)

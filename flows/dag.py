@@ -26,11 +26,11 @@ class Dag:
     @property
     def expected(self) -> tuple[str, ...]:
         """The stages that will presumably run: the changed ones, and all that wait for one that makes something."""
-        found: set[str] = set()
+        running: set[str] = set()
         for stage, needs in self.needs.items():
-            if stage in self.changed or any(need in found and need not in GATES for need in needs):
-                found.add(stage)
-        return tuple(stage for stage in self.needs if stage in found)
+            if stage in self.changed or any(need in running and need not in GATES for need in needs):
+                running.add(stage)
+        return tuple(stage for stage in self.needs if stage in running)
 
 
 def read_dag(targets: Collection[str] = ()) -> Dag:
@@ -77,11 +77,11 @@ def _by_gate_only(reasons: list[Any]) -> bool:
 
 
 def _with_needs(graph: nx.DiGraph, targets: Collection[str]) -> set[str]:
-    found: set[str] = set()
+    stages: set[str] = set()
     for target in targets:
         named = {stage for stage in graph if stage == target or stage.split("@")[0] == target}
         if not named:
             raise FlowError(f"--stage {target}: no such stage; name some of {', '.join(sorted(graph))}")
         for stage in named:
-            found |= {stage} | nx.descendants(graph, stage)
-    return found
+            stages |= {stage} | nx.descendants(graph, stage)
+    return stages

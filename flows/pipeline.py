@@ -47,8 +47,8 @@ def _reproduce(dag: Dag) -> None:
     futures = {}
     with _stopping(execution):
         for name, needs in dag.needs.items():
-            one = Task(execution.stage, name=name, task_run_name=name, persist_result=False, cache_policy=NO_CACHE)
-            futures[name] = cast(Any, one).submit(name, wait_for=[futures[need] for need in needs])
+            task = Task(execution.stage, name=name, task_run_name=name, persist_result=False, cache_policy=NO_CACHE)
+            futures[name] = cast(Any, task).submit(name, wait_for=[futures[need] for need in needs])
         for future in futures.values():
             future.wait()
     if execution.failure:

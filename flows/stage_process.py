@@ -51,7 +51,7 @@ def reproduce(stage: str) -> tuple[int, bool, str]:
     """
     with Repo(".", _wait_for_lock=True) as repo:
         with lock_repo(repo):  # a neighbour may be half-way through writing dvc.lock
-            (before,) = [_outs(found) for found in repo.stage.collect(stage)]
+            (before,) = [_outs(node) for node in repo.stage.collect(stage)]
         try:
             made = Repo.reproduce(repo, targets=[stage], single_item=True)
         except ReproductionError as error:
@@ -60,7 +60,7 @@ def reproduce(stage: str) -> tuple[int, bool, str]:
             return (int(code[1]) or 1, False, "") if code else (1, False, str(cause or error))
         except DvcException as error:
             return 1, False, str(error)
-        return 0, any(_outs(one) != before for one in made), ""
+        return 0, any(_outs(node) != before for node in made), ""
 
 
 def _outs(stage: Stage) -> dict[str, Any]:

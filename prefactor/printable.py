@@ -11,7 +11,7 @@ def hidden(character: str) -> bool:
 
 def visible(text: str) -> str:
     """``text`` on one line, with every hidden character as an escape that can be seen: ESC as ``\\x1b``."""
-    return "".join(_escape(one) if hidden(one) else one for one in text)
+    return "".join(_escape(character) if hidden(character) else character for character in text)
 
 
 def one_line(text: str, *, most: int | None = None) -> str:

@@ -100,18 +100,18 @@ class Workspace:
         Raises:
             PrefactorError: the domain is unknown, ``module`` is no regular expression, or the query is wrong.
         """
-        found = self.table[self.table["alive"]]
+        rows = self.table[self.table["alive"]]
         if label is not None:
-            found = found[[matches_query(label, text) for text in found["label"]]]
+            rows = rows[[matches_query(label, text) for text in rows["label"]]]
         if module is not None:
             try:
-                found = found[found["module"].str.contains(re.compile(module))]
+                rows = rows[rows["module"].str.contains(re.compile(module))]
             except re.error as error:
                 raise PrefactorError(f"module {module!r} is no regular expression ({error}): mend it") from None
         if query is not None:
-            found = found[parse_query(query).matches(found)]
+            rows = rows[parse_query(query).matches(rows)]
         by = "mean_importance" if domain is None else f"importance_{self.domain(domain)}"
-        return found.sort_values(by, ascending=False, kind="stable")
+        return rows.sort_values(by, ascending=False, kind="stable")
 
     def show(self, subcomponent: str) -> dict[str, Any]:
         """All that is known of ``module:index``: its row, and under ``examples`` its activating windows.
@@ -132,8 +132,8 @@ class Workspace:
         it is taken: a person may have corrected a label since.
         """
         config = section("candidates", CandidatesConfig, self.params)
-        found = shortlist(wanted.domains.target, wanted, self.table)
-        names = found.names(config.tried)
+        options = shortlist(wanted.domains.target, wanted, self.table)
+        names = options.names(config.tried)
         for name, other in section("shortlists", dict[str, ShortlistConfig], self.params).items():
             folder = self.data / "candidates" / name
             if _problem(other) == _problem(wanted) and folder.is_dir():
@@ -285,12 +285,12 @@ class Workspace:
             PrefactorError: there is none.
         """
         by_word = {LANGUAGES.get(domain, domain).casefold(): domain for domain in self.domains}
-        found = name if name in self.domains else by_word.get(name.casefold())
-        if found is None:
+        tag = name if name in self.domains else by_word.get(name.casefold())
+        if tag is None:
             near = difflib.get_close_matches(name.casefold(), [*self.domains, *by_word], n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}? " if near else ""
             raise PrefactorError(f"no domain is called {name!r}: {hint}there are {', '.join(self.domains)}")
-        return found
+        return tag
 
     def known(self, names: Sequence[str]) -> Sequence[str]:
         """``names`` as they are.

@@ -36,22 +36,22 @@ def imports(source: Path, root: Path) -> set[Path]:
     A module counts with each package around it whose ``__init__.py`` says more than a docstring, and with
     the files beside it that are not Python (a page's style sheet, a prompt): code reads those.
     """
-    found: set[Path] = set()
+    needed: set[Path] = set()
     queue = [source]
     while queue:
         path = queue.pop()
-        if path in found:
+        if path in needed:
             continue
-        found.add(path)
+        needed.add(path)
         for name in _source(root / path).imported:
             queue.extend(_files(name, root))
     resources = {
         beside.relative_to(root)
-        for folder in {path.parent for path in found}
+        for folder in {path.parent for path in needed}
         for beside in (root / folder).iterdir()
         if beside.is_file() and beside.suffix not in (".py", ".pyc") and not beside.name.startswith(".")
     }
-    return found | resources
+    return needed | resources
 
 
 def sections(script: Path) -> set[str]:
@@ -62,19 +62,19 @@ def sections(script: Path) -> set[str]:
     Raises:
         ValueError: a call whose argument cannot be read off the source.
     """
-    found = set()
+    names = set()
     for node in ast.walk(_parse(script)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "section":
             argument = node.args[0]
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                found.add(argument.value)
+                names.add(argument.value)
             elif isinstance(argument, ast.JoinedStr):
-                found.add("".join(map(_part, argument.values)))
+                names.add("".join(map(_part, argument.values)))
             else:
                 raise ValueError(
                     f"{script}:{node.lineno}: write the section's name out, so that its params can be listed"
                 )
-    return found
+    return names
 
 
 def _part(value: ast.expr) -> str:

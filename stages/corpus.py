@@ -42,7 +42,7 @@ def main() -> None:
             write_blocks(FOLDER, split, blocks)
         metrics = {
             "tokens": {s: {d: blocks.of(d).tokens.size for d in config.domains} for s, blocks in splits.items()},
-            "documents": {s: {d: len(found) for d, found in by.items()} for s, by in corpus.documents.items()},
+            "documents": {s: {d: len(documents) for d, documents in by.items()} for s, by in corpus.documents.items()},
             "rows": corpus.rows,
             "bad_rows": dict(corpus.bad_rows),
             "vocabulary": tokenizer.vocabulary,

@@ -32,9 +32,9 @@ def main() -> None:
     inputs = [read_json(folder / MANIFEST) for folder in folders]
     checkpoint = Checkpoint(RUNS / "effects", run_key(config.model_dump(mode="json"), inputs))
     with ledger(out / "cost.json") as cost:
-        found = effects_of(model, names, text, cost, checkpoint)
-    write_part(out, "effects", found.table())
-    largest = found.damage[:, 1].max(dim=1).values
+        effects = effects_of(model, names, text, cost, checkpoint)
+    write_part(out, "effects", effects.table())
+    largest = effects.damage[:, 1].max(dim=1).values
     metrics = {
         "tokens": {d: int(tokens.size) for d, tokens in text.items()},
         "subcomponents": len(names),

@@ -26,8 +26,8 @@ def main() -> None:
     out = DATA / "label"
     with ledger(out / "cost.json") as cost:
         labels = label_all(read_harvest(DATA), labeller)
-        found = summary(labels)
-        if found["labelled"] == 0:
+        counts = summary(labels)
+        if counts["labelled"] == 0:
             raise PrefactorError(
                 f"{DATA / 'harvest'}: no subcomponent is alive, so there is nothing to label: decompose longer"
             )
@@ -36,9 +36,9 @@ def main() -> None:
             bill = labeller.asker.bill
             cost.pay(bill.requests, bill.tokens, bill.usd)
         write_part(out, "labels", labels)
-        write_json(out / "metrics.json", found)
-    failed = f", {found['failed']} without an answer" if found["failed"] else ""
-    print(f"label: {found['labelled']} alive, {found['clear']} with a clear label{failed}, {found['dead']} dead")
+        write_json(out / "metrics.json", counts)
+    failed = f", {counts['failed']} without an answer" if counts["failed"] else ""
+    print(f"label: {counts['labelled']} alive, {counts['clear']} with a clear label{failed}, {counts['dead']} dead")
 
 
 if __name__ == "__main__":

@@ -26,12 +26,12 @@ def main(name: str) -> None:
         candidates = read_candidates(DATA / "candidates" / edit.shortlist)
         query = query_of(listed.choose, edit.shortlist)
         table = read_subcomponents(DATA, also={"effects"} | (query.stages if query else frozenset()))
-        found = shortlist(edit.shortlist, listed, table)
+        options = shortlist(edit.shortlist, listed, table)
         if edit.directions == "singular":
-            selection = select_singular(name, found, candidates, config.runners_up, edit.top or 1)
+            selection = select_singular(name, options, candidates, config.runners_up, edit.top or 1)
         else:
-            top = edit.top or (len(found.ranked) if isinstance(listed.choose, ByName) else 1)
-            selection = select(name, found, candidates, tried, config.runners_up, top)
+            top = edit.top or (len(options.ranked) if isinstance(listed.choose, ByName) else 1)
+            selection = select(name, options, candidates, tried, config.runners_up, top)
         write_selection(DATA / "selection" / name, selection)
     for choice in selection.chosen:
         print(visible(f"selection {name}: {choice.subcomponent} {choice.label!r}: {choice.reason}"))

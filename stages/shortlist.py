@@ -19,10 +19,10 @@ def main(name: str) -> None:
     with ledger(out / "cost.json"):
         query = query_of(config.choose, name)
         table = read_subcomponents(DATA, also={"effects"} | (query.stages if query else frozenset()))
-        found = shortlist(name, config, table)
-        write_json(out / "names" / "names.json", found.names(tried))
+        options = shortlist(name, config, table)
+        write_json(out / "names" / "names.json", options.names(tried))
         write_manifest(out / "names", ["names.json"])
-    print(f"shortlist {name}: {len(found.ranked)} come into question")
+    print(f"shortlist {name}: {len(options.ranked)} come into question")
 
 
 if __name__ == "__main__":

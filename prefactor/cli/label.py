@@ -118,7 +118,7 @@ def override(
     entry = make_override(
         name,
         label=text,
-        domains=None if domains is None else [work.domain(one.strip()) for one in domains.split(",")],
+        domains=None if domains is None else [work.domain(domain.strip()) for domain in domains.split(",")],
         author=author or _git_author(folder),
         reason=reason,
         decomposition=decomposition_of(data),
@@ -175,13 +175,13 @@ def price(folder: Folder = Path("."), as_json: AsJson = False) -> None:
     if isinstance(config, DeterministicLabeller):
         config, note = LlmLabelling(kind="llm"), " (params.yaml has kind deterministic: these are kind llm's defaults)"
     labeller = LlmLabeller(config, from_environment(), folder / KEPT_ANSWERS)
-    found = estimate(read_harvest(folder / "data"), labeller)
-    dollars = f"${found.usd:.2f}" if config.endpoint.price != Price() else "at no price that params.yaml names"
+    estimated = estimate(read_harvest(folder / "data"), labeller)
+    dollars = f"${estimated.usd:.2f}" if config.endpoint.price != Price() else "at no price that params.yaml names"
     words = (
-        f"{labeller.name}: at most {found.requests} requests, {found.input_tokens} tokens to read and "
-        f"{found.output_tokens} to write, {dollars}; {found.cached} answers are kept already{note}"
+        f"{labeller.name}: at most {estimated.requests} requests, {estimated.input_tokens} tokens to read and "
+        f"{estimated.output_tokens} to write, {dollars}; {estimated.cached} answers are kept already{note}"
     )
-    _say(asdict(found) | {"labeller": labeller.name}, words, as_json)
+    _say(asdict(estimated) | {"labeller": labeller.name}, words, as_json)
 
 
 _FIGURES = (("importance", ".3f"), ("share", ".2f"), ("ablate", "+.3f"), ("invert", "+.3f"))

@@ -45,13 +45,13 @@ def components(
     from prefactor.workspace import Workspace
 
     work = Workspace(folder)
-    found = work.components(label, domain, module, query)
+    matching = work.components(label, domain, module, query)
     figures = [f"{figure}_{name}" for figure in ("importance", "share") for name in work.domains]
-    rows = found.head(most)[["subcomponent", "label", "score", "mean_importance", *figures]].to_dict("records")
+    rows = matching.head(most)[["subcomponent", "label", "score", "mean_importance", *figures]].to_dict("records")
     if as_json:
         print_json(rows)
         return
-    title = f"{len(found)} found; by domain mean importance and share of the firings"
+    title = f"{len(matching)} found; by domain mean importance and share of the firings"
     table = Table("subcomponent", "label", "score", *map(visible, work.domains), title=title)
     for row in rows:
         by_domain = [f"{row[f'importance_{name}']:.3f} {number(row[f'share_{name}'], '4.0%')}" for name in work.domains]

@@ -46,9 +46,9 @@ def print_json(value: Any) -> None:
         if hasattr(item, "tolist"):
             item = item.tolist()
         if isinstance(item, dict):
-            return {key: plain(one) for key, one in item.items()}
+            return {key: plain(member) for key, member in item.items()}
         if isinstance(item, list | tuple):
-            return [plain(one) for one in item]
+            return [plain(member) for member in item]
         if isinstance(item, float) and item != item:
             return None
         return item if isinstance(item, str | int | float | bool | None) else str(item)

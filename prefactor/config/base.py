@@ -28,5 +28,5 @@ def parse(kind: TypeAdapter[Any], value: Any, where: str) -> Any:
         return kind.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
         # A misspelt key is both unknown and missing; "unknown" can name the remedy.
-        found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-        raise ParamsError(explain(kind, value, where, found)) from None
+        errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+        raise ParamsError(explain(kind, value, where, errors)) from None

@@ -152,5 +152,5 @@ def _bounds(kind: Any) -> str:
         return ""
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
     metadata = [item for field in get_args(kind)[1:] for item in getattr(field, "metadata", ())]
-    found = [f"{sign} {getattr(m, name)}" for m in metadata for name, sign in signs.items() if hasattr(m, name)]
-    return f" {' and '.join(found)}" if found else ""
+    bounds = [f"{sign} {getattr(m, name)}" for m in metadata for name, sign in signs.items() if hasattr(m, name)]
+    return f" {' and '.join(bounds)}" if bounds else ""

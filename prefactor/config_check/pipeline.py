@@ -124,11 +124,11 @@ def check_text(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]]) 
     block = config.corpus.block
     for need in needs(config):
         split = tokens[need.split]
-        there = sum(split.values()) if need.domain is None else split.get(need.domain, 0)
-        whole_blocks = there // block * block
+        available = sum(split.values()) if need.domain is None else split.get(need.domain, 0)
+        whole_blocks = available // block * block
         if need.tokens > whole_blocks:
             raise ParamsError(
-                f"params.yaml: {need.key} = {need.value}: {need.whose} has only {there} tokens; "
+                f"params.yaml: {need.key} = {need.value}: {need.whose} has only {available} tokens; "
                 f"use at most {whole_blocks * need.shared_by}, "
                 f"or raise corpus.characters or corpus.splits.{need.split}"
             )

@@ -38,8 +38,8 @@ def rows(text: FilesText) -> Iterator[SourceRow]:
 def _paths(files: FileSet) -> list[Path]:
     """The readable files at ``files.path``, sorted; others in a folder, such as a README.md, are passed over."""
     root = Path(files.path)
-    found = root.rglob("*") if root.is_dir() else map(Path, glob.glob(files.path, recursive=True))
-    paths = sorted(path for path in found if path.is_file() and path.suffix.lower() in READERS)
+    entries = root.rglob("*") if root.is_dir() else map(Path, glob.glob(files.path, recursive=True))
+    paths = sorted(path for path in entries if path.is_file() and path.suffix.lower() in READERS)
     if not paths:
         raise PrefactorError(
             f"params.yaml: corpus.text.files: path = {files.path}: no file there ends in {', '.join(READERS)}; "

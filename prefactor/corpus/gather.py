@@ -115,13 +115,13 @@ class Gatherer:
                     f"{asked:.0f} characters (its share of {self._config.shares[domain]:g}) but the text has "
                     f"{self._had[domain]}; lower corpus.characters or corpus.shares.{domain}, or add text"
                 )
-        documents = {split: {domain: list(found) for domain, found in by.items()} for split, by in self._pinned.items()}
+        documents = {split: {domain: list(kept) for domain, kept in by.items()} for split, by in self._pinned.items()}
         for domain, heap in self._ranked.items():
             for _, _, document in heap:
                 documents[_split(document.text, self._splits)][domain].append(document)
         for by in documents.values():
-            for found in by.values():
-                found.sort(key=lambda document: (_place(document, self._config.seed), document.id))
+            for kept in by.values():
+                kept.sort(key=lambda document: (_place(document, self._config.seed), document.id))
         return Corpus(documents, self._rows, dict(sorted(self._bad.items())))
 
 

@@ -85,8 +85,8 @@ def unfitted(
     else:
         assert isinstance(edit.alpha, Tolerated)
         text = take(blocks, config.guard_tokens, "edit.guard_tokens").tokens
-        alpha, found = tolerated(method, chosen, model, net, text, edit.alpha.kl)
-        values, about = [alpha] * len(chosen), (about or {}) | found
+        alpha, tolerance = tolerated(method, chosen, model, net, text, edit.alpha.kl)
+        values, about = [alpha] * len(chosen), (about or {}) | tolerance
     return values, method.change([torch.tensor(values, device=model.U[0].device)]), about
 
 

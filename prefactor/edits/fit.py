@@ -165,7 +165,7 @@ class Fitter:
         if len(starts[0]) > 1:
             with torch.no_grad():
                 away = [away_from_aim(logits_with(start, blocks, states)) for start in zip(*starts, strict=True)]
-            best = [self.best_start(one) for one in torch.stack(away, dim=1).tolist()]
+            best = [self.best_start(losses) for losses in torch.stack(away, dim=1).tolist()]
             parameters = [own[i] for own, i in zip(starts, best, strict=True)]
         self.spent.read += blocks.numel() * (1 + len(starts[0]) if len(starts[0]) > 1 else 1)
         parameters = [[p.clone().requires_grad_(True) for p in own] for own in parameters]

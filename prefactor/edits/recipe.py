@@ -53,10 +53,10 @@ def choose_recipes(fitter: Fitter, held_out: Text) -> Recipes:
     tried: dict[int, dict[Recipe, float]] = {}
     for budget in config.probe_budgets:
         losses: dict[Recipe, list[float]] = {}
-        for one in fitter.fit(budget, draws, optimiser.ends):
-            loss = validation_loss(fitter, one.change, held_out)
-            losses.setdefault(Recipe(one.learning_rate, one.steps), []).append(loss)
-        tried[budget] = {recipe: _finite(fmean(found)) for recipe, found in losses.items()}
+        for fit in fitter.fit(budget, draws, optimiser.ends):
+            loss = validation_loss(fitter, fit.change, held_out)
+            losses.setdefault(Recipe(fit.learning_rate, fit.steps), []).append(loss)
+        tried[budget] = {recipe: _finite(fmean(by_seed)) for recipe, by_seed in losses.items()}
     return Recipes({budget: min(losses, key=lambda r: losses[r]) for budget, losses in tried.items()}, tried)
 
 

@@ -58,12 +58,12 @@ def relearned(
             return None
         order = torch.randperm(len(text), generator=generator(seed))[:most].tolist()
         method = Finetune({name: shape_of(module) for name, module in matrices(target).items()}, 1.0, device)
-        found = []
+        needed = []
         for rate in rates:
             (parameters,) = method.starts(torch.Generator())
             parameters = [p.requires_grad_(True) for p in parameters]
             adam = torch.optim.Adam(parameters, lr=rate)
-            for step, row in enumerate(order[: min(found, default=most)]):
+            for step, row in enumerate(order[: min(needed, default=most)]):
                 tokens = torch.from_numpy(text[row : row + 1]).long().to(device)
                 with attached(target, method.change(parameters)):
                     loss = next_token_ce(logits_of(target, tokens)[:, :-1], tokens).mean()
@@ -72,6 +72,6 @@ def relearned(
                     adam.step()
                 with attached(target, method.change([p.detach() for p in parameters])):
                     if cross_entropy(target, held_out) <= (base + edited) / 2:
-                        found.append(step + 1)
+                        needed.append(step + 1)
                         break
-    return min(found) * text.shape[1] if found else None
+    return min(needed) * text.shape[1] if needed else None

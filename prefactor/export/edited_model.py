@@ -34,8 +34,8 @@ class Edited:
     def measure(self) -> list[dict[str, Any]]:
         """A row a domain on text of the eval split, nats a token; columns as in ``evaluate/table.parquet``."""
         roles = self.edit.domains.roles
-        found = measure(self.target, self.change, self.held_out())
-        return [{"domain": domain, "role": roles[domain], **figures} for domain, figures in found.items()]
+        measured = measure(self.target, self.change, self.held_out())
+        return [{"domain": domain, "role": roles[domain], **figures} for domain, figures in measured.items()]
 
     def applied(self) -> AbstractContextManager[None]:
         """The target has the edit's weights within the block, and its own bits again after it."""

@@ -47,8 +47,8 @@ def change_of(data: Path, name: str, tokens: int | None = None, seed: int = 0) -
     """
     budget = _about(data, name)["report_budget"] if tokens is None else tokens
     fits = read_changes(data / "edit" / name, "cpu")
-    _check_budget(name, budget, [one for one, _, _ in fits])
-    change = next((change for one, draw, change in fits if (one, draw) == (budget, seed)), None)
+    _check_budget(name, budget, [fitted for fitted, _, _ in fits])
+    change = next((change for fitted, draw, change in fits if (fitted, draw) == (budget, seed)), None)
     if change is None:
         raise PrefactorError(f"edits.{name} has no draw {seed}: use one of 0 to {max(draw for _, draw, _ in fits)}")
     return budget, change
@@ -96,12 +96,12 @@ def _damage(data: Path, name: str, budget: int, seed: int) -> list[dict[str, Any
 def _about(data: Path, name: str) -> dict[str, Any]:
     ran = sorted(path.parent.parent.name for path in (data / "edit").glob(f"*/{FITS_FOLDER}/edit.json"))
     if name not in ran:
-        there = ", ".join(ran) or "none"
-        raise PrefactorError(f"no edit {name!r} was run; there are {there}: `dvc repro` runs those of params.yaml")
+        known = ", ".join(ran) or "none"
+        raise PrefactorError(f"no edit {name!r} was run; there are {known}: `dvc repro` runs those of params.yaml")
     return read_edit(data / "edit" / name)
 
 
-def _check_budget(name: str, budget: int, there: Iterable[int]) -> None:
-    known = sorted(set(there))
+def _check_budget(name: str, budget: int, fitted: Iterable[int]) -> None:
+    known = sorted(set(fitted))
     if budget not in known:
         raise PrefactorError(f"edits.{name} was not fitted on {budget} tokens: use one of {', '.join(map(str, known))}")

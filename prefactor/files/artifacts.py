@@ -95,11 +95,11 @@ def verify(folder: Path, only: list[str] | None = None) -> dict[str, Any]:
         raise PrefactorError(f"{folder / MANIFEST} is missing: run the stage that makes it (`dvc repro`)")
     manifest = read_json(folder / MANIFEST)
     wanted = [] if only is None else only
-    for one in wanted:
-        if not any(name == one or name.startswith(f"{one}/") for name in manifest["files"]):
-            raise PrefactorError(f"{folder / MANIFEST} does not list {one}: {remedy}")
+    for path in wanted:
+        if not any(name == path or name.startswith(f"{path}/") for name in manifest["files"]):
+            raise PrefactorError(f"{folder / MANIFEST} does not list {path}: {remedy}")
     for name, expected in manifest["files"].items():
-        if wanted and not any(name == one or name.startswith(f"{one}/") for one in wanted):
+        if wanted and not any(name == path or name.startswith(f"{path}/") for path in wanted):
             continue
         if not (folder / name).is_file():
             raise PrefactorError(f"{folder / name} is missing though {MANIFEST} lists it: {remedy}")

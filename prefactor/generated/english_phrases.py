@@ -159,5 +159,5 @@ class Phrases:
 
     def inner(self, rng: random.Random, tense: str, denied: bool) -> str:
         """An adverb that stands before the main verb."""
-        found = rng.choice(self.lexicon["times"][tense]["inner"])
-        return "" if denied and found in self.lexicon["positive"] else found
+        adverb = rng.choice(self.lexicon["times"][tense]["inner"])
+        return "" if denied and adverb in self.lexicon["positive"] else adverb

@@ -47,9 +47,9 @@ class SimpleSentences:
 
     def request(self, rng: random.Random) -> str:
         verb, details = rng.choice(self.requests)
-        found = self.frames.phrase(rng, rng.choice(details[0]), "my", definite=True)
+        phrase = self.frames.phrase(rng, rng.choice(details[0]), "my", definite=True)
         opening = rng.choice(("please", "please", "please don't"))
-        return finish(words(opening, verb.base, found.text, verb.particle), "!" if "don't" in opening else ".")
+        return finish(words(opening, verb.base, phrase.text, verb.particle), "!" if "don't" in opening else ".")
 
     def description(self, rng: random.Random) -> str:
         kind = rng.choice([kind for kind in self.frames.adjectives if kind != "spot"])

@@ -68,10 +68,10 @@ class Frames(Phrases):
             return "", words(self.someone(rng, DATIVE, subject), nicht)
         kind = rng.choice(details[0])
         if frame == "prepositional":
-            found = self.phrase(rng, kind, CASES[details[2]], subject.possessive, definite=True)
-            return "", words(nicht, contract(details[1], found.text))
-        found = self.phrase(rng, kind, ACCUSATIVE, subject.possessive, denied, definite=kind == "closable")
-        thing = words(found.text, nicht if found.definite else "")
+            phrase = self.phrase(rng, kind, CASES[details[2]], subject.possessive, definite=True)
+            return "", words(nicht, contract(details[1], phrase.text))
+        phrase = self.phrase(rng, kind, ACCUSATIVE, subject.possessive, denied, definite=kind == "closable")
+        thing = words(phrase.text, nicht if phrase.definite else "")
         if frame == "placing":
             return "", words(thing, self.spot(rng, ACCUSATIVE))
         if frame == "giving":

@@ -114,11 +114,11 @@ class Phrases:
         if roll < 0.36:
             return third(*person(rng, self.lexicon))
         if roll < 0.62:
-            found = self.phrase(rng, "person", NOMINATIVE, definite=rng.random() < 0.8)
-            return third(found.text, found.gender)
+            phrase = self.phrase(rng, "person", NOMINATIVE, definite=rng.random() < 0.8)
+            return third(phrase.text, phrase.gender)
         if roll < 0.78 or not pronouns:
-            found = self.phrase(rng, "family", NOMINATIVE)
-            return third(found.text, found.gender)
+            phrase = self.phrase(rng, "family", NOMINATIVE)
+            return third(phrase.text, phrase.gender)
         if roll < 0.9:
             return rng.choice((ICH, WIR))
         gender = rng.choice("mfp")
@@ -126,8 +126,8 @@ class Phrases:
 
     def thing(self, rng: random.Random, kind: str) -> Subject:
         """A definite phrase of class ``kind`` as a subject."""
-        found = self.phrase(rng, kind, NOMINATIVE, definite=True)
-        return third(found.text, found.gender)
+        phrase = self.phrase(rng, kind, NOMINATIVE, definite=True)
+        return third(phrase.text, phrase.gender)
 
     def someone(self, rng: random.Random, case: int, subject: Subject) -> str:
         """A person other than ``subject`` as an object; names have no ending in the accusative and dative."""

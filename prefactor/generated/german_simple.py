@@ -28,9 +28,9 @@ class SimpleSentences:
             clause = self.frames.clause(rng, frame="transitive", timed=0.3, negated=0, placed=False)
             return finish(clause.statement(self.frames.place(rng)))
         subject, (verb, details) = self.frames.subject(rng), rng.choice(self.frames.verbs["transitive"])
-        found = self.frames.phrase(rng, rng.choice(details[0]), ACCUSATIVE, definite=True)
+        phrase = self.frames.phrase(rng, rng.choice(details[0]), ACCUSATIVE, definite=True)
         clause = Clause(subject, verb, any_tense(rng), late="nicht" if rng.random() < 0.2 else "")
-        return finish(clause.statement(found.text))
+        return finish(clause.statement(phrase.text))
 
     def yes_no_question(self, rng: random.Random) -> str:
         if rng.random() < 0.35:
@@ -55,8 +55,8 @@ class SimpleSentences:
 
     def request(self, rng: random.Random) -> str:
         verb, details = rng.choice(self.requests)
-        found = self.frames.phrase(rng, rng.choice(details[0]), ACCUSATIVE, "mein", definite=True)
-        return finish(words("bitte", verb.base, "Sie", found.text, verb.prefix), "!")
+        phrase = self.frames.phrase(rng, rng.choice(details[0]), ACCUSATIVE, "mein", definite=True)
+        return finish(words("bitte", verb.base, "Sie", phrase.text, verb.prefix), "!")
 
     def description(self, rng: random.Random) -> str:
         kind = rng.choice([kind for kind in self.frames.adjectives if kind != "spot"])
@@ -88,15 +88,15 @@ class SimpleSentences:
         plural = rng.random() < 0.6
         determiner = self.frames.number(rng, 20) if plural else rng.choice(("ein", "kein"))
         stem = self.frames.adjective(rng, kind, "") if rng.random() < 0.3 else ""
-        found = self.frames.determined(noun, kind, ACCUSATIVE, plural, determiner, stem)
-        return finish(f"{self.frames.place(rng)} {rng.choice(('gibt', 'gab'))} es {found}")
+        phrase = self.frames.determined(noun, kind, ACCUSATIVE, plural, determiner, stem)
+        return finish(f"{self.frames.place(rng)} {rng.choice(('gibt', 'gab'))} es {phrase}")
 
     def price(self, rng: random.Random) -> str:
         kind = rng.choice(("clothes", "thing", "text"))
         noun = rng.choice(self.frames.nouns[kind])
-        found = self.frames.determined(noun, kind, NOMINATIVE, False, rng.choice(("der", "dies")), "")
+        phrase = self.frames.determined(noun, kind, NOMINATIVE, False, rng.choice(("der", "dies")), "")
         amount = str(rng.randint(2, 99)) if rng.random() < 0.5 else self.frames.number(rng, 99)
-        return finish(f"{found} {rng.choice(('kostet', 'kostet nur', 'kostete'))} {amount} Euro")
+        return finish(f"{phrase} {rng.choice(('kostet', 'kostet nur', 'kostete'))} {amount} Euro")
 
     def age(self, rng: random.Random) -> str:
         subject = self.frames.subject(rng)

@@ -95,11 +95,11 @@ class NounPhrases(Inflection):
         """A person or a pair of persons, named or described."""
         if rng.random() < 0.92:
             return self.another(rng)
-        one, other = self.name(rng), self.name(rng)
-        while other.words == one.words:
+        first, other = self.name(rng), self.name(rng)
+        while other.words == first.words:
             other = self.name(rng)
-        feminine = one.agreement.feminine and other.agreement.feminine
-        return Nominal([*one.words, *self.word["and"], *other.words], Agreement(feminine, plural=True))
+        feminine = first.agreement.feminine and other.agreement.feminine
+        return Nominal([*first.words, *self.word["and"], *other.words], Agreement(feminine, plural=True))
 
     def subject(self, rng: random.Random) -> Nominal:
         """A person as subject; now and then a pronoun, which Spanish and Italian leave out."""

@@ -95,12 +95,12 @@ class Statements(Clauses):
         return [*plural.split(), rng.choice(self.numbers), noun.forms[True], *place], "."
 
     def comparison(self, rng: random.Random) -> Parts:
-        one, other = self.another(rng), self.another(rng)
-        while other.words == one.words:
+        subject, other = self.another(rng), self.another(rng)
+        while other.words == subject.words:
             other = self.another(rng)
-        adjective = rng.choice(self.adjectives_of["person"]).forms[one.agreement.form]
-        verb = self.finite("be", "present", one.agreement)
-        return [*one.words, *verb, *self.word["more"], adjective, *self.word["than"], *other.words], "."
+        adjective = rng.choice(self.adjectives_of["person"]).forms[subject.agreement.form]
+        verb = self.finite("be", "present", subject.agreement)
+        return [*subject.words, *verb, *self.word["more"], adjective, *self.word["than"], *other.words], "."
 
     def exclamation(self, rng: random.Random) -> Parts:
         kind = rng.choice(EXCLAIMED)

@@ -56,7 +56,7 @@ def together(sample: Sample, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     fires = torch.from_numpy(sample.fires()).flatten(0, 1).float()  # (S · T, C)
     count = fires.sum(0)
     k = min(k, max(0, sample.subcomponents - 1))
-    found = [np.zeros((0, k), dtype=kind) for kind in (np.int64, np.float64, np.int64)]
+    partners = [np.zeros((0, k), dtype=kind) for kind in (np.int64, np.float64, np.int64)]
     for columns in torch.arange(sample.subcomponents).split(COLUMNS):
         joint = fires[:, columns].T @ fires
         similar = joint.double() / (count[columns, None].double() * count.double()).sqrt().clamp(min=1)
@@ -64,5 +64,5 @@ def together(sample: Sample, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
         best = similar.sort(dim=1, descending=True, stable=True)
         which = best.indices[:, :k]
         parts = (which.numpy(), best.values[:, :k].numpy(), joint.gather(1, which).long().numpy())
-        found = [np.concatenate([before, part]) for before, part in zip(found, parts, strict=True)]
-    return found[0], found[1], found[2]
+        partners = [np.concatenate([before, part]) for before, part in zip(partners, parts, strict=True)]
+    return partners[0], partners[1], partners[2]

@@ -71,16 +71,16 @@ class Reservoir:
         order = self._lowest(key)
         among = among[order]
         importance, activation = window(among)
-        found = {"key": key[order], "place": place[among], "importance": importance, "activation": activation}
-        self.pending.append(found)
-        if sum(len(one["key"]) for one in self.pending) > PENDING:
+        taken = {"key": key[order], "place": place[among], "importance": importance, "activation": activation}
+        self.pending.append(taken)
+        if sum(len(batch["key"]) for batch in self.pending) > PENDING:
             self.merge()
 
     def merge(self) -> None:
         """Make one of what was kept and what is pending."""
         if not self.pending:
             return
-        together = {field: torch.cat([self.kept[field], *(one[field] for one in self.pending)]) for field in FIELDS}
+        together = {field: torch.cat([self.kept[field], *(batch[field] for batch in self.pending)]) for field in FIELDS}
         self.pending = []
         order = self._lowest(together["key"])
         self.kept = {field: together[field][order] for field in FIELDS}

@@ -70,12 +70,12 @@ def agreement(prediction: Prediction, measured: Sequence[DomainDamage]) -> float
     do. None where the label tells no two domains apart, or where nothing is measured.
     """
     scores = []
-    for one in measured:
-        if prediction.tells_apart and one.rising:
-            rising = one.rising
-            found = sum(domain in rising for domain in prediction.rise) / len(prediction.rise)
+    for damage in measured:
+        if prediction.tells_apart and damage.rising:
+            rising = damage.rising
+            risen = sum(domain in rising for domain in prediction.rise) / len(prediction.rise)
             left = sum(domain not in rising for domain in prediction.stay) / len(prediction.stay)
-            scores.append((found + left) / 2)
+            scores.append((risen + left) / 2)
     return sum(scores) / len(scores) if scores else None
 
 

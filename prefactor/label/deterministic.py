@@ -44,7 +44,7 @@ class Deterministic:
             "domains": {"most": list(domains), "clarity": _round(domain_clarity)},
             "examples": len(evidence.windows),
             "tokens": dict(firing_tokens(evidence.windows)[:5]),
-            "next": {one.text: _round(one.covered) for one in next_tokens[:3]},
+            "next": {claim.text: _round(claim.covered) for claim in next_tokens[:3]},
         }
         if evidence.firings < FEWEST_FIRINGS:
             reasoning = (
@@ -55,8 +55,8 @@ class Deterministic:
         if domain_clarity < self.clear:
             domains = ()
         detail = self._clearest(tokens)
-        following = self._clearest([one for one in next_tokens[:1] if one.covered >= COVERED])
-        made = [domain_clarity] * bool(domains) + [one.clarity for one in (detail, following) if one]
+        following = self._clearest([claim for claim in next_tokens[:1] if claim.covered >= COVERED])
+        made = [domain_clarity] * bool(domains) + [claim.clarity for claim in (detail, following) if claim]
         everywhere = min(evidence.domain_density.values(), default=evidence.density)
         claimed = None
         if everywhere >= DENSE:
@@ -67,13 +67,13 @@ class Deterministic:
             claimed = domains or None
         else:
             text = f"{UNCLEAR}: fires on many tokens"
-            score = max([domain_clarity, *(one.clarity for one in tokens)])
-        figures["claims"] = [_figures(one) for one in (detail, following) if one]
+            score = max([domain_clarity, *(claim.clarity for claim in tokens)])
+        figures["claims"] = [_figures(claim) for claim in (detail, following) if claim]
         return Label(text, _reasoning(evidence, domains, detail, following), figures, round(score, 4), claimed)
 
     def _clearest(self, claims: list[Claim]) -> Claim | None:
         """The first of the clearest, if that is clear enough."""
-        best = max(claims, key=lambda one: one.clarity, default=None)
+        best = max(claims, key=lambda claim: claim.clarity, default=None)
         return best if best and best.clarity >= self.clear else None
 
 

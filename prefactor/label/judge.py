@@ -87,5 +87,5 @@ def _least_alike(windows: Sequence[Window]) -> list[bool]:
 def _features(window: Window) -> set[tuple[str, str]]:
     token = window.tokens[window.position]
     after = window.tokens[window.position + 1] if window.position + 1 < len(window.tokens) else ""
-    found = {("domain", window.domain), ("token", quoted(token)), ("next", quoted(after))}
-    return found | {("class", name) for name, holds in CLASSES.items() if holds(token)}
+    features = {("domain", window.domain), ("token", quoted(token)), ("next", quoted(after))}
+    return features | {("class", name) for name, holds in CLASSES.items() if holds(token)}

@@ -69,13 +69,13 @@ def label_all(evidence: Iterable[Evidence], labeller: Labeller) -> pa.Table:
     asked: list[dict[str, Any]] = []
 
     def alive() -> Iterator[Evidence]:
-        for one in evidence:
-            rows.append({"subcomponent": one.subcomponent, "labeller": labeller.name})
-            if one.alive:
+        for record in evidence:
+            rows.append({"subcomponent": record.subcomponent, "labeller": labeller.name})
+            if record.alive:
                 asked.append(rows[-1])
-                yield one
+                yield record
             else:
-                rows[-1] |= _columns(_dead(one))
+                rows[-1] |= _columns(_dead(record))
 
     failed: Counter[str] = Counter()
     labels = list(labeller.label_many(alive()))

@@ -53,7 +53,7 @@ class Reading:
         return (
             (self.start and START.fullmatch(token) is not None)
             or quoted(token) in self.tokens
-            or any(CLASSES[one](token) for one in self.classes)
+            or any(CLASSES[token_class](token) for token_class in self.classes)
         )
 
 
@@ -75,7 +75,7 @@ def read_label(text: str, known: Collection[str], domains: Sequence[str] | None 
     return Reading(
         domains=frozenset(domains) if domains else _domains(words, known),
         tokens=tokens,
-        classes=tuple(one for one in CLASSES if re.search(rf"\b{one}\b", words, re.IGNORECASE)),
+        classes=tuple(token_class for token_class in CLASSES if re.search(rf"\b{token_class}\b", words, re.IGNORECASE)),
         start=re.search(r"\bdocument start\b", words, re.IGNORECASE) is not None,
         following=before.group(1) if before else None,
         everywhere="fires everywhere" in words,
@@ -85,12 +85,12 @@ def read_label(text: str, known: Collection[str], domains: Sequence[str] | None 
 def _domains(words: str, known: Collection[str]) -> frozenset[str] | None:
     """The domains that ``words`` name; after "all but" or "all domains but" all others."""
     all_but = re.search(r"\ball (?:domains )?but (.*)", words)
-    found = {one.casefold() for one in re.findall(r"[\w-]+", all_but.group(1) if all_but else words)}
-    named = {d for d in known if name(d).casefold() in found or (d in LANGUAGES and d in _tags(words))}
+    mentioned = {word.casefold() for word in re.findall(r"[\w-]+", all_but.group(1) if all_but else words)}
+    named = {d for d in known if name(d).casefold() in mentioned or (d in LANGUAGES and d in _tags(words))}
     if all_but:
-        named |= {d for d in known if d.casefold() in found}
+        named |= {d for d in known if d.casefold() in mentioned}
         return frozenset(known) - named
-    if not named and "foreign" in found:
+    if not named and "foreign" in mentioned:
         named = {d for d in known if d != "en" and d in LANGUAGES}
     return frozenset(named) or None
 

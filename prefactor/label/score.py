@@ -77,8 +77,8 @@ def score_all(
 
     rows = [_causal(subject, predicted(subject.hypothesis)) for subject in subjects]
     tests = _tests(judge, subjects, trials)
-    for name, found in tests.items():
-        for number, score in found.items():
+    for name, scores in tests.items():
+        for number, score in scores.items():
             rows[number][name] = score
     for number in asked:
         rows[number]["judge"] = judge.name
@@ -114,30 +114,32 @@ def _causal(subject: Subject, prediction: Prediction) -> dict[str, Any]:
 
 def _tests(judge: Judge, subjects: Sequence[Subject], trials: Mapping[int, Trials]) -> dict[str, dict[int, float]]:
     """By test and by number of the subject the score, where there is one."""
-    found = _of_labels(judge, {number: subjects[number].hypothesis for number in trials}, trials)
-    pairs = [(number, trial) for number, one in trials.items() for trial in one.intruder]
+    scores = _of_labels(judge, {number: subjects[number].hypothesis for number in trials}, trials)
+    pairs = [(number, trial) for number, tests in trials.items() for trial in tests.intruder]
     hits: dict[int, list[bool]] = {}
     for (number, trial), answer in zip(pairs, judge.intrude([trial for _, trial in pairs]), strict=True):
         if answer is not None and not isinstance(answer, Failure):
             hits.setdefault(number, []).append(tuple(answer) == trial.right)
-    found["intruder"] = {number: fmean(own) for number, own in hits.items()}
-    return found
+    scores["intruder"] = {number: fmean(own) for number, own in hits.items()}
+    return scores
 
 
 def _of_labels(
     judge: Judge, hypotheses: Mapping[int, Hypothesis], trials: Mapping[int, Trials]
 ) -> dict[str, dict[int, float]]:
     """Detection and fuzzing of each number's hypothesis on its trials, where there is an answer."""
-    found: dict[str, dict[int, float]] = {}
+    scores: dict[str, dict[int, float]] = {}
     for name, ask in (("detection", judge.detect), ("fuzzing", judge.fuzz)):
-        pairs: list[tuple[int, Trial]] = [(n, getattr(one, name)) for n, one in trials.items() if getattr(one, name)]
+        pairs: list[tuple[int, Trial]] = [
+            (n, getattr(tests, name)) for n, tests in trials.items() if getattr(tests, name)
+        ]
         answers = ask([(hypotheses[number], trial) for number, trial in pairs])
-        found[name] = {
+        scores[name] = {
             number: trial.accuracy(answer)
             for (number, trial), answer in zip(pairs, answers, strict=True)
             if answer is not None and not isinstance(answer, Failure)
         }
-    return found
+    return scores
 
 
 def _another(number: int, subjects: Sequence[Subject], clear: Sequence[int], rng: np.random.Generator) -> int:
@@ -155,7 +157,7 @@ def _shuffled(
     """What the labels of others score: what a test gives for free. Only of a judge that costs nothing."""
     other = {number: subjects[_another(number, subjects, clear, rng)].hypothesis for number in clear}
     agreed = [agreement(predicted(other[n]), (subjects[n].ablated, subjects[n].inverted)) for n in clear]
-    means = {"agreement": [one for one in agreed if one is not None]}
+    means = {"agreement": [score for score in agreed if score is not None]}
     if judge.free:
-        means |= {name: list(found.values()) for name, found in _of_labels(judge, other, trials).items()}
+        means |= {name: list(scores.values()) for name, scores in _of_labels(judge, other, trials).items()}
     return {name: fmean(values) for name, values in means.items() if values}

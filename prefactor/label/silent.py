@@ -31,14 +31,14 @@ class Sampled:
 
         Their position is 0 and means nothing: no token there is the one.
         """
-        found: list[Window] = []
+        windows: list[Window] = []
         for block in rng.permutation(len(self.tokens)):
-            if len(found) == len(lengths):
+            if len(windows) == len(lengths):
                 break
-            tokens, length = self.tokens[block], lengths[len(found)]
+            tokens, length = self.tokens[block], lengths[len(windows)]
             start = int(rng.integers(max(1, len(tokens) - length + 1)))
             part = tokens[start : start + length]
             if not self.fires[block, start : start + length, column].any():
                 nothing = (0.0,) * len(part)
-                found.append(Window(self.domain[block], 0, part, nothing, nothing))
-        return found
+                windows.append(Window(self.domain[block], 0, part, nothing, nothing))
+        return windows

@@ -73,15 +73,15 @@ def token_claims(windows: Sequence[Window]) -> list[Claim]:
         )
         return Claim(text, kind, covered, chance)
 
-    found = [claim("document start", "start", lambda token: START.fullmatch(token) is not None)]
+    claims = [claim("document start", "start", lambda token: START.fullmatch(token) is not None)]
     # A window starts at its firing token only where the block does; 1 / length is more than the chance of that.
     first = sum(window.position == 0 for window in windows) / len(windows)
-    found.append(Claim("block start", "start", first, sum(1 / len(w.tokens) for w in windows) / len(windows)))
+    claims.append(Claim("block start", "start", first, sum(1 / len(w.tokens) for w in windows) / len(windows)))
     frequent = [token for token, count in firing_tokens(windows) if count > 1 and count >= NAMED * len(windows)]
     named = frequent[:MOST_TOKENS]
-    found.append(claim(" ".join(named), "tokens", lambda token: quoted(token) in named))
-    found += [claim(text, "class", holds) for text, holds in CLASSES.items()]
-    return [one for one in found if one.covered >= COVERED]
+    claims.append(claim(" ".join(named), "tokens", lambda token: quoted(token) in named))
+    claims += [claim(text, "class", holds) for text, holds in CLASSES.items()]
+    return [candidate for candidate in claims if candidate.covered >= COVERED]
 
 
 def likely_next(evidence: Evidence) -> list[Claim]:

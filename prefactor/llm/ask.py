@@ -70,8 +70,8 @@ class Asker:
     def price(self, prompts: Sequence[Prompt]) -> Estimate:
         """What :meth:`ask_all` would take. Nothing is asked."""
         distinct = dict.fromkeys(prompts)
-        found = [self._resolve(prompt, self._cache.get) for prompt in distinct]
-        missing = [self._estimate(one) for one in found if isinstance(one, Question)]
+        resolved = [self._resolve(prompt, self._cache.get) for prompt in distinct]
+        missing = [self._estimate(question) for question in resolved if isinstance(question, Question)]
         total = sum(missing, Spent())
         cached = len(distinct) - len(missing)
         return Estimate(total.requests, cached, total.input_tokens, total.output_tokens, total.usd)
@@ -125,7 +125,9 @@ class Asker:
 
     def _ask(self, prompt: Prompt) -> BaseModel | Failure:
         try:
-            found = self._resolve(prompt, lambda question: self._cache.get(question) or self._request(question, prompt))
+            answer = self._resolve(
+                prompt, lambda question: self._cache.get(question) or self._request(question, prompt)
+            )
         except Unanswered as error:
             return Failure(error.reason)
         except (PrefactorError, BudgetSpent) as error:
@@ -133,8 +135,8 @@ class Asker:
                 self._cause = self._cause or error
             self._stop.set()  # here, where it is known first
             raise Stopped from error
-        assert not isinstance(found, Question)  # a request ends with an answer or an error
-        return found
+        assert not isinstance(answer, Question)  # a request ends with an answer or an error
+        return answer
 
     def _resolve(self, prompt: Prompt, fetch: Callable[[Question], Answer | None]) -> BaseModel | Failure | Question:
         """The first usable answer of all attempts, or the question that ``fetch`` has no answer to."""
@@ -187,9 +189,9 @@ class Asker:
         self._heard(True)
         return answer
 
-    def _heard(self, there: bool, reason: str = "") -> None:
+    def _heard(self, answering: bool, reason: str = "") -> None:
         with self._lock:
-            self._silent = 0 if there else self._silent + 1
+            self._silent = 0 if answering else self._silent + 1
             if self._silent >= SILENCE:
                 raise PrefactorError(
                     f"{self._endpoint.base_url}: {SILENCE} requests in a row failed, the last because {reason}: "

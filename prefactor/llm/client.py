@@ -128,9 +128,9 @@ class Client:
             # Too large a number is another matter, so that the name alone says nothing.
             "max_tokens": all(word in said for word in ("max_tokens", "max_completion_tokens", "support")),
         }
-        found = {option for option in options if unknown.get(option)}
-        self._unknown |= found
-        return bool(found)
+        refused = {option for option in options if unknown.get(option)}
+        self._unknown |= refused
+        return bool(refused)
 
     def _meaning(self, error: APIStatusError) -> Exception:
         status, where, model = error.status_code, self._endpoint.base_url, self._endpoint.model

@@ -38,4 +38,4 @@ def as_data(value: Any) -> str:
         ValueError: a number is not finite.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return _SPECIAL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _SPECIAL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

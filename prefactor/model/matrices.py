@@ -20,17 +20,17 @@ def matrices(model: Any, pattern: str = ".*") -> dict[str, Matrix]:
         PrefactorError: nothing matches, or a match is quantised or of a kind that is not supported.
     """
     candidates = {name: module for name, module in model.base_model.named_modules() if _is_linear(module)}
-    found = {name: module for name, module in candidates.items() if re.fullmatch(pattern, name)}
-    if not found:
+    matching = {name: module for name, module in candidates.items() if re.fullmatch(pattern, name)}
+    if not matching:
         known = ", ".join(candidates) or "none"
         raise PrefactorError(f"decompose.modules = {pattern!r} matches no matrix; this target has: {known}")
-    for name, module in found.items():
+    for name, module in matching.items():
         if why := _unsupported(module):
             raise PrefactorError(
                 f"the target's {name} ({type(module).__name__}) cannot be decomposed: {why}; load the model "
                 "unquantised, or leave the matrix out with decompose.modules"
             )
-    return found
+    return matching
 
 
 def matrix_of(model: Any, name: str) -> Matrix:

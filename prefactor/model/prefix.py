@@ -34,10 +34,10 @@ class Prefix:
         """
         if not self.layers:
             return torch.empty(*tokens.shape, 0, device=tokens.device)
-        found: list[Tensor] = []
+        outputs: list[Tensor] = []
 
         def keep(module: nn.Module, args: Any, output: Any) -> None:
-            found.append((output[0] if isinstance(output, tuple) else output).detach())
+            outputs.append((output[0] if isinstance(output, tuple) else output).detach())
 
         handle = self.layers[-1].register_forward_hook(keep)
         try:
@@ -45,7 +45,7 @@ class Prefix:
                 logits_of(self.target, part)
         finally:
             handle.remove()
-        return torch.cat(found)
+        return torch.cat(outputs)
 
     @contextmanager
     def given(self, states: Tensor) -> Iterator[None]:

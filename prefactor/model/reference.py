@@ -63,8 +63,8 @@ def logits(target: Any, held: HeldOut, prefix: Prefix | None = None) -> Iterator
             yield rows, logits_of(target, held.tokens[rows])
         else:
             with prefix.given(held.states[rows]):
-                found = logits_of(target, held.tokens[rows])
-            yield rows, found
+                values = logits_of(target, held.tokens[rows])
+            yield rows, values
 
 
 def flops_a_token(target: Any, held: HeldOut, prefix: Prefix | None = None) -> float:
@@ -87,15 +87,15 @@ def measure(
     table = {}
     with applied(target, change):
         for domain, held in domains.items():
-            found = {"edited_ce": [], "kl": [], "entropy": [], "uniform_kl": []}
+            figures = {"edited_ce": [], "kl": [], "entropy": [], "uniform_kl": []}
             for rows, values in logits(target, held, prefix):
                 # Memory traffic decides here: the vocabulary is swept as seldom as can be.
                 logq = F.log_softmax(values, dim=-1)
-                found["edited_ce"].append(_token_ce(logq, held.tokens[rows]))
-                found["kl"].append((held.plogp[rows] - (logq * held.p[rows]).sum(-1)).double())
-                found["uniform_kl"].append((-held.chance - logq.mean(-1)).double())
-                found["entropy"].append(-(logq.exp().mul_(logq)).sum(-1).double())
-            means = {key: torch.cat(parts).mean().item() for key, parts in found.items()}
+                figures["edited_ce"].append(_token_ce(logq, held.tokens[rows]))
+                figures["kl"].append((held.plogp[rows] - (logq * held.p[rows]).sum(-1)).double())
+                figures["uniform_kl"].append((-held.chance - logq.mean(-1)).double())
+                figures["entropy"].append(-(logq.exp().mul_(logq)).sum(-1).double())
+            means = {key: torch.cat(parts).mean().item() for key, parts in figures.items()}
             table[domain] = {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means
     return table
 

@@ -68,11 +68,11 @@ def parse_query(text: str, where: str = "query") -> Query:
 
 def _compares(text: str) -> bool:
     """Whether ``text`` has a comparison, right or wrong: see :func:`parse_query`."""
-    bare = _QUOTED.sub(lambda found: f'"{"_" * (len(found[0]) - 2)}"', text)
-    if any(field_of(found[1]) for found in _BEGUN.finditer(bare)):
+    bare = _QUOTED.sub(lambda match: f'"{"_" * (len(match[0]) - 2)}"', text)
+    if any(field_of(match[1]) for match in _BEGUN.finditer(bare)):
         return True
     return any(
-        field_of(found[1]) is not None or resembles(found[1]) or _is_number(found[2]) for found in _WHOLE.finditer(bare)
+        field_of(match[1]) is not None or resembles(match[1]) or _is_number(match[2]) for match in _WHOLE.finditer(bare)
     )
 
 
@@ -111,7 +111,9 @@ class _Parser:
             return parts[0]
         meant: Literal["and", "or"] = word if not turned else "or" if word == "and" else "and"
         flat = [
-            one for part in parts for one in (part.parts if isinstance(part, Group) and part.word == meant else [part])
+            member
+            for part in parts
+            for member in (part.parts if isinstance(part, Group) and part.word == meant else [part])
         ]
         return Group(meant, tuple(flat))
 

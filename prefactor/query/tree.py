@@ -50,11 +50,11 @@ class Clause:
         """The comparison with the value that ``row`` has."""
         if isinstance(self.value, str):
             text = self.field.text(row)
-            there = "not known" if text is None else quoted(text)
+            actual = "not known" if text is None else quoted(text)
         else:
             figure = self.field.figure(row)
-            there = "not measured" if math.isnan(figure) else f"{figure:.4g}"
-        return f"{self.field.name} {there} {self.operator} {self.written}"
+            actual = "not measured" if math.isnan(figure) else f"{figure:.4g}"
+        return f"{self.field.name} {actual} {self.operator} {self.written}"
 
     def distance(self, row: SubcomponentRow) -> float:
         """How far ``row`` is from what is asked: 0 at the bound.

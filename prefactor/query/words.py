@@ -40,5 +40,5 @@ def likeness(wanted: list[str], text: str) -> float:
 
 
 @lru_cache(maxsize=1 << 16)
-def _like(one: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, one, other).ratio()
+def _like(word: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, word, other).ratio()

@@ -14,15 +14,15 @@ def chosen(inputs: Inputs, result: EditResult, domains: list[str]) -> dict[str, 
     Damage in nats a token by domain, in the order of ``domains``: of each subcomponent if it alone is inverted, as the
     effects stage measured it before the edit, and of the edit as fitted, at the report's budget.
     """
-    told = [one for one in result.selection.subcomponents if one.collateral or one.warning]
+    told = [choice for choice in result.selection.subcomponents if choice.collateral or choice.warning]
     if not told and not result.selection.near_misses:
         return None
     measured = headline_point(result, inputs.target.chance).damage
     means = {domain: value["mean"] for domain, value in measured.items()}
     return {
         "name": result.name,
-        "warnings": sum(one.warning is not None for one in told),
-        "rows": [_row(one, domains) for one in told],
+        "warnings": sum(choice.warning is not None for choice in told),
+        "rows": [_row(choice, domains) for choice in told],
         "measured": _cells(means, domains) if told else None,
         "prefactors": words.prefactors(result.edit.prefactors),
         "near_misses": result.selection.near_misses,

@@ -251,23 +251,23 @@ def _rows(
     path: Path, columns: list[str], subcomponents: list[str] | None = None, optional: Sequence[str] = ()
 ) -> list[TableRow]:
     """The named columns as rows, of ``optional`` those that there are; of some ``subcomponents``, or of all."""
-    there = pq.read_schema(path).names
-    missing = sorted(set(columns) - set(there))
+    present = pq.read_schema(path).names
+    missing = sorted(set(columns) - set(present))
     if missing:
         raise PrefactorError(f"{path} has no column {missing[0]!r}: rerun the stage that makes it (`dvc repro`)")
     filters = None if subcomponents is None else [("subcomponent", "in", subcomponents)]
     if subcomponents == []:
         return []
-    columns = [*columns, *(name for name in optional if name in there)]
+    columns = [*columns, *(name for name in optional if name in present)]
     return pq.read_table(path, columns=columns, filters=filters).to_pylist()
 
 
 def _by_name(rows: list[TableRow], path: Path, needed: Sequence[str] = ()) -> dict[str, TableRow]:
-    found = {row["subcomponent"]: row for row in rows}
+    by_name = {row["subcomponent"]: row for row in rows}
     for name in needed:
-        if name not in found:
+        if name not in by_name:
             raise PrefactorError(f"{path} has no row of {name!r}, which the headline edit uses: rerun that stage")
-    return found
+    return by_name
 
 
 def _curve(path: Path) -> dict[str, list[float]]:

@@ -72,12 +72,12 @@ def together_of(inputs: Inputs, subcomponent: str) -> list[dict[str, str]]:
     others = inputs.subcomponents[subcomponent].get("together") or []
     return [
         {
-            "subcomponent": one["subcomponent"],
-            "label": _label(inputs, one["subcomponent"]),
-            "value": f"{one['value']:.2f}",
-            "count": f"{one['count']:,}",
+            "subcomponent": other["subcomponent"],
+            "label": _label(inputs, other["subcomponent"]),
+            "value": f"{other['value']:.2f}",
+            "count": f"{other['count']:,}",
         }
-        for one in others[:TOGETHER]
+        for other in others[:TOGETHER]
     ]
 
 

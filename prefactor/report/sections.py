@@ -191,9 +191,11 @@ def recipes(inputs: Inputs) -> list[tuple[str, str, int]]:
     """(edit, the recipe chosen at each probed budget, how many were tried there), of the edits that had a choice."""
     rows = []
     for name, result in inputs.edits.items():
-        chosen = [one for one in result.edit.recipes if one.chosen]
+        chosen = [recipe for recipe in result.edit.recipes if recipe.chosen]
         if chosen:
-            words_ = ", ".join(f"{one.learning_rate:g} for {one.steps} steps at {one.budget} tokens" for one in chosen)
+            words_ = ", ".join(
+                f"{recipe.learning_rate:g} for {recipe.steps} steps at {recipe.budget} tokens" for recipe in chosen
+            )
             rows.append((name, words_, len(result.edit.recipes) // len(chosen)))
     return rows
 

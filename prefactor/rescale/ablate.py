@@ -72,8 +72,8 @@ def effects_of(
         for p, alpha in enumerate(PREFACTORS.values()):
             with applied(model.target, method.common(alpha)):
                 changed = (_block_ce(model, blocks) - base).cpu().split(lengths)
-            damage[i, p] = torch.stack([one.mean() for one in changed])
-            error[i, p] = torch.stack([one.std() / len(one) ** 0.5 for one in changed])
+            damage[i, p] = torch.stack([rises.mean() for rises in changed])
+            error[i, p] = torch.stack([rises.std() / len(rises) ** 0.5 for rises in changed])
         if checkpoint and time.monotonic() - saved_at > SAVE_EVERY:
             seconds = torch.tensor(cost.spent(), dtype=torch.float64)
             checkpoint.save({"damage": damage, "error": error, "done": torch.tensor(i + 1), "seconds": seconds})
@@ -85,10 +85,10 @@ def effects_of(
 
 def _block_ce(model: DecomposedModel, blocks: Tensor) -> Tensor:
     """Mean cross-entropy of the next token in each of ``blocks`` (n, position), float64 (n,)."""
-    found = []
+    losses = []
     # Not ``next_token_ce``: that copies the logits and writes every log-probability, which takes twice as long here.
     for part in blocks.split(BATCH):
         logits = logits_of(model.target, part)[:, :-1]
         right = logits.gather(-1, part[:, 1:, None])[..., 0]
-        found.append((logits.logsumexp(-1) - right).double().mean(-1))
-    return torch.cat(found)
+        losses.append((logits.logsumexp(-1) - right).double().mean(-1))
+    return torch.cat(losses)

@@ -58,8 +58,8 @@ def guarded_terms(
             pairs[module] = (domain_moment(model, module, tagged[target]), sum(spared) / len(spared))
         moments = [pairs[term.module] for term in terms]
     else:
-        found = importance_moments(model, net, subcomponents, untagged)
-        moments = [found[name] for name in subcomponents]
+        by_name = importance_moments(model, net, subcomponents, untagged)
+        moments = [by_name[name] for name in subcomponents]
     return [
         Term(term.module, term.write, guarded_read(term.read, needed, spared, guard.ridge))
         for term, (needed, spared) in zip(terms, moments, strict=True)

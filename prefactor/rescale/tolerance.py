@@ -38,13 +38,13 @@ def tolerated(
     far = ~near(importance_of(model, net, text, subcomponents))
 
     def spill(distance: float) -> float:
-        found = mean_over(divergence(model.target, method.common(1 - distance), held, prefix), far)
-        if found is None:
+        spilled = mean_over(divergence(model.target, method.common(1 - distance), held, prefix), far)
+        if spilled is None:
             raise PrefactorError(
                 f"{', '.join(subcomponents)}: needed within {EITHER_SIDE} tokens of every token of edit.guard_tokens, "
                 "so nothing says how large a prefactor may be: fit it (alpha: {by: fit}), or choose a rarer one"
             )
-        return found
+        return spilled
 
     low, high = 0.0, 1.0
     while high < FURTHEST and spill(high) <= kl:

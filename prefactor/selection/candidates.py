@@ -63,25 +63,33 @@ def candidates_of(where: str, domains: Domains, table: pd.DataFrame, query: Quer
         query.check(columns)
         wanted |= set(query.columns)
     rows = table[[column for column in columns if column in wanted]].to_dict("records")
-    found = [_candidate({str(key): value for key, value in row.items()}, domains) for row in rows]
-    return sorted(found, key=lambda one: (one.module, one.index))
+    candidates = [_candidate({str(key): value for key, value in row.items()}, domains) for row in rows]
+    return sorted(candidates, key=lambda candidate: (candidate.module, candidate.index))
 
 
 def missing_one(query: Query, alive: Iterable[Candidate]) -> list[Candidate]:
     """The candidates that fail exactly one clause, closest first; of equally close ones the largest margin."""
-    failing = [(misses[0].distance(one.row), one) for one in alive if len(misses := query.misses(one.row)) == 1]
-    return [one for _, one in sorted(failing, key=lambda pair: (round(pair[0], 6), -pair[1].margin))]
+    failing = [
+        (misses[0].distance(candidate.row), candidate)
+        for candidate in alive
+        if len(misses := query.misses(candidate.row)) == 1
+    ]
+    return [candidate for _, candidate in sorted(failing, key=lambda pair: (round(pair[0], 6), -pair[1].margin))]
 
 
 def nearest(query: Query, alive: Sequence[Candidate]) -> list[str]:
     """The candidates that come nearest to a query that none satisfies, each with why it does not."""
     if query.plain:
-        return [f"{one.subcomponent} {one.label!r} (margin {one.margin:.2f})" for one in _alike(query.text, alive)]
-    failing = [(query.misses(one.row), one) for one in alive]
+        return [
+            f"{candidate.subcomponent} {candidate.label!r} (margin {candidate.margin:.2f})"
+            for candidate in _alike(query.text, alive)
+        ]
+    failing = [(query.misses(candidate.row), candidate) for candidate in alive]
     order = sorted(failing, key=lambda pair: (len(pair[0]), sum(m.distance(pair[1].row) for m in pair[0])))
     return [
-        f"{one.subcomponent} {one.label!r} (fails {visible(', '.join(miss.shown(one.row) for miss in misses))})"
-        for misses, one in order[:NEAREST]
+        f"{candidate.subcomponent} {candidate.label!r} "
+        f"(fails {visible(', '.join(miss.shown(candidate.row) for miss in misses))})"
+        for misses, candidate in order[:NEAREST]
     ]
 
 
@@ -94,9 +102,9 @@ def _alike(query: str, alive: Sequence[Candidate]) -> list[Candidate]:
     wanted, unwanted = split_words(query)
     like = {
         label: round(likeness(wanted, label), 6) - sum(word in words_of(label) for word in unwanted)
-        for label in {one.label for one in alive}
+        for label in {candidate.label for candidate in alive}
     }
-    return sorted(alive, key=lambda one: (-like[one.label], -one.margin))[:NEAREST]
+    return sorted(alive, key=lambda candidate: (-like[candidate.label], -candidate.margin))[:NEAREST]
 
 
 def _candidate(row: SubcomponentRow, domains: Domains) -> Candidate:

@@ -79,6 +79,7 @@ def read_selection(folder: Path) -> Selection:
     verify(folder / FILE.parent, only=[FILE.name])
     value = read_json(folder / FILE)
     chosen, candidates, near_misses = (
-        tuple(Choice(**one) for one in value.get(part, ())) for part in ("subcomponents", "candidates", "near_misses")
+        tuple(Choice(**choice) for choice in value.get(part, ()))
+        for part in ("subcomponents", "candidates", "near_misses")
     )
     return Selection(value["edit"], value["by"], chosen, candidates, near_misses)

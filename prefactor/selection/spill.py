@@ -78,17 +78,17 @@ def measure_candidates(
     needed = importance_of(model, net, wanted.tokens, names).mean((0, 1))
     others = Others(hold_out(model.target, untagged), importance_of(model, net, untagged, names).mean(1), needed)
     methods = {name: Prefactors((term,)) for name, term in zip(names, terms, strict=True)}
-    found = dict(zip(names, effects(model.target, methods, wanted, held, others, cost), strict=True))
+    measured = dict(zip(names, effects(model.target, methods, wanted, held, others, cost), strict=True))
     if not shortlist.singular:
-        return Candidates(dict(found), {})
+        return Candidates(dict(measured), {})
     assert isinstance(shortlist.choose, ByLabel)  # only such candidates are measured
-    module = order(list(found.items()), shortlist.choose.rank)[0][0].rpartition(":")[0]
+    module = order(list(measured.items()), shortlist.choose.rank)[0][0].rpartition(":")[0]
     count = min(config.tried, *shape_of(matrix_of(model.target, module)))
     control = {
         f"{module}:{SINGULAR}{i}": Prefactors((term_of(model, f"{module}:{SINGULAR}{i}"),)) for i in range(count)
     }
     singular = effects(model.target, control, wanted, held, None, cost)  # without importance, and so without spill
-    return Candidates(dict(found), dict(zip(control, singular, strict=True)))
+    return Candidates(dict(measured), dict(zip(control, singular, strict=True)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,15 +33,15 @@ def read_subcomponents(data: Path, also: Collection[str] = tuple(OPTIONAL), list
         PrefactorError: a file is missing or damaged, or not of the same subcomponents as the harvest.
     """
     harvest = pq.ParquetFile(part(data / "harvest", "subcomponents"))
-    columns = [one.name for one in harvest.schema_arrow if lists or not pa.types.is_list(one.type)]
+    columns = [field.name for field in harvest.schema_arrow if lists or not pa.types.is_list(field.type)]
     table = join(harvest.read(columns).to_pandas(), read_labels(data))
     domains = [name.removeprefix("importance_") for name in columns if name.startswith("importance_")]
     for stage, (name, wanted) in OPTIONAL.items():
         if stage in also and (data / stage / name / MANIFEST).is_file():
             more = pq.ParquetFile(part(data / stage, name))
-            names = {one.format(domain=domain) for one in wanted for domain in domains}
-            there = [name for name in more.schema_arrow.names if name in names]
-            table = join_some(table, more.read(["subcomponent", *there]).to_pandas(), stage)
+            names = {column.format(domain=domain) for column in wanted for domain in domains}
+            present = [name for name in more.schema_arrow.names if name in names]
+            table = join_some(table, more.read(["subcomponent", *present]).to_pandas(), stage)
     return table
 
 

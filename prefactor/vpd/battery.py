@@ -81,7 +81,7 @@ def pgd_kl(
     parts = list(_importances(model, net, tokens, batch))
     device = parts[0][0].device
     sources = torch.rand(model.subcomponents + len(model.sites), generator=generator(seed, -7)).to(device)
-    best, found = 0.0, {}
+    best, largest = 0.0, {}
     for step in range(max(steps) + 1):
         leaf = sources.clone().requires_grad_(True)
         r, rho = leaf[: model.subcomponents], leaf[model.subcomponents :]
@@ -94,10 +94,10 @@ def pgd_kl(
             total += loss.item()
         best = max(best, total / tokens.size)
         if step in steps:
-            found[f"pgd{step}"] = best
+            largest[f"pgd{step}"] = best
         assert leaf.grad is not None
         sources = (sources + PGD_STEP * leaf.grad.sign()).clamp(0, 1)
-    return found
+    return largest
 
 
 @torch.no_grad()

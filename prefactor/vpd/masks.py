@@ -12,10 +12,10 @@ class _BothHalves(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, g: Tensor, r: Tensor, r_bad: Tensor) -> Tensor:  # type: ignore[override]
         ctx.save_for_backward(g, r, r_bad)
-        batch, one = len(g), torch.ones((), dtype=g.dtype, device=g.device)
+        batch, unit = len(g), torch.ones((), dtype=g.dtype, device=g.device)
         masks = g.new_empty(2 * batch, *g.shape[1:])
-        torch.lerp(g, one, r, out=masks[:batch])
-        torch.lerp(g, one, r_bad, out=masks[batch:])
+        torch.lerp(g, unit, r, out=masks[:batch])
+        torch.lerp(g, unit, r_bad, out=masks[batch:])
         return masks
 
     @staticmethod

@@ -240,7 +240,7 @@ def _read(window: list[dict[str, Tensor]], processes: Processes) -> dict[str, li
 def _check_finite(terms: dict[str, list[float]], first: int, what: str, checkpoint: Checkpoint | None) -> None:
     bad = [(i, term) for term, values in terms.items() for i, value in enumerate(values) if not math.isfinite(value)]
     if bad:
-        at, term = min(bad, key=lambda found: found[0])
+        at, term = min(bad, key=lambda pair: pair[0])
         kept = " (the last good checkpoint is kept and will be resumed)" if checkpoint is not None else ""
         raise PrefactorError(
             f"{what}: the {term} loss is {terms[term][at]} at step {first + at}: lower {what}.training.learning_rate "

@@ -64,10 +64,10 @@ class LlmJudge:
         self._parts = {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
     def detect(self, asked: Sequence[tuple[Hypothesis, Trial]]) -> Answers:
-        return self._ask("Detection", [(one.label, trial) for one, trial in asked], _plain)
+        return self._ask("Detection", [(hypothesis.label, trial) for hypothesis, trial in asked], _plain)
 
     def fuzz(self, asked: Sequence[tuple[Hypothesis, Trial]]) -> Answers:
-        return self._ask("Fuzzing", [(one.label, trial) for one, trial in asked], _marked)
+        return self._ask("Fuzzing", [(hypothesis.label, trial) for hypothesis, trial in asked], _marked)
 
     def intrude(self, asked: Sequence[Trial]) -> Answers:
         return self._ask("Intruder", [("", trial) for trial in asked], _marked)
@@ -88,7 +88,7 @@ class LlmJudge:
             else:
                 assert isinstance(given, WindowsAnswer)
                 answers.append([number in given.windows for number in range(1, len(trial.windows) + 1)])
-        failed = [one for one in answers if isinstance(one, Failure)]
+        failed = [answer for answer in answers if isinstance(answer, Failure)]
         if len(failed) > self._most_failures * len(answers):
             raise PrefactorError(
                 f"{self.name}: {len(failed)} of {len(answers)} answers to {test.lower()} failed, first: "

@@ -76,7 +76,7 @@ class LlmLabeller:
 
     def label_many(self, evidence: Iterable[Evidence]) -> list[Label | Failure]:
         """Asks for all at once, from prompts alone: the evidence itself is let go as it comes."""
-        asked = [(self.prompt(one), self._figures(one)) for one in evidence]
+        asked = [(self.prompt(record), self._figures(record)) for record in evidence]
         answers = self.asker.ask_all([prompt for prompt, _ in asked], "label")
         labels: list[Label | Failure] = []
         for answer, (_, figures) in zip(answers, asked, strict=True):
@@ -103,7 +103,7 @@ class LlmLabeller:
 
 def estimate(evidence: Iterable[Evidence], labeller: LlmLabeller) -> Estimate:
     """What labelling would take, without asking anything. Dead subcomponents cost nothing."""
-    return labeller.asker.price([labeller.prompt(one) for one in evidence if one.alive])
+    return labeller.asker.price([labeller.prompt(record) for record in evidence if record.alive])
 
 
 def _label(answer: LabelAnswer, figures: dict[str, Any]) -> Label:

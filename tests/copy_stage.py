@@ -1,0 +1,66 @@
+"""Stands in for a stage in ``test_reruns.py``: a hash of the declared deps and params into each declared output.
+
+``python copy_stage.py NAME [KEY]`` in a project with ``dvc.json`` (its ``dvc.yaml``) and ``params.yaml``. Where a real
+stage's output stands still although an input moved, the copy's does so too: that the real ones do is tested beside each.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+WORDS = ("data/label/labels", "data/label/overrides.yaml", "data/score/scores")
+# What of its deps and params an output does not depend on.
+STANDS_STILL = {
+    ("shortlist", "names"): WORDS,  # words choose names; a word that is no word of a query chooses the same
+    ("selection", "chosen"): (*WORDS, "selection"),
+    ("harvest", "subcomponents"): ("harvest.examples",),  # more examples are more windows, and no other statistics
+    ("harvest", "sample"): ("harvest.examples",),
+    ("target", "checkpoint"): ("data/corpus/eval",),  # the eval split only measures the target and the decomposition
+    ("importance", "net"): ("data/corpus/eval",),
+    ("corpus", "metrics.json"): ("texts",),  # as many tokens as before
+}
+
+
+def main(name: str, key: str = "") -> None:
+    stage = json.loads(Path("dvc.json").read_text())["stages"][name]
+    params = YAML(typ="safe").load(Path("params.yaml"))
+    item = params[stage["foreach"][2:-1]][key] if key else {}
+    stage = stage.get("do", stage)
+
+    def filled(template: str) -> str:
+        text = template.replace("${key}", key)
+        for field, value in item.items():
+            text = text.replace(f"${{item.{field}}}", str(value))
+        return text
+
+    def param(dotted: str, skip: tuple[str, ...]) -> Any:
+        value = params
+        for part in dotted.split("."):
+            value = value[part]
+        if isinstance(value, dict):
+            value = {k: v for k, v in value.items() if f"{dotted}.{k}" not in skip}
+        return value
+
+    def content(dep: str) -> list[str]:
+        files = sorted(Path(dep).rglob("*")) if Path(dep).is_dir() else [Path(dep)]
+        return [path.read_text() for path in files if path.is_file()]
+
+    for out in (filled(out) for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])):
+        last = Path(out).name
+        skip = STANDS_STILL.get((name, last), ())
+        deps = [filled(dep) for dep in stage.get("deps", [])]
+        if (Path("texts") / last).is_file():  # a split has a text of its own
+            deps = [f"texts/{last}" if dep == "texts" else dep for dep in deps]
+        parts: list[Any] = [name, last, [content(dep) for dep in deps if dep not in skip]]
+        parts += [param(filled(dotted), skip) for dotted in stage.get("params", []) if dotted not in skip]
+        path = Path(out) if Path(out).suffix else Path(out) / "manifest.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,206 @@
+"""What a change reruns, through DVC: the real ``dvc.yaml``, ``params.yaml`` and code check, with stages that only copy.
+
+Each stage's command is replaced by ``copy_stage.py``, so that a whole run takes seconds.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _dag() -> dict[str, Any]:
+    """``dvc.yaml`` with copying stages; the corpus reads a text a split."""
+    dag = json.loads(json.dumps(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))))  # without anchors
+    del dag["plots"]
+    for name, stage in dag["stages"].items():
+        if name != "check":
+            stage.get("do", stage)["cmd"] = f"python copy_stage.py {name}" + (" ${key}" if "foreach" in stage else "")
+    dag["stages"]["corpus"]["deps"].append("texts")
+    return dag
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which everything is up to date."""
+    project = tmp_path_factory.mktemp("reruns") / "project"
+    project.mkdir()
+    for name in ("prefactor", "stages", ".dvc", ".dvcignore", "data/corpus/lexicon", "data/label/overrides.yaml"):
+        source, goal = ROOT / name, project / name
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, goal, ignore=shutil.ignore_patterns("__pycache__", "tmp", "cache"))
+        else:
+            shutil.copy(source, goal)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["edits"] = {name: params["edits"][name] for name in ("scalar", "guarded-importance")}
+    params["baselines"] = {"lora-1": params["baselines"]["lora-1"]}
+    params["shortlists"] = {name: params["shortlists"][name] for name in ("german", "german-guarded")}
+    params["report"] |= {"edit": "scalar", "controls": []}
+    _write(project / "params.yaml", params)
+    _write(project / "dvc.yaml", _dag())
+    (project / "dvc.json").write_text(json.dumps(_dag()))
+    shutil.copy(ROOT / "tests" / "copy_stage.py", project)
+    (project / "texts").mkdir()
+    for split in ("train", "harvest", "select", "fit", "eval"):
+        (project / "texts" / split).write_text(split)
+    (project / ".gitignore").write_text("/data/\n/.runs/\n")
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    assert "check" in _repro(project)
+    assert _repro(project) == set()
+    return project
+
+
+def _write(path: Path, value: Any) -> None:
+    path.write_text(yaml.safe_dump(value, sort_keys=False), encoding="utf-8")
+
+
+def _repro(project: Path) -> set[str]:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(project)}
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro"], cwd=project, env=env, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return {line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")}
+
+
+def param(key: str, value: Any) -> Callable[[Path], None]:
+    """Set a dotted key of ``params.yaml``; ``...`` takes it out."""
+
+    def change(project: Path) -> None:
+        params = yaml.safe_load((project / "params.yaml").read_text())
+        *path, last = key.split(".")
+        here = params
+        for part in path:
+            here = here[part]
+        if value is ...:
+            del here[last]
+        else:
+            here[last] = value
+        _write(project / "params.yaml", params)
+
+    return change
+
+
+def code(file: str, old: str, new: str) -> Callable[[Path], None]:
+    """Replace a piece of a source file."""
+
+    def change(project: Path) -> None:
+        text = (project / file).read_text(encoding="utf-8")
+        assert old in text, f"{file} has no {old!r}: the row of the matrix is out of date"
+        (project / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return change
+
+
+def text(file: str, more: str) -> Callable[[Path], None]:
+    """Append to a file."""
+
+    def change(project: Path) -> None:
+        path = project / file
+        path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+
+    return change
+
+
+ALL = {
+    "check", "corpus", "text", "target", "decompose", "importance", "harvest", "effects", "label", "score",
+    "shortlist@german", "shortlist@german-guarded", "candidates@german", "candidates@german-guarded",
+    "selection@scalar", "selection@guarded-importance", "edit@scalar", "edit@guarded-importance",
+    "evaluate@scalar", "evaluate@guarded-importance", "baseline@lora-1", "evaluate-baseline@lora-1", "report",
+}  # fmt: skip
+GATES = {"check", "text"}
+LISTS = {"shortlist@german", "shortlist@german-guarded"}
+CANDIDATES = {"candidates@german", "candidates@german-guarded"}
+SELECTIONS = {"selection@scalar", "selection@guarded-importance"}
+EDITS = {"edit@scalar", "edit@guarded-importance", "evaluate@scalar", "evaluate@guarded-importance"}
+BASELINE = {"baseline@lora-1", "evaluate-baseline@lora-1"}
+AFTER_LABELS = {*LISTS, *SELECTIONS, "score", "report"}
+AFTER_HARVEST = {*AFTER_LABELS, *CANDIDATES, *EDITS, "effects", "label"}
+ENTRY = {"label": "German text", "author": "Ada", "reason": "tested by hand", "decomposition": "0" * 12}
+
+MATRIX: dict[str, tuple[Callable[[Path], None], set[str]]] = {
+    "a comment in the trainer": (code("prefactor/vpd/train.py", "import math", "import math  # infinity"), {"check"}),
+    "a docstring of a stage": (code("stages/edit.py", '"""What do', '"""Asked: what do'), {"check"}),
+    "a comment in params": (text("params.yaml", "# mine\n"), GATES),
+    "the page's template": (text("prefactor/report/page.html", "<!-- -->\n"), {"check", "report"}),
+    "how a label is written": (
+        code("prefactor/label/deterministic.py", "return", "return 0 or"), {"check", "label", *AFTER_LABELS},
+    ),
+    "how edits are fitted": (
+        code("prefactor/edits/fit.py", "START_PART = 8", "START_PART = 4"), {"check", *EDITS, *BASELINE, "report"},
+    ),
+    "how a target is trained": (code("prefactor/model/train.py", "0.02", "0.03"), ALL - {"corpus", "text"}),
+    "how firings are sampled": (
+        code("prefactor/harvest/reservoir.py", "class", "X = 1\n\n\nclass"), {"check", "harvest"},
+    ),
+    "the decomposition's schedule": (
+        param("decompose.training.learning_rate", 0.02), ALL - {"corpus", "target", *BASELINE},
+    ),
+    "the refit's schedule": (
+        param("importance.training.learning_rate", 0.002), {*GATES, "importance", "harvest", *AFTER_HARVEST},
+    ),
+    "more examples": (param("harvest.examples", 60), {*GATES, "harvest", "label", *AFTER_LABELS}),
+    "the labeller": (param("label.labeller.clear", 0.5), {*GATES, "label", *AFTER_LABELS}),
+    "a label, by a person": (
+        text("data/label/overrides.yaml", f"\nlayers.0.x:1: {ENTRY}\n"), AFTER_LABELS,
+    ),
+    "the tests of labels": (param("score.trials", 5), {*GATES, *AFTER_LABELS}),
+    "text that candidates are measured on": (
+        param("candidates.tokens", 1024), {*GATES, *CANDIDATES, *SELECTIONS, "report"} | EDITS,
+    ),
+    "runners-up": (param("selection.runners_up", 7), {*GATES, *SELECTIONS, *EDITS, "report"}),
+    "a shortlist's query": (
+        param("shortlists.german.choose.query", "german"),
+        {*GATES, "shortlist@german", "candidates@german", "selection@scalar", "edit@scalar", "evaluate@scalar",
+         "report"},
+    ),
+    "one edit": (
+        param("edits.scalar.top", 2), {*GATES, "selection@scalar", "edit@scalar", "evaluate@scalar", "report"},
+    ),
+    "an edit more": (
+        param("edits.mine", {"method": "scalar", "domains": {"target": "de", "retain": ["en"]}, "shortlist": "german"}),
+        {*GATES, "selection@mine", "edit@mine", "evaluate@mine", "report"},
+    ),
+    "an edit less": (param("edits.guarded-importance", ...), {*GATES, "report"}),
+    "a baseline more": (
+        param("baselines.mine", {"method": "lora", "domains": {"target": "de", "retain": ["en"]}, "rank": 2}),
+        {*GATES, "baseline@mine", "evaluate-baseline@mine", "report"},
+    ),
+    "one method's optimiser": (
+        param("optimisers.guarded.steps", 30),
+        {*GATES, "edit@guarded-importance", "evaluate@guarded-importance", "report"},
+    ),
+    "the baselines' optimiser": (param("optimisers.lora.retain_weight", 2.0), {*GATES, *BASELINE, "report"}),
+    "rollouts": (
+        param("evaluate.prompts", 2),
+        {*GATES, "evaluate@scalar", "evaluate@guarded-importance", "evaluate-baseline@lora-1", "report"},
+    ),
+    "which edit the report is about": (param("report.edit", "guarded-importance"), {*GATES, "report"}),
+    "the eval text": (
+        text("texts/eval", "more"),
+        {"corpus", "target", "importance", "evaluate@scalar", "evaluate@guarded-importance",
+         "evaluate-baseline@lora-1", "report"},
+    ),
+    "the harvest text": (text("texts/harvest", "more"), {"corpus", "harvest", *AFTER_HARVEST}),
+    "the fit text": (text("texts/fit", "more"), {"corpus", *EDITS, *BASELINE, "report"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", MATRIX)
+def test_what_a_change_reruns(made: Path, tmp_path: Path, change: str) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(made, project, symlinks=True)
+    apply, reruns = MATRIX[change]
+    apply(project)
+    assert _repro(project) == reruns
