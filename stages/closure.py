@@ -20,6 +20,7 @@ class Source:
 
     imported: tuple[str, ...]
     digest: bytes
+    empty: bool = False  # of code
 
 
 def fingerprint(script: Path, root: Path) -> str:
@@ -63,7 +64,7 @@ def sections(script: Path) -> set[str]:
         ValueError: a call whose argument cannot be read off the source.
     """
     names = set()
-    for node in ast.walk(_parse(script)):
+    for node in ast.walk(ast.parse(script.read_bytes(), filename=script.name)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "section":
             argument = node.args[0]
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
@@ -101,32 +102,32 @@ def _stands_alone(node: object) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+def _source(path: Path) -> Source:
+    return _read(path.read_bytes(), path.suffix, path.name)
 
 
 @cache
-def _source(path: Path) -> Source:
+def _read(content: bytes, suffix: str, name: str) -> Source:
     """Read once, however many stages run it."""
-    if path.suffix != ".py":
-        return Source((), hashlib.sha256(path.read_bytes()).digest())
-    tree = _parse(path)
+    if suffix != ".py":
+        return Source((), hashlib.sha256(content).digest())
+    tree = ast.parse(content, filename=name)
     digest = hashlib.sha256("\n".join(_written(tree)).encode()).digest()
-    return Source(tuple(_imported(tree, path)), digest)
+    return Source(tuple(_imported(tree, name)), digest, all(map(_stands_alone, tree.body)))
 
 
-def _imported(tree: ast.Module, path: Path) -> Iterator[str]:
+def _imported(tree: ast.Module, name: str) -> Iterator[str]:
     """Dotted names of the project that the file may import (a name after ``from x import`` may be a module)."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             if node.level:
-                raise ValueError(f"{path}:{node.lineno}: write the import with its full name")
+                raise ValueError(f"{name}:{node.lineno}: write the import with its full name")
             names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
             continue
-        yield from (name for name in names if name.split(".")[0] in PACKAGES)
+        yield from (each for each in names if each.split(".")[0] in PACKAGES)
 
 
 def _files(name: str, root: Path) -> Iterator[Path]:
@@ -134,13 +135,8 @@ def _files(name: str, root: Path) -> Iterator[Path]:
     parts = name.split(".")
     for depth in range(1, len(parts) + 1):
         init = Path(*parts[:depth], "__init__.py")
-        if (root / init).is_file() and _holds_code(root / init):
+        if (root / init).is_file() and not _source(root / init).empty:
             yield init
     module = Path(*parts[:-1], f"{parts[-1]}.py")
     if (root / module).is_file():
         yield module
-
-
-@cache
-def _holds_code(path: Path) -> bool:
-    return not all(map(_stands_alone, _parse(path).body))

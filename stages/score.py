@@ -21,7 +21,7 @@ from prefactor.label.score import Subject, score_all
 from prefactor.label.silent import Sampled
 from prefactor.label.table import read_labels
 from prefactor.llm.endpoint import from_environment
-from prefactor.rescale.ablate import PREFACTORS
+from prefactor.rescale.kinds import PREFACTORS
 from stages.common import DATA, RUNS, run, section
 
 

@@ -72,18 +72,16 @@ def check(root: Path, page: Path) -> list[str]:
         if path.name in EVERYWHERE or path.name.startswith("."):
             continue
         patterns = [pattern for pattern in promises if _of_path(pattern).fullmatch(name)]
-        if len(patterns) == 1:
-            found[patterns[0]].append(path)
-        else:
-            complaints.append(f"{name}: {' and '.join(patterns) or 'no heading'} on the page is for it")
+        if len(patterns) != 1:
+            complaints.append(f"{name}: the page has {' and '.join(patterns) or 'nothing'} for it")
+        for pattern in patterns:
+            found[pattern].append(path)
     known = _known(root / "data")
     for pattern, promise in promises.items():
         paths = found[pattern]
         if not paths and not promise.optional:
             complaints.append(f"{pattern}: the page has it, and nothing wrote it")
-        rows = {
-            one: row for name, row in promise.rows.items() for one in _expanded(name, {**known, **promise.values})
-        }
+        rows = {one: row for name, row in promise.rows.items() for one in _expanded(name, {**known, **promise.values})}
         # A JSON file may leave a key out where another one has it; a table has all of its columns.
         groups = [paths] if pattern.endswith(".json") else [[path] for path in paths]
         for group in groups if rows else []:
@@ -98,16 +96,14 @@ def check(root: Path, page: Path) -> list[str]:
 
 def _compare(where: str, rows: Mapping[str, Row], seen: Seen) -> Iterator[str]:
     """What is in a file and not on the page, is of another type, or is on the page alone."""
-    forms = {name: _regex(name) for name in rows}
+    types = [(_regex(name), row.type) for name, row in rows.items()]
     above = [_regex(part) for name in rows for part in _containers(name)]
     for name, kinds in seen.items():
-        said = sorted({row.type for form, row in zip(forms.values(), rows.values(), strict=True) if form.fullmatch(name)})
+        said = sorted({one for form, one in types if form.fullmatch(name)})
         for kind, path in kinds.items():
             if not said:
-                within = kind in ("object", "list") or (
-                    kind in NOTHING - {"null"} and any(form.fullmatch(name) for form in above)
-                )
-                if not within:
+                holds = kind in ("object", "list")  # what is in it is looked at by itself
+                if not holds and not (kind.startswith("empty") and any(form.fullmatch(name) for form in above)):
                     yield f"{path}: it has {name}, which the page lacks"
             elif not any(_is(kind, one) for one in said):
                 yield f"{path}: {name} is {kind}, the page says {', '.join(said)}"
@@ -134,13 +130,13 @@ def _containers(name: str) -> list[str]:
 def _is(kind: str, said: str) -> bool:
     """Whether a value of ``kind`` is what the page says, alternatives joined by "or"."""
     wider = {"integer": "number", "empty object": "object", "empty list": "list"}
-    each = {_axes(kind), wider.get(kind, "")}
+    each = {_axes(kind), wider.get(kind, kind)}
     return any(_regex(_axes(one)).fullmatch(other) for one in said.split(" or ") for other in each)
 
 
 def _axes(text: str) -> str:
     """A tensor's shape as the number of its axes: ``(C, d_out)`` stands for any two lengths."""
-    return re.sub(r"\(([^)]*)\)", lambda shape: f"of {len(re.findall(r'[^, ]+', shape[1]))} axes", text)
+    return re.sub(r"\(([^)]*)\)", lambda shape: f"of {len(re.findall('[^,]+', shape[1]))} axes", text)
 
 
 def _contents(path: Path) -> Iterable[tuple[str, str]]:
@@ -151,7 +147,10 @@ def _contents(path: Path) -> Iterable[tuple[str, str]]:
         case ".safetensors":
             with safe_open(path, "np") as file:
                 slices = {name: file.get_slice(name) for name in list(file.keys())}
-            return [(name, f"{TENSORS[one.get_dtype()]} {tuple(one.get_shape())}") for name, one in slices.items()]
+            return [
+                (name, f"{TENSORS.get(one.get_dtype(), one.get_dtype())} {tuple(one.get_shape())}")
+                for name, one in slices.items()
+            ]
         case ".csv":
             with path.open(encoding="utf-8", newline="") as file:
                 rows = [{name: _cell(text) for name, text in row.items()} for row in csv.DictReader(file)]
@@ -190,7 +189,7 @@ def _known(data: Path) -> dict[str, list[str]]:
     return {
         "domain": json.loads(metrics.read_text(encoding="utf-8"))["domains"] if metrics.is_file() else [],
         "split": sorted(path.parent.name for path in data.glob("corpus/*/blocks.parquet")),
-        "edit": sorted(path.name for path in data.glob("edit/*")),
+        "edit": sorted(path.name for path in data.glob("edit/*") if path.is_dir()),
     }
 
 

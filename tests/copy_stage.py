@@ -1,16 +1,13 @@
-"""Stands in for a stage in ``test_reruns.py``: a hash of the declared deps and params into each declared output.
+"""Stands in for a stage in ``test_reruns.py``: writes a hash of its declared deps and params into each of its outputs.
 
-``python copy_stage.py NAME [KEY]`` in a project with ``dvc.json`` (its ``dvc.yaml``) and ``params.yaml``. Where a real
-stage's output stands still although an input moved, the copy's does so too: that the real ones do is tested beside each.
+Where a real stage's output stands still although an input moved, the copy's does so too: that the real ones do is
+tested beside each of them.
 """
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML
 
 WORDS = ("data/label/labels", "data/label/overrides.yaml", "data/score/scores")
 # What of its deps and params an output does not depend on.
@@ -25,9 +22,9 @@ STANDS_STILL = {
 }
 
 
-def main(name: str, key: str = "") -> None:
-    stage = json.loads(Path("dvc.json").read_text())["stages"][name]
-    params = YAML(typ="safe").load(Path("params.yaml"))
+def copy(project: Path, stages: dict[str, Any], params: dict[str, Any], name: str, key: str = "") -> None:
+    """Make the outputs of stage ``name`` (of the entry ``key``) of ``stages``, as ``dvc.yaml`` has them."""
+    stage = stages[name]
     item = params[stage["foreach"][2:-1]][key] if key else {}
     stage = stage.get("do", stage)
 
@@ -46,21 +43,17 @@ def main(name: str, key: str = "") -> None:
         return value
 
     def content(dep: str) -> list[str]:
-        files = sorted(Path(dep).rglob("*")) if Path(dep).is_dir() else [Path(dep)]
-        return [path.read_text() for path in files if path.is_file()]
+        path = project / dep
+        return [each.read_text() for each in (sorted(path.rglob("*")) if path.is_dir() else [path]) if each.is_file()]
 
     for out in (filled(out) for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])):
         last = Path(out).name
         skip = STANDS_STILL.get((name, last), ())
         deps = [filled(dep) for dep in stage.get("deps", [])]
-        if (Path("texts") / last).is_file():  # a split has a text of its own
+        if (project / "texts" / last).is_file():  # a split has a text of its own
             deps = [f"texts/{last}" if dep == "texts" else dep for dep in deps]
         parts: list[Any] = [name, last, [content(dep) for dep in deps if dep not in skip]]
         parts += [param(filled(dotted), skip) for dotted in stage.get("params", []) if dotted not in skip]
-        path = Path(out) if Path(out).suffix else Path(out) / "manifest.json"
+        path = project / out if Path(out).suffix else project / out / "manifest.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest())
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -26,6 +26,11 @@ class Prefix:
     layers: tuple[nn.Module, ...]
     wrapped: bool = False  # whether a layer puts out a tuple
 
+    @property
+    def depth(self) -> int:
+        """How many layers it skips."""
+        return len(self.layers)
+
     @torch.no_grad()
     def states(self, tokens: Tensor) -> Tensor:
         """What the last of the layers puts out for ``tokens`` (n, position): (n, position, width).
@@ -86,3 +91,21 @@ def prefix_of(target: Any, modules: Iterable[str], tokens: Tensor) -> Prefix:
     prefix = Prefix(target, layers, kinds[0])
     with prefix.given(prefix.states(tokens)):
         return prefix if torch.equal(logits_of(target, tokens), whole) else nothing
+
+
+class Prefixes:
+    """The prefix of any modules of ``target``, each looked for once; ``sample`` (1, position) is some text."""
+
+    def __init__(self, target: Any, sample: Tensor):
+        self.target, self.sample = target, sample
+        self._known: dict[tuple[str, ...], Prefix] = {}
+
+    @property
+    def none(self) -> Prefix:
+        """The one that skips nothing."""
+        return Prefix(self.target, ())
+
+    def of(self, modules: tuple[str, ...]) -> Prefix:
+        if modules not in self._known:
+            self._known[modules] = prefix_of(self.target, modules, self.sample)
+        return self._known[modules]

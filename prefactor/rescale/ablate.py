@@ -17,12 +17,13 @@ from prefactor.files.cost import Cost
 from prefactor.machine.flops import flops_of
 from prefactor.machine.progress import track
 from prefactor.model.change import applied
+from prefactor.model.prefix import Prefix, Prefixes
 from prefactor.model.target import logits_of
+from prefactor.rescale.kinds import PREFACTORS
 from prefactor.rescale.terms import Prefactors, term_of
 from prefactor.vpd.components import DecomposedModel
 
-PREFACTORS = {"ablate": 0.0, "invert": -1.0}
-BATCH = 64  # blocks a forward pass
+BATCH = 20  # blocks a forward pass: their logits stay in a processor's cache
 SAVE_EVERY = 60.0  # seconds between checkpoints
 
 
@@ -59,7 +60,8 @@ def effects_of(
     device = model.U[0].device
     blocks = torch.cat([torch.from_numpy(tokens) for tokens in text.values()]).long().to(device)
     lengths = [len(tokens) for tokens in text.values()]
-    base = _block_ce(model, blocks)
+    prefixes, states = Prefixes(model.target, blocks[:1]), {}  # states by how many layers are run beforehand
+    base = _block_ce(prefixes.none, blocks, prefixes.none.states(blocks))
     shape = (len(subcomponents), len(PREFACTORS), len(lengths))
     damage, error = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
     done = 0
@@ -69,9 +71,12 @@ def effects_of(
     saved_at = time.monotonic()
     for i in track(range(done, len(subcomponents)), len(subcomponents), "effects", done=done):
         method = Prefactors((term_of(model, subcomponents[i]),))
+        prefix = prefixes.of(method.modules)
+        if prefix.depth not in states:
+            states[prefix.depth] = prefix.states(blocks)
         for p, alpha in enumerate(PREFACTORS.values()):
             with applied(model.target, method.common(alpha)):
-                changed = (_block_ce(model, blocks) - base).cpu().split(lengths)
+                changed = (_block_ce(prefix, blocks, states[prefix.depth]) - base).cpu().split(lengths)
             damage[i, p] = torch.stack([rises.mean() for rises in changed])
             error[i, p] = torch.stack([rises.std() / len(rises) ** 0.5 for rises in changed])
         if checkpoint and time.monotonic() - saved_at > SAVE_EVERY:
@@ -83,12 +88,16 @@ def effects_of(
     return Effects(subcomponents, list(text), damage, error)
 
 
-def _block_ce(model: DecomposedModel, blocks: Tensor) -> Tensor:
-    """Mean cross-entropy of the next token in each of ``blocks`` (n, position), float64 (n,)."""
+def _block_ce(prefix: Prefix, blocks: Tensor, states: Tensor) -> Tensor:
+    """Mean cross-entropy of the next token in each of ``blocks`` (n, position), float64 (n,).
+
+    ``states`` are what ``prefix`` makes of them.
+    """
     losses = []
     # Not ``next_token_ce``: that copies the logits and writes every log-probability, which takes twice as long here.
-    for part in blocks.split(BATCH):
-        logits = logits_of(model.target, part)[:, :-1]
+    for part, given in zip(blocks.split(BATCH), states.split(BATCH), strict=True):
+        with prefix.given(given):
+            logits = logits_of(prefix.target, part)[:, :-1]
         right = logits.gather(-1, part[:, 1:, None])[..., 0]
         losses.append((logits.logsumexp(-1) - right).double().mean(-1))
     return torch.cat(losses)

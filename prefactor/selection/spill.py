@@ -20,7 +20,7 @@ from prefactor.corpus.blocks import Blocks, take
 from prefactor.files.cost import Cost
 from prefactor.machine.progress import track
 from prefactor.model.matrices import matrix_of, shape_of
-from prefactor.model.prefix import Prefix, prefix_of
+from prefactor.model.prefix import Prefix, Prefixes
 from prefactor.model.reference import HeldOut, flops_a_token, hold_out, measure
 from prefactor.rescale.footprint import divergence, importance_of
 from prefactor.rescale.guard import guarded_terms
@@ -115,20 +115,16 @@ def effects(
         cost: is charged with every forward pass that measures a change.
     """
     chance = wanted.chance
-    replayed: dict[int, Replayed] = {}  # by the number of layers that are not run
-    prefixes: dict[tuple[str, ...], Prefix] = {}
+    replayed: dict[int, Replayed] = {}  # by how many layers are run beforehand
+    prefixes = Prefixes(target, wanted.tokens[:1])
 
     def text_for(method: Prefactors) -> Replayed:
-        if method.modules not in prefixes:
-            prefixes[method.modules] = prefix_of(target, method.modules, wanted.tokens[:1])
-        prefix = prefixes[method.modules]
-        if len(prefix.layers) not in replayed:
-            kept = {domain: held.after(prefix) for domain, held in retained.items()}
+        prefix = prefixes.of(method.modules)
+        if prefix.depth not in replayed:
+            own, kept = wanted.after(prefix), {domain: held.after(prefix) for domain, held in retained.items()}
             rest = others.held.after(prefix) if others is not None else None
-            own = wanted.after(prefix)
-            flops = flops_a_token(target, own, prefix)
-            replayed[len(prefix.layers)] = Replayed(prefix, own, kept, rest, flops)
-        return replayed[len(prefix.layers)]
+            replayed[prefix.depth] = Replayed(prefix, own, kept, rest, flops_a_token(target, own, prefix))
+        return replayed[prefix.depth]
 
     def charge(text: Replayed, held: HeldOut) -> None:
         cost.add(held.tokens.numel(), text.flops * held.tokens.numel())
