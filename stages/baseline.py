@@ -25,7 +25,7 @@ from stages.models import CHECKPOINT, load_target
 def main(name: str) -> None:
     edit, config = section(f"baselines.{name}", BaselineConfig), section("edit", FitConfig)
     optimiser, pattern = section(f"optimisers.{edit.method}", Optimiser), section("decompose.modules", str)
-    corpus, out = DATA / "corpus", DATA / "edit" / name
+    config, corpus, out = config.of(edit.budgets), DATA / "corpus", DATA / "edit" / name
     target = load_target(setup())
     with ledger(out / "cost.json") as cost:
         text = fit_text(target, read_blocks(corpus, "fit"), edit.domains, config)

@@ -31,7 +31,7 @@ from stages.models import CHECKPOINT, load_decomposed, load_net
 
 def main(name: str) -> None:
     edit, config = section(f"edits.{name}", EditConfig), section("edit", FitConfig)
-    corpus, out = DATA / "corpus", DATA / "edit" / name
+    config, corpus, out = config.of(edit.budgets), DATA / "corpus", DATA / "edit" / name
     chosen = read_chosen(DATA / "selection" / name)
     model = load_decomposed(setup())
     net = load_net(model)

@@ -159,6 +159,7 @@ def shortlist(query: str, **changes: Any) -> dict[str, Any]:
         ({"report.edit": "nobody"}, "report.edit = 'nobody': no such edit"),
         # sections at odds
         ({"edit.report_budget": 3}, "edit.report_budget = 3: not one of edit.budgets; use one of 1, 2, 4"),
+        ({"edits.random.budgets": [2]}, "edits.random.budgets = [2]: it has not edit.report_budget = 4"),
         ({"target.model.heads": 3}, "target.model.heads = 3: each head needs an even share"),
         ({"target.model": LOAD}, "corpus.tokenizer.source = train: a loaded target reads its own tokens only; use"),
         (

@@ -43,6 +43,10 @@ class FitConfig(Config):
     guard_tokens: int = Field(gt=0)  # text a domain of the fit split for the second moments of guards
     seed: int
 
+    def of(self, budgets: tuple[int, ...] | None) -> Self:
+        """The same with an edit's own budgets, where it has some."""
+        return self if budgets is None else self.model_copy(update={"budgets": budgets})
+
 
 class Optimisers(Config):
     """By method, so that another learning rate of one refits no edit of another."""

@@ -42,10 +42,16 @@ Alpha = Annotated[Fitted | Tolerated | Given, Field(discriminator="by")]
 FITTED = Fitted(by="fit")
 
 
-class Chosen(Config):
-    """What every edit of chosen subcomponents has."""
+class Removal(Config):
+    """What every edit and baseline has."""
 
     domains: Domains
+    budgets: tuple[int, ...] | None = None  # in place of edit.budgets: a control needs no frontier
+
+
+class Chosen(Removal):
+    """What every edit of chosen subcomponents has."""
+
     shortlist: str  # a key of ``shortlists``
     top: int | None = Field(default=None, ge=1)  # how many of its candidates, best first: 1, or all that it names
     directions: Literal["subcomponents", "singular"] = "subcomponents"  # singular: the shortlist's control
@@ -79,11 +85,10 @@ class RewriteEdit(Chosen):
     strength: float
 
 
-class LoraBaseline(Config):
+class LoraBaseline(Removal):
     """A LoRA on every matrix that is decomposed."""
 
     method: Literal["lora"]
-    domains: Domains
     rank: int = Field(ge=1)
     goal: Goal = "chance"
 
@@ -92,14 +97,13 @@ class LoraEdit(Chosen, LoraBaseline):
     """A LoRA on the matrices of the chosen subcomponents."""
 
 
-class FinetuneBaseline(Config):
+class FinetuneBaseline(Removal):
     """Every weight of the decomposed matrices, or a fixed share of them.
 
     The share is where the loss's first gradient is largest (as FISH masks are chosen, Sung et al. 2021), a fit's own.
     """
 
     method: Literal["finetune"]
-    domains: Domains
     share: float = Field(gt=0, le=1)
     goal: Goal = "chance"
 

@@ -94,12 +94,7 @@ def check(config: PipelineConfig) -> None:
     if both := sorted(set(config.edits) & set(config.baselines)):
         raise ParamsError(f"params.yaml: baselines.{both[0]}: an edit has this name; give one of the two another")
     _check_target(config)
-    if config.edit.report_budget not in config.edit.budgets:
-        budgets = ", ".join(str(budget) for budget in config.edit.budgets)
-        raise ParamsError(
-            f"params.yaml: edit.report_budget = {config.edit.report_budget}: not one of edit.budgets; "
-            f"use one of {budgets}"
-        )
+    _check_report_budget(config)
     config.report.check(config.everything)
     if config.harvest.examples < FEWEST_EXAMPLES:
         raise ParamsError(
@@ -151,7 +146,7 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
     for edit in config.everything.values():
         domains, fit = edit.domains, config.edit
         if is_fitted(edit):
-            yield Need("edit.budgets", max(fit.budgets), "fit", domains.target)
+            yield Need("edit.budgets", max(fit.of(edit.budgets).budgets), "fit", domains.target)
             yield Need("edit.probe_tokens", fit.probe_tokens, "select", domains.target)
             for domain in domains.retain:
                 yield Need("edit.retain_tokens", fit.retain_tokens, "fit", domain, len(domains.retain))
@@ -162,6 +157,22 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
                 yield Need("edit.guard_tokens", fit.guard_tokens, "fit", domain)
         for domain, role in domains.roles.items():
             yield Need(f"evaluate.tokens.{role}", config.evaluate.tokens.of(role), "eval", domain)
+
+
+def _check_report_budget(config: PipelineConfig) -> None:
+    report, every = config.edit.report_budget, config.edit.budgets
+    if report not in every:
+        raise ParamsError(
+            f"params.yaml: edit.report_budget = {report}: not one of edit.budgets; use one of "
+            f"{', '.join(map(str, every))}"
+        )
+    for section, edits in (("edits", config.edits), ("baselines", config.baselines)):
+        for name, edit in edits.items():
+            if edit.budgets is not None and report not in edit.budgets:
+                raise ParamsError(
+                    f"params.yaml: {section}.{name}.budgets = {list(edit.budgets)}: it has not edit.report_budget = "
+                    f"{report}, which the report compares edits at; add it"
+                )
 
 
 def _check_edit(key: str, edit: AnyEdit, known: tuple[str, ...]) -> None:
