@@ -1,11 +1,11 @@
 """What did this edit change, in the target domain and everywhere else? ``python -m stages.evaluate NAME``
 
-Reads  edit: every fit; target; corpus: tokenizer, eval blocks.
+Reads  edit: every fit; target; corpus: tokenizer, eval blocks. What the base model makes of the latter is kept in
+``.runs/reference``, so that it is worked out once for all edits.
 Writes table/ (a row a fit and domain), rollouts/, metrics.json (the report's budget).
 """
 
 import pyarrow as pa
-import torch
 
 from prefactor.config.domains import Domains
 from prefactor.config.evaluate import EvaluateConfig
@@ -15,11 +15,12 @@ from prefactor.edits.tables import read_changes, read_edit
 from prefactor.evaluate.intervals import interval
 from prefactor.evaluate.rollouts import rollouts
 from prefactor.evaluate.table import evaluate
-from prefactor.files.artifacts import read_json, write_json, write_part
+from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
-from stages.common import DATA, run, section
-from stages.models import load_target
+from prefactor.model.kept import hold_out_once
+from stages.common import DATA, RUNS, run, section
+from stages.models import CHECKPOINT, load_target
 
 
 def main(name: str) -> None:
@@ -33,12 +34,14 @@ def main(name: str) -> None:
     target, changes = load_target(device), read_changes(folder, device)
     with ledger(out / "cost.json") as cost:
         about = {"edit": name, "method": edit["method"]}
-        rows = [about | row for row in evaluate(target, changes, blocks, roles, cost, name)]
-        reported = next(change for budget, _, change in changes if budget == edit["report_budget"])
-        prompts = {
-            domain: torch.from_numpy(tokens[: config.prompts, : config.prompt_tokens]).long().to(device)
+        checkpoint = read_json(CHECKPOINT / MANIFEST)
+        held = {
+            domain: hold_out_once(target, tokens, checkpoint, RUNS / "reference", f"{domain}-{len(tokens)}")
             for domain, tokens in blocks.items()
         }
+        rows = [about | row for row in evaluate(target, changes, held, roles, cost, name)]
+        reported = next(change for budget, _, change in changes if budget == edit["report_budget"])
+        prompts = {domain: text.tokens[: config.prompts, : config.prompt_tokens] for domain, text in held.items()}
         texts = list(rollouts(target, reported, prompts, config.rollout_tokens, config.seed, tokenizer.decode))
 
     chance = read_json(DATA / "target" / "metrics.json")["chance"]

@@ -12,6 +12,7 @@ from typing import Any
 WORDS = ("data/label/labels", "data/label/overrides.yaml", "data/score/scores")
 # What of its deps and params an output does not depend on.
 STANDS_STILL = {
+    ("text", "valid.txt"): ("params.yaml", "data/corpus/metrics.json", "data/check/text.txt"),  # it says yes, or fails
     ("shortlist", "names"): WORDS,  # words choose names; a word that is no word of a query chooses the same
     ("selection", "chosen"): (*WORDS, "selection"),
     ("harvest", "subcomponents"): ("harvest.examples",),  # more examples are more windows, and no other statistics

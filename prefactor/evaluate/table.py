@@ -3,29 +3,26 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from prefactor.config.domains import Role
 from prefactor.files.cost import Cost
 from prefactor.machine.progress import track
 from prefactor.model.change import Change
 from prefactor.model.prefix import prefix_of
-from prefactor.model.reference import flops_a_token, hold_out, measure
+from prefactor.model.reference import HeldOut, flops_a_token, measure
 
 
 def evaluate(
-    target: Any, changes: Sequence[tuple[int, int, Change]], blocks: Mapping[str, np.ndarray],
+    target: Any, changes: Sequence[tuple[int, int, Change]], held: Mapping[str, HeldOut],
     roles: Mapping[str, Role], cost: Cost, what: str,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """A row a fit and domain: ``budget``, ``seed``, ``domain``, ``role``, the figures of ``measure``, ``tokens``.
 
-    The layers that no change reaches are run once, and so is the base model.
+    The layers that no change reaches are run once.
 
     Args:
         changes: (budget, seed, change) of every fit, all of the same matrices.
-        blocks: (n, position) of each domain; ``roles`` their parts in the edit.
+        held: text of each domain, and the base model's view of it; ``roles`` their parts in the edit.
     """
-    held = {domain: hold_out(target, tokens) for domain, tokens in blocks.items()}
     sample = next(iter(held.values())).tokens[:1]
     prefix = prefix_of(target, changes[0][2], sample)
     domains = {domain: kept.after(prefix) for domain, kept in held.items()}

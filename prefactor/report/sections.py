@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from prefactor.config.edits import Chosen
 from prefactor.report import words
 from prefactor.report.frontier import Point, headline_point, tokens_to_chance
 from prefactor.report.inputs import EDIT_STAGES, EditResult, Inputs, TableRow
@@ -205,6 +206,7 @@ def cost(inputs: Inputs) -> dict[str, Any]:
     total = sum(spent.seconds for spent in inputs.cost.values())
     edits = sum(inputs.cost[stage].seconds for stage in EDIT_STAGES)
     fits = sum(len(result.fits) for result in inputs.edits.values())
+    sharing = sum(isinstance(result.config, Chosen) for result in inputs.edits.values())
     return {
         "rows": [
             {
@@ -228,6 +230,7 @@ def cost(inputs: Inputs) -> dict[str, Any]:
         "each": words.duration(edits / len(inputs.edits)),
         "count": words.plural(len(inputs.edits), "edit"),
         "fits": f"{fits:,}",
+        "sharing": words.plural(sharing, "edit") if sharing else None,  # that use what was measured of candidates
     }
 
 
