@@ -1,5 +1,5 @@
 # make run    the whole pipeline, then the headline table and the page's path
-# make test   make check, then the tests
+# make test   make check, then the tests, two files side by side
 # make check  ruff and the type checker
 # make calibrate   decompose toys whose true components are known, and compare
 # make bench       how fast the decomposition engine is, in ratios; after make run, on its text
@@ -20,7 +20,7 @@ run: setup
 	@.venv/bin/python -m flows.pipeline
 
 test: check
-	@.venv/bin/python -m pytest -q
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2 --dist loadfile
 
 check: setup
 	@.venv/bin/ruff check .

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from dvc.repo import Repo
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
@@ -22,8 +23,10 @@ from prefactor.label.overrides import decomposition_of, make_override, write_ove
 from prefactor.model.change import applied
 from prefactor.model.target import read_target
 from prefactor.selection.choice import CHOSEN
+from tests.contracts import check as check_contracts
 
 ROOT = Path(__file__).resolve().parent.parent
+AUDIT = ROOT / "tests" / "audit"  # notes what the stages open
 GERMAN = {"target": "de", "retain": ["en"], "protect": ["fr"]}
 
 
@@ -88,10 +91,15 @@ def _project(folder: Path) -> Path:
 
 def _call(project: Path, env: dict[str, str], *words: str) -> str:
     path = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
+    ours = {
+        "PATH": path,
+        "PYTHONPATH": f"{project}{os.pathsep}{AUDIT}",
+        "OMP_NUM_THREADS": "1",
+        "DVC_NO_ANALYTICS": "1",
+    }
     done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=project, text=True, capture_output=True,
-        env={**env, "PATH": path, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"},
-    )  # fmt: skip
+        [sys.executable, "-m", *words], cwd=project, text=True, capture_output=True, env=env | ours, check=False
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
@@ -111,6 +119,27 @@ def through_prefect(tmp_path_factory: pytest.TempPathFactory, prefect_env: dict[
     project = _project(tmp_path_factory.mktemp("prefect"))
     assert "data/report/index.html" in _call(project, prefect_env, "flows.pipeline")
     return project
+
+
+def test_a_stage_opens_nothing_but_what_it_depends_on(through_prefect: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(through_prefect)
+    with Repo(".") as repo:
+        stages = {str(stage.cmd).removeprefix("python -m "): stage for stage in repo.index.stages}
+        declared = {
+            words: [*(dep.def_path for dep in stage.deps), *(out.def_path for out in stage.outs)]
+            for words, stage in stages.items()
+        }
+    lines = Path("opened.log").read_text(encoding="utf-8").splitlines()
+    opened = {tuple(line.split("\t")) for line in lines}
+    assert {words for words, _ in opened} == set(declared)
+    for words, path in sorted(opened):
+        temporary = Path(path).name.startswith(".")  # written, then put in an output's place
+        inside = any(path == known or path.startswith(f"{known}/") for known in declared[words])
+        assert inside or temporary, f"`python -m {words}` opens {path}, which its stage in dvc.yaml does not depend on"
+
+
+def test_every_artifact_is_as_the_contracts_say(through_prefect: Path) -> None:
+    assert check_contracts(through_prefect, ROOT / "docs" / "contracts.md") == []
 
 
 @pytest.mark.timeout(600)
