@@ -21,7 +21,7 @@ from benchmarks.edits_report import REACHED, RIVALS
 from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, EditConfig, is_fitted
 from prefactor.config.params import section
 from prefactor.config.shortlists import ShortlistConfig
-from prefactor.edits.tables import FITS_FOLDER
+from prefactor.edits.made import FITS_FOLDER
 from prefactor.evaluate.intervals import interval
 from prefactor.files.artifacts import part, read_json
 from stages.common import DATA

@@ -24,8 +24,8 @@ from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
 from prefactor.edits.build import build_method, whole_matrices
 from prefactor.edits.fit import FitSpec, Fitter
+from prefactor.edits.made import read_edit
 from prefactor.edits.sweep import fit_text
-from prefactor.edits.tables import read_edit
 from prefactor.model.matrices import matrices
 from prefactor.workspace import BY_HAND, RIDGE, Workspace
 

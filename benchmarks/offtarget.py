@@ -22,7 +22,7 @@ from prefactor.config.edit import FitConfig
 from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
 from prefactor.corpus.blocks import take
-from prefactor.edits.tables import read_changes, read_edit
+from prefactor.edits.made import read_changes, read_edit
 from prefactor.evaluate.intervals import bootstrap
 from prefactor.evaluate.relearning import coarse, relearned
 from prefactor.machine.progress import track

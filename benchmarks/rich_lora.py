@@ -18,9 +18,9 @@ from prefactor.config.report import ReportConfig
 from prefactor.corpus.blocks import take
 from prefactor.edits.build import whole_matrices
 from prefactor.edits.fit import FitSpec, Fitter
+from prefactor.edits.made import read_edit
 from prefactor.edits.recipe import validation_loss
 from prefactor.edits.sweep import charge, fit_text, probe_text
-from prefactor.edits.tables import read_edit
 from prefactor.export.results import compare
 from prefactor.files.artifacts import read_json
 from prefactor.files.cost import Cost

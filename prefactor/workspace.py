@@ -33,11 +33,12 @@ from prefactor.edits.sweep import fit_text
 from prefactor.errors import PrefactorError
 from prefactor.export.edited_model import Edited
 from prefactor.export.facts import facts_of
-from prefactor.files.artifacts import part, read_json, verify
+from prefactor.files.artifacts import MANIFEST, part, read_json, verify
 from prefactor.files.cost import Cost
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
-from prefactor.model.reference import HeldOut, hold_out
+from prefactor.model.kept import KEPT, hold_out_once
+from prefactor.model.reference import HeldOut
 from prefactor.model.target import read_target
 from prefactor.query.parse import parse_query
 from prefactor.query.words import matches_query
@@ -231,12 +232,13 @@ class Workspace:
     def held_out(self, domains: Domains) -> dict[str, HeldOut]:
         """Text of the eval split of every domain, as much as ``evaluate.tokens`` says, seen by the base model."""
         config, blocks = section("evaluate", EvaluateConfig, self.params), self.blocks("eval")
-        return {
-            domain: hold_out(
-                self.model.target, take(blocks.of(domain), config.tokens.of(role), "evaluate.tokens").tokens
-            )
+        checkpoint, kept = read_json(self.data / "target" / "checkpoint" / MANIFEST), self.data.parent / KEPT
+        texts = {
+            domain: take(blocks.of(domain), config.tokens.of(role), "evaluate.tokens").tokens
             for domain, role in domains.roles.items()
         }
+        target = self.model.target
+        return {domain: hold_out_once(target, text, checkpoint, kept, domain) for domain, text in texts.items()}
 
     def _set(self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str]) -> Edited:
         config, token = section("edit", FitConfig, self.params), None

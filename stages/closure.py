@@ -1,8 +1,4 @@
-"""What a stage's code is: the files that its script imports, at any depth, and one hash over all that they do.
-
-Comments and docstrings do nothing, so that the hash stands still when they change. It is taken over the syntax tree,
-written down here and not by ``ast.dump``, whose form changes with the version of Python.
-"""
+"""What a stage's code is: the files that its script imports, at any depth, and one hash over all that they do."""
 
 import ast
 import hashlib
@@ -10,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from prefactor.files.code import code_digest, stands_alone
 
 PACKAGES = ("prefactor", "stages")
 
@@ -85,23 +83,6 @@ def _part(value: ast.expr) -> str:
     return f"${{item.{inner.attr}}}" if isinstance(inner, ast.Attribute) else "${key}"
 
 
-def _written(node: ast.AST) -> Iterator[str]:
-    """The tree, a line a node or value: what is empty is left out, and so are texts that stand alone (docstrings)."""
-    yield type(node).__name__
-    for field, value in ast.iter_fields(node):
-        if value is None or isinstance(value, ast.expr_context):
-            continue
-        for each in value if isinstance(value, list) else [value]:
-            if not _stands_alone(each):  # in a list, None has a place of its own: `**` among the keys of a dict
-                yield f".{field}"
-                yield from _written(each) if isinstance(each, ast.AST) else [repr(each)]
-    yield "/"
-
-
-def _stands_alone(node: object) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
 def _source(path: Path) -> Source:
     return _read(path.read_bytes(), path.suffix, path.name)
 
@@ -112,8 +93,7 @@ def _read(content: bytes, suffix: str, name: str) -> Source:
     if suffix != ".py":
         return Source((), hashlib.sha256(content).digest())
     tree = ast.parse(content, filename=name)
-    digest = hashlib.sha256("\n".join(_written(tree)).encode()).digest()
-    return Source(tuple(_imported(tree, name)), digest, all(map(_stands_alone, tree.body)))
+    return Source(tuple(_imported(tree, name)), code_digest(content), all(map(stands_alone, tree.body)))
 
 
 def _imported(tree: ast.Module, name: str) -> Iterator[str]:

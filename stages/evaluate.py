@@ -11,15 +11,15 @@ from prefactor.config.domains import Domains
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.tokenizer_file import read_tokenizer
-from prefactor.edits.tables import read_changes, read_edit
+from prefactor.edits.made import read_changes, read_edit
 from prefactor.evaluate.intervals import interval
 from prefactor.evaluate.rollouts import rollouts
 from prefactor.evaluate.table import evaluate
 from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
-from prefactor.model.kept import hold_out_once
-from stages.common import DATA, RUNS, run, section
+from prefactor.model.kept import KEPT, hold_out_once
+from stages.common import DATA, run, section
 from stages.models import CHECKPOINT, load_target
 
 
@@ -35,10 +35,7 @@ def main(name: str) -> None:
     with ledger(out / "cost.json") as cost:
         about = {"edit": name, "method": edit["method"]}
         checkpoint = read_json(CHECKPOINT / MANIFEST)
-        held = {
-            domain: hold_out_once(target, tokens, checkpoint, RUNS / "reference", f"{domain}-{len(tokens)}")
-            for domain, tokens in blocks.items()
-        }
+        held = {domain: hold_out_once(target, tokens, checkpoint, KEPT, domain) for domain, tokens in blocks.items()}
         rows = [about | row for row in evaluate(target, changes, held, roles, cost, name)]
         reported = next(change for budget, _, change in changes if budget == edit["report_budget"])
         prompts = {domain: text.tokens[: config.prompts, : config.prompt_tokens] for domain, text in held.items()}

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from prefactor.edits.tables import FITS_FOLDER
+from prefactor.edits.made import FITS_FOLDER
 from prefactor.files.artifacts import read_json, write_json, write_manifest, write_part, write_table
 from prefactor.label.score import SCORES
 from prefactor.selection.choice import FILE

@@ -15,7 +15,7 @@ from dvc.repo import Repo
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from prefactor.edits.tables import read_changes, read_edit
+from prefactor.edits.made import read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.results import compare, export
 from prefactor.files.artifacts import sha256

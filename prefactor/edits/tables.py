@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from torch import Tensor
 
 from prefactor.edits.fit import Fit
-from prefactor.files.artifacts import read_json, verify, write_json, write_manifest, write_table
-from prefactor.files.tensors import read_tensors, write_tensors
-from prefactor.model.change import Change
+from prefactor.edits.made import FITS_FOLDER
+from prefactor.files.artifacts import write_json, write_manifest, write_table
+from prefactor.files.tensors import write_tensors
 
-FITS_FOLDER = "fits"  # of an edit's folder: every fit, and what is known of the edit; it has a manifest of its own
 PARTS = ("loss", "target", "retained")
 
 
@@ -68,19 +66,6 @@ def curve_table(fits: Iterable[Fit]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=CURVE)
 
 
-def read_changes(folder: Path, device: Any) -> list[tuple[int, int, Change]]:
-    """(budget, seed, change) of every fit in an edit's folder, in the order of ``fits.parquet``."""
-    verify(folder / FITS_FOLDER, only=["fits.parquet", "fits.safetensors"])
-    tensors = read_tensors(folder / FITS_FOLDER / "fits.safetensors", device)
-    changes: dict[str, dict[str, tuple[Tensor, Tensor]]] = {}
-    for key, A in tensors.items():
-        if key.endswith(".A"):
-            name, _, module = key.removesuffix(".A").partition("/")
-            changes.setdefault(name, {})[module] = (A, tensors[f"{key[:-2]}.B"])
-    rows = pq.read_table(folder / FITS_FOLDER / "fits.parquet", columns=["budget", "seed", "fit"]).to_pylist()
-    return [(row["budget"], row["seed"], changes[row["fit"]]) for row in rows]
-
-
 def write_edit(folder: Path, facts: Mapping[str, Any], fits: Sequence[Fit], prefactors: bool) -> None:
     """Write ``fits/`` of an edit's folder: ``edit.json``, every fit and its curve (docs/contracts.md)."""
     out = folder / FITS_FOLDER
@@ -89,13 +74,3 @@ def write_edit(folder: Path, facts: Mapping[str, Any], fits: Sequence[Fit], pref
     write_table(out / "curve.parquet", curve_table(fits))
     write_json(out / "edit.json", facts)
     write_manifest(out, ["fits.parquet", "fits.safetensors", "curve.parquet", "edit.json"])
-
-
-def read_edit(folder: Path) -> dict[str, Any]:
-    """``edit.json`` of an edit's folder.
-
-    Raises:
-        PrefactorError: it is missing or damaged.
-    """
-    verify(folder / FITS_FOLDER, only=["edit.json"])
-    return read_json(folder / FITS_FOLDER / "edit.json")

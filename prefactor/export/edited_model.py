@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
-from prefactor.export.adapter import write_adapter, write_merged
 from prefactor.export.card import card
 from prefactor.model.change import Change, applied
 from prefactor.model.reference import HeldOut, measure
@@ -43,11 +42,15 @@ class Edited:
 
     def export(self, folder: Path | str) -> Path:
         """Write the edit as a standard PEFT adapter with a model card, for which it is measured."""
+        from prefactor.export.adapter import write_adapter  # peft takes a second, and measuring needs none
+
         write_adapter(Path(folder), self.target, self.change, self.checkpoint.as_posix(), self._card())
         return Path(folder)
 
     def merge(self, folder: Path | str) -> Path:
         """Write the edited target as a checkpoint of ``transformers``, tokenizer and model card included."""
+        from prefactor.export.adapter import write_merged
+
         write_merged(Path(folder), self.target, self.change, self.checkpoint, self._card())
         return Path(folder)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from prefactor.edits.tables import FITS_FOLDER, read_changes, read_edit
+from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.adapter import write_adapter, write_merged
 from prefactor.export.card import card

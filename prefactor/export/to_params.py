@@ -12,7 +12,7 @@ from prefactor.config.shortlists import ByName, ShortlistConfig
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import atomic
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")  # it becomes a folder and part of a DVC stage's name
+NAME = re.compile(r"[a-z0-9-]+")  # it becomes a folder and part of a DVC stage's name
 
 
 def check_name(params: Path, name: str) -> None:
@@ -22,7 +22,7 @@ def check_name(params: Path, name: str) -> None:
         PrefactorError: the name is taken, or is none for an edit.
     """
     if not NAME.fullmatch(name):
-        raise PrefactorError(f"--save {name!r}: use small letters, digits, - and _")
+        raise PrefactorError(f"--save {name!r}: use small letters, digits and -")
     whole = read_params(params)
     for section, what in (("edits", "an edit"), ("baselines", "a baseline"), ("shortlists", "a shortlist")):
         if name in (whole.get(section) or {}):

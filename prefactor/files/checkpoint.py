@@ -10,16 +10,17 @@ from typing import Any
 
 import torch
 
+from prefactor.files.code import code_digest
 from prefactor.files.tensors import read_tensors, write_tensors
 
 
 def run_key(*parts: Any) -> str:
-    """A hash of ``parts`` (JSON values) and of the source of every ``prefactor`` module loaded."""
+    """A hash of ``parts`` (JSON values) and of what the code of every ``prefactor`` module loaded does."""
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     for name in sorted(sys.modules):
         file = getattr(sys.modules[name], "__file__", None)
         if name.startswith("prefactor") and file:
-            digest.update(name.encode() + Path(file).read_bytes())
+            digest.update(name.encode() + code_digest(Path(file).read_bytes()))
     return digest.hexdigest()[:16]
 
 

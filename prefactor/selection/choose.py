@@ -1,5 +1,6 @@
 """From a shortlist and what was measured of it to a choice: the first ones, and why these."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -87,7 +88,7 @@ def _found(effect: Effect, domains: Domains) -> str:
 
 
 def _score(effect: Effect, rank: str) -> float | None:
-    return None if effect.damage is None else round(-effect.price(rank), 6)
+    return round(-effect.price(rank), 6) if math.isfinite(effect.price(rank)) else None
 
 
 def _near_miss(candidate: Candidate, choose: Choose, domains: Domains, query: Query | None) -> Choice:

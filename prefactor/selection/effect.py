@@ -1,5 +1,6 @@
 """What one prefactor of one subcomponent does to text, and the file of a shortlist's measured candidates."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,8 +24,9 @@ class Effect:
     spill: float | None = None  # KL on the worst of the untagged text that is unlike the target; None if unknown
 
     def price(self, rank: str) -> float:
-        """What it is ranked by: the spill, or the damage."""
-        return (self.spill if rank == "spill" else self.damage) or 0.0
+        """What it is ranked by: the spill, or the damage; infinite where that is not known."""
+        price = self.spill if rank == "spill" else self.damage
+        return math.inf if price is None else price
 
 
 @dataclass(frozen=True)
