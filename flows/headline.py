@@ -16,7 +16,7 @@ def headline(summary: dict[str, Any]) -> Table:
     """A row an edit, from the report's ``summary.json``: means over seeds, and the interval of the gap to chance."""
     domains = list(summary["target"]["base_ce"])
     chance = summary["target"]["chance"]
-    table = Table(title=f"Nats a token at each edit's headline budget. Chance is {chance:.2f}; damage is by domain.")
+    table = Table(title=f"Nats a token at the report's budget. Chance is {chance:.2f}; damage is by domain.")
     table.add_column("edit", no_wrap=True)
     table.add_column("acts on")
     table.add_column("removes", no_wrap=True)

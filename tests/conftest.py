@@ -7,7 +7,7 @@ import pytest
 
 import flows  # noqa: F401  (it quietens Prefect, which must not be imported before)
 
-SLOW = ("test_pipeline", "test_reruns", "test_flow", "test_families")  # begun first, so that none is left to wait for
+SLOW = ("test_pipeline", "test_reruns")  # begun first, so that none is left to wait for
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

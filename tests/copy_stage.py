@@ -20,6 +20,7 @@ STANDS_STILL = {
     ("target", "checkpoint"): ("data/corpus/eval",),  # the eval split only measures the target and the decomposition
     ("importance", "net"): ("data/corpus/eval",),
     ("corpus", "metrics.json"): ("texts",),  # as many tokens as before
+    ("corpus", "tokenizer"): ("texts",),  # trained on the train split alone
 }
 
 

@@ -77,7 +77,7 @@ def shortlist(query: str, **changes: Any) -> dict[str, Any]:
         ({"harvest.tokns": 5, "harvest.tokens": ...}, "harvest.tokns = 5: unknown key; did you mean `tokens`?"),
         ({"target.model.stesp": 5}, "target.model.stesp = 5: unknown key; did you mean `steps`?"),
         ({"target.model.steps": ...}, "target.model.steps is missing; add it (a whole number >= 1)"),
-        ({"edits.scalar.rank": 1}, "edits.scalar.rank = 1: unknown key; use one of domains, shortlist, top"),
+        ({"edits.scalar.rank": 1}, "edits.scalar.rank = 1: unknown key; use one of domains, budgets, shortlist"),
         (
             {"edits.scalar.domains.targte": "de"},
             'edits.scalar.domains.targte = "de": unknown key; did you mean `target',

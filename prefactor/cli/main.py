@@ -179,7 +179,7 @@ def export_(
     name: Annotated[str, typer.Argument(help="An edit of params.yaml that was run.")],
     into: Annotated[Path, typer.Argument(help="A new folder.")],
     merged: Annotated[bool, typer.Option(help="A whole checkpoint in place of a PEFT adapter.")] = False,
-    tokens: Annotated[int | None, typer.Option(help="Budget of the fit; the headline's if left out.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Budget of the fit; the report's if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Draw of the fit.")] = 0,
     folder: Folder = Path("."),
 ) -> None:
@@ -200,7 +200,7 @@ def export_(
 def apply(
     name: Annotated[str, typer.Argument(help="An edit of params.yaml that was run.")],
     checkpoint: Annotated[Path, typer.Argument(help="A copy of the target's checkpoint; it is changed.")],
-    tokens: Annotated[int | None, typer.Option(help="Budget of the fit; the headline's if left out.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Budget of the fit; the report's if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Draw of the fit.")] = 0,
     folder: Folder = Path("."),
 ) -> None:
@@ -231,7 +231,7 @@ def revert(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint that `a
 @plainly
 def compare_(
     names: Annotated[list[str] | None, typer.Argument(help="Edits that were run; all if left out.")] = None,
-    tokens: Annotated[int | None, typer.Option(help="Budget; the headline's if left out.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Budget; the report's if left out.")] = None,
     folder: Folder = Path("."),
     as_json: AsJson = False,
 ) -> None:

@@ -19,7 +19,7 @@ from prefactor.model.target import read_target
 def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) -> list[dict[str, Any]]:
     """A row an edit under ``data`` (all, if none is named): means over draws at a budget of ``tokens``.
 
-    Without ``tokens`` it is each edit's headline budget.
+    Without ``tokens`` it is the report's budget.
 
     Raises:
         PrefactorError: no such edit was run, or not at this budget.
@@ -40,7 +40,7 @@ def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) ->
 
 
 def change_of(data: Path, name: str, tokens: int | None = None, seed: int = 0) -> tuple[int, Change]:
-    """The budget (the headline's, if ``tokens`` is left out) and the change of one fit of an edit that was run.
+    """The budget (the report's, if ``tokens`` is left out) and the change of one fit of an edit that was run.
 
     Raises:
         PrefactorError: no such edit was run, or not with this budget and seed.
@@ -78,7 +78,7 @@ def export(
 
 
 def _facts(data: Path, name: str, about: dict[str, Any], budget: int, seed: int) -> dict[str, Any]:
-    """``edit.json`` with the prefactors of one fit in place of the headline's."""
+    """``edit.json`` with the prefactors of one fit in place of the report's."""
     fits = pd.read_parquet(data / "edit" / name / FITS_FOLDER / "fits.parquet")
     (fit,) = fits[(fits["budget"] == budget) & (fits["seed"] == seed)].to_dict("records")
     return about | {"prefactors": list(fit["prefactors"]), "report_budget": budget}

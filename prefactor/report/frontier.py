@@ -41,7 +41,7 @@ def frontier(inputs: Inputs) -> dict[str, list[Point]]:
 
 
 def headline_point(result: EditResult, chance: float) -> Point:
-    """The point at the edit's headline budget."""
+    """The point at the report's budget."""
     return _point(result, result.edit.report_budget, chance)
 
 

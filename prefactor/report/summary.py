@@ -1,6 +1,6 @@
 """``data/report/summary.json``: the result for machines. This module is its schema.
 
-Cross-entropies, KL and damage are nats a token. Intervals are 95 % over seeds, at the edit's headline budget.
+Cross-entropies, KL and damage are nats a token. Intervals are 95 % over seeds, at the report's budget.
 """
 
 from pydantic import BaseModel, ConfigDict
