@@ -4,6 +4,7 @@ A label says what a subcomponent is about; this says what an edit of it would do
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,8 +84,11 @@ def effects_of(
             seconds = torch.tensor(cost.spent(), dtype=torch.float64)
             checkpoint.save({"damage": damage, "error": error, "done": torch.tensor(i + 1), "seconds": seconds})
             saved_at = time.monotonic()
-    passes = len(subcomponents) * len(PREFACTORS)
-    cost.add(blocks.numel() * passes, flops_of(lambda: logits_of(model.target, blocks[:1])) * len(blocks) * passes)
+    for module, count in Counter(name.rpartition(":")[0] for name in subcomponents).items():
+        prefix, passes = prefixes.of((module,)), count * len(PREFACTORS)
+        given = prefix.states(blocks[:1])
+        flops = flops_of(lambda prefix=prefix, given=given: _block_ce(prefix, blocks[:1], given))
+        cost.add(blocks.numel() * passes, flops * len(blocks) * passes)
     return Effects(subcomponents, list(text), damage, error)
 
 
