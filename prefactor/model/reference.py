@@ -15,7 +15,7 @@ from prefactor.model.change import Change, applied
 from prefactor.model.prefix import Prefix
 from prefactor.model.target import logits_of
 
-BATCH = 32  # blocks a forward pass
+BATCH = 16  # blocks a forward pass: more logits than a cache holds take longer, above all with two processes
 
 
 @dataclass(frozen=True)
