@@ -12,6 +12,7 @@ from flows.dag import Dag
 from flows.durations import Durations
 from flows.environment import environment
 from flows.errors import Interrupted, StageFailed
+from flows.slots import Slots, ways
 from flows.stage_process import GRACE
 from prefactor.machine.progress import clock
 
@@ -22,9 +23,9 @@ class Execution:
     def __init__(self, dag: Dag, cores: int) -> None:
         self._dag = dag
         self._cores = cores
-        self._slots = threading.Semaphore(cores)
         self._lock = threading.RLock()
         self._durations = Durations()
+        self._slots = Slots(cores, ways(dag.needs, self._durations.expect))
         self._begin = time.monotonic()
         self._waiting = set(dag.expected)
         self._running: dict[str, float] = {}  # stage -> when it began
@@ -56,7 +57,7 @@ class Execution:
             with self._lock:
                 self._waiting.discard(name)
             return "unchanged"
-        with self._slots:
+        with self._slots.hold(name):
             return self._run(name)
 
     def stop(self) -> None:
