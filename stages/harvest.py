@@ -15,6 +15,7 @@ from prefactor.harvest.collect import harvest
 from prefactor.harvest.tables import example_table, sample_table, subcomponent_table
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
+from prefactor.vpd.store import components_sha256
 from stages.common import DATA, RUNS, section
 from stages.models import load_decomposed, load_net
 from stages.multiprocess import run_processes
@@ -48,7 +49,8 @@ def main() -> None:
         "alive": int(sum(table["alive"].to_pylist())),
         "subcomponents": model.subcomponents,
     }
-    write_part(out, "subcomponents", table, {"tokens": metrics["tokens"]})
+    about = {"tokens": metrics["tokens"], "decomposition": components_sha256(DATA)}
+    write_part(out, "subcomponents", table, about)
     write_part(out, "examples", example_table(gathered, model.names, blocks, decode))
     write_part(out, "sample", sample_table(gathered, blocks, decode))
     write_json(out / "metrics.json", metrics)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from prefactor.cli.main import app
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import write_json, write_manifest, write_part, write_table
+from prefactor.files.artifacts import write_json, write_part, write_table
 from prefactor.label.labeller import LABELS
 from prefactor.label.overrides import FILE, Override, decomposition_of, read_overrides, remove_override, write_override
 from prefactor.label.table import read_labels
@@ -25,13 +25,14 @@ LABELLED = ("German text", None, "French text")
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     data = tmp_path / "data"
-    components = data / "decompose" / "components"
-    components.mkdir(parents=True)
-    (components / "components.safetensors").write_text("components")
-    write_manifest(components, ["components.safetensors"])
     rows = [subcomponent_row(name, {"en": 0.1, "de": 0.6, "fr": 0.3}) for name in NAMES]
     windows = [example_row(NAMES[0], rank, "de", "Der alte Bäcker verkauft Brot") for rank in range(3)]
-    write_part(data / "harvest", "subcomponents", pa.Table.from_pylist(rows), {"tokens": {"de": 1000}})
+    write_part(
+        data / "harvest",
+        "subcomponents",
+        pa.Table.from_pylist(rows),
+        {"tokens": {"de": 1000}, "decomposition": "5" * 64},
+    )
     write_part(data / "harvest", "examples", pa.Table.from_pylist(windows))
     write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30, "fr": 20}}})
     _label(data, LABELLED)

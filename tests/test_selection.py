@@ -11,7 +11,7 @@ import pytest
 from prefactor.config.domains import Domains
 from prefactor.config.shortlists import ByContrast, ByLabel, ByName, ByRandom, Choose, Rank, ShortlistConfig
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import read_json, write_manifest, write_part
+from prefactor.files.artifacts import read_json, write_part
 from prefactor.label.overrides import decomposition_of, make_override, write_override
 from prefactor.query.words import matches_query
 from prefactor.selection.choice import FILE, Selection, read_chosen, read_selection, write_selection
@@ -370,11 +370,7 @@ def _folder(root: Path, query: str = "german text") -> Path:
         ("effects", "effects", effects().to_dict("records")),
         ("score", "scores", scores),
     ):
-        write_part(data / stage, name, pa.Table.from_pylist(rows))
-    components = data / "decompose" / "components"
-    components.mkdir(parents=True)
-    (components / "components.safetensors").write_text("components")
-    write_manifest(components, ["components.safetensors"])
+        write_part(data / stage, name, pa.Table.from_pylist(rows), {"decomposition": "5" * 64})
     (root / "params.yaml").write_text(
         "candidates: {tried: 3, tokens: 64, untagged_tokens: 64}\n"
         "selection: {runners_up: 5}\n"

@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     read = _blocks(30, 9)
     found = harvest(model, net, read, config, Cost())
-    about = {"tokens": {"de": 120, "en": 120, "fr": 120}}
+    about = {"tokens": {"de": 120, "en": 120, "fr": 120}, "decomposition": "5" * 64}
     write_part(data / "harvest", "subcomponents", subcomponent_table(found, model, str, config), about)
     write_part(data / "harvest", "examples", example_table(found, model.names, read, str))
     text = {GERMAN: "German text", "layers.0.self_attn.q_proj:1": "German and French text"}

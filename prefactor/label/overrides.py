@@ -113,10 +113,13 @@ def decomposition_of(data: Path) -> str:
     Raises:
         PrefactorError: there is no decomposition in ``data``.
     """
-    path = data / "decompose" / "components" / MANIFEST  # the components themselves need not be here
+    path = data / "harvest" / "subcomponents" / MANIFEST  # the components themselves need not be here
     if not path.is_file():
         raise PrefactorError(f"{path} is missing, and labels are of a decomposition: run the stage (`dvc repro`)")
-    return read_json(path)["files"]["components.safetensors"][:DIGITS]
+    known = read_json(path)["about"].get("decomposition")
+    if known is None:
+        raise PrefactorError(f"{path} names no decomposition: harvest again (`dvc repro --force -s harvest`)")
+    return known[:DIGITS]
 
 
 def write_override(data: Path, name: str, override: Override) -> None:
