@@ -15,11 +15,12 @@ from prefactor.edits.tables import write_edit
 from prefactor.export.adapter import write_adapter
 from prefactor.export.card import card
 from prefactor.export.facts import facts_of
+from prefactor.files.artifacts import identities
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.matrices import matrices
-from stages.common import DATA, run, section
-from stages.models import CHECKPOINT, load_target
+from stages.common import CHECKPOINT, DATA, run, section
+from stages.models import load_target
 
 
 def main(name: str) -> None:
@@ -35,7 +36,8 @@ def main(name: str) -> None:
         done = sweep(fitter, held_out, cost, f"baseline {name}")
     fit = done.first(config.report_budget)
     facts = facts_of(name, edit, [], [], fit.budget, done.recipes.as_rows(), None, None)
-    write_edit(out, facts, done.fits, prefactors=False)
+    made_from = identities(corpus / "fit", corpus / "select", CHECKPOINT)
+    write_edit(out, facts, done.fits, prefactors=False, made_from=made_from)
     write_adapter(out / "adapter", target, fit.change, CHECKPOINT.as_posix(), card(facts))
 
 

@@ -7,10 +7,10 @@ shares it.
 
 from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.shortlists import ShortlistConfig
-from prefactor.files.artifacts import read_json, verify
+from prefactor.files.artifacts import identities, read_json, verify
 from prefactor.files.cost import ledger
 from prefactor.selection.effect import Candidates, write_candidates
-from stages.common import DATA, run, section
+from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, run, section
 
 
 def main(name: str) -> None:
@@ -20,7 +20,7 @@ def main(name: str) -> None:
     names = read_json(listed / "names.json")
     out = DATA / "candidates" / name
     with ledger(out / "cost.json") as cost:
-        candidates = Candidates(dict.fromkeys(names), {})
+        candidates, made_from = Candidates(dict.fromkeys(names), {}), identities(listed)
         if shortlist.measured:  # imported only here: torch takes seconds
             from prefactor.corpus.blocks import read_blocks
             from prefactor.machine.runtime import setup
@@ -30,7 +30,8 @@ def main(name: str) -> None:
             model = load_decomposed(setup())
             blocks = read_blocks(DATA / "corpus", "select")
             candidates = measure_candidates(shortlist, names, model, load_net(model), blocks, config, cost)
-        write_candidates(out, candidates)
+            made_from |= identities(DATA / "corpus" / "select", CHECKPOINT, COMPONENTS, NET)
+        write_candidates(out, candidates, made_from)
 
 
 if __name__ == "__main__":

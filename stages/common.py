@@ -7,9 +7,10 @@ from pathlib import Path
 from prefactor.config.params import read_params, section
 from prefactor.errors import PrefactorError
 
-__all__ = ["DATA", "RUNS", "read_params", "run", "section"]
+__all__ = ["CHECKPOINT", "COMPONENTS", "DATA", "NET", "RUNS", "read_params", "run", "section"]
 
 DATA = Path("data")  # what the stages write, kept by DVC
+CHECKPOINT, COMPONENTS, NET = (DATA / part for part in ("target/checkpoint", "decompose/components", "importance/net"))
 RUNS = Path(".runs")  # checkpoints of stages that were interrupted: of this machine, known to neither git nor DVC
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.corpus.blocks import read_blocks
-from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_table
+from prefactor.files.artifacts import identities, write_json, write_table
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.processes import join
@@ -18,7 +18,7 @@ from prefactor.machine.runtime import setup
 from prefactor.vpd.start import start_decomposition
 from prefactor.vpd.store import write_components, write_net
 from prefactor.vpd.train import train
-from stages.common import DATA, RUNS, section
+from stages.common import CHECKPOINT, DATA, RUNS, section
 from stages.live import live
 from stages.models import load_target
 from stages.multiprocess import run_processes
@@ -31,16 +31,16 @@ def main() -> None:
     device = setup()
     processes = join(device)
     model, net = start_decomposition(load_target(device), config, device, processes)
-    inputs = [read_json(folder / MANIFEST) for folder in (corpus / "train", DATA / "target" / "checkpoint")]
-    key = run_key(config.model_dump(mode="json"), inputs)
+    made_from = identities(corpus / "train", CHECKPOINT)
+    key = run_key(config.model_dump(mode="json"), list(made_from.values()))
     checkpoint = Checkpoint(RUNS / "decompose", key)
     clip = config.clip if config.source == "trained" else None  # None: the components are not trained
     with ledger(out / "cost.json", processes.main) as cost, live(out / "live", processes.main) as record:
         curve = train(
             model, net, blocks.tokens, config.training, cost, checkpoint, clip, processes=processes, after_record=record
         )
-    write_components(out / "components", model, processes)
-    write_net(out / "net", net, processes)
+    write_components(out / "components", model, processes, made_from)
+    write_net(out / "net", net, processes, made_from)
     if not processes.main:
         return
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))

@@ -21,12 +21,13 @@ from prefactor.edits.tables import write_edit
 from prefactor.export.adapter import write_adapter
 from prefactor.export.card import card
 from prefactor.export.facts import facts_of
+from prefactor.files.artifacts import identities
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.selection.choice import read_chosen
 from prefactor.vpd.store import components_sha256
-from stages.common import DATA, run, section
-from stages.models import CHECKPOINT, load_decomposed, load_net
+from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, run, section
+from stages.models import load_decomposed, load_net
 
 
 def main(name: str) -> None:
@@ -53,7 +54,8 @@ def main(name: str) -> None:
     prefactors = fit.parameters[0].tolist() if rescales else []
     recipes, decomposition = done.recipes.as_rows(), components_sha256(DATA)
     facts = facts_of(name, edit, chosen, prefactors, fit.budget, recipes, about, decomposition)
-    write_edit(out, facts, done.fits, rescales)
+    read = [corpus / "fit", corpus / "select", CHECKPOINT, COMPONENTS, NET, DATA / "selection" / name / "chosen"]
+    write_edit(out, facts, done.fits, rescales, identities(*read))
     write_adapter(out / "adapter", model.target, fit.change, CHECKPOINT.as_posix(), card(facts))
 
 

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 from prefactor.config.effects import EffectsConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import MANIFEST, part, read_json, write_json, write_part
+from prefactor.files.artifacts import identities, part, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.rescale.ablate import effects_of
-from stages.common import DATA, RUNS, run, section
+from stages.common import CHECKPOINT, COMPONENTS, DATA, RUNS, run, section
 from stages.models import load_decomposed
 
 
@@ -28,12 +28,12 @@ def main() -> None:
     blocks = read_blocks(corpus, "select")
     text = {d: take(blocks.of(d), config.tokens, "effects.tokens").tokens for d in blocks.domains}
     model = load_decomposed(setup())
-    folders = (corpus / "select", DATA / "target" / "checkpoint", DATA / "decompose" / "components", harvest)
-    inputs = [read_json(folder / MANIFEST) for folder in folders]
-    checkpoint = Checkpoint(RUNS / "effects", run_key(config.model_dump(mode="json"), inputs))
+    made_from = identities(corpus / "select", CHECKPOINT, COMPONENTS, harvest)
+    key = run_key(config.model_dump(mode="json"), list(made_from.values()))
+    checkpoint = Checkpoint(RUNS / "effects", key)
     with ledger(out / "cost.json") as cost:
         effects = effects_of(model, names, text, cost, checkpoint)
-    write_part(out, "effects", effects.table())
+    write_part(out, "effects", effects.table(), made_from=made_from)
     largest = effects.damage[:, 1].max(dim=1).values
     metrics = {
         "tokens": {d: int(tokens.size) for d, tokens in text.items()},

@@ -11,16 +11,16 @@ from prefactor.config.domains import Domains
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.tokenizer_file import read_tokenizer
-from prefactor.edits.made import read_changes, read_edit
+from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.evaluate.intervals import interval
 from prefactor.evaluate.rollouts import rollouts
 from prefactor.evaluate.table import evaluate
-from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_part
+from prefactor.files.artifacts import MANIFEST, identities, read_json, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.kept import KEPT, hold_out_once
-from stages.common import DATA, run, section
-from stages.models import CHECKPOINT, load_target
+from stages.common import CHECKPOINT, DATA, run, section
+from stages.models import load_target
 
 
 def main(name: str) -> None:
@@ -47,8 +47,10 @@ def main(name: str) -> None:
         "target_ce_minus_chance": interval([r["edited_ce"] - chance for r in at if r["role"] == "target"]),
         "damage": {d: interval([r["damage"] for r in at if r["domain"] == d]) for d in roles if roles[d] != "target"},
     }
-    write_part(out, "table", pa.Table.from_pylist(rows))
-    write_part(out, "rollouts", pa.Table.from_pylist([{"edit": name} | text for text in texts]))
+    rollout_table = pa.Table.from_pylist([{"edit": name} | text for text in texts])
+    made_from = identities(corpus / "eval", CHECKPOINT, folder / FITS_FOLDER)
+    write_part(out, "table", pa.Table.from_pylist(rows), made_from=made_from)
+    write_part(out, "rollouts", rollout_table, made_from=made_from | identities(corpus / "tokenizer"))
     write_json(out / "metrics.json", metrics)
 
 

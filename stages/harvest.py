@@ -8,7 +8,7 @@ blocks), metrics.json.
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.tokenizer_file import read_tokenizer
-from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_part
+from prefactor.files.artifacts import identities, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.harvest.collect import harvest
@@ -16,7 +16,7 @@ from prefactor.harvest.tables import example_table, sample_table, subcomponent_t
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
 from prefactor.vpd.store import components_sha256
-from stages.common import DATA, RUNS, section
+from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, RUNS, section
 from stages.models import load_decomposed, load_net
 from stages.multiprocess import run_processes
 
@@ -30,8 +30,8 @@ def main() -> None:
     processes = join(device)
     model = load_decomposed(device)
     net = load_net(model)
-    folders = ("corpus/tokenizer", "corpus/harvest", "target/checkpoint", "decompose/components", "importance/net")
-    inputs = [read_json(DATA / folder / MANIFEST) for folder in folders]
+    made_from = identities(corpus / "tokenizer", corpus / "harvest", CHECKPOINT, COMPONENTS, NET)
+    inputs = list(made_from.values())
     key = run_key(config.model_dump(mode="json"), inputs, processes.rank, processes.count)
     checkpoint = Checkpoint(RUNS / "harvest" / str(processes.rank), key)
     with ledger(out / "cost.json", processes.main) as cost:
@@ -50,9 +50,9 @@ def main() -> None:
         "subcomponents": model.subcomponents,
     }
     about = {"tokens": metrics["tokens"], "decomposition": components_sha256(DATA)}
-    write_part(out, "subcomponents", table, about)
-    write_part(out, "examples", example_table(gathered, model.names, blocks, decode))
-    write_part(out, "sample", sample_table(gathered, blocks, decode))
+    write_part(out, "subcomponents", table, about, made_from)
+    write_part(out, "examples", example_table(gathered, model.names, blocks, decode), made_from=made_from)
+    write_part(out, "sample", sample_table(gathered, blocks, decode), made_from=made_from)
     write_json(out / "metrics.json", metrics)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from prefactor.config.importance import ImportanceConfig
 from prefactor.corpus.blocks import read_blocks, take
-from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_table
+from prefactor.files.artifacts import identities, write_json, write_table
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.processes import join
@@ -19,7 +19,7 @@ from prefactor.vpd.battery import battery, pgd_kl
 from prefactor.vpd.sharding import place
 from prefactor.vpd.store import read_net, write_net
 from prefactor.vpd.train import train
-from stages.common import DATA, RUNS, section
+from stages.common import CHECKPOINT, DATA, RUNS, section
 from stages.live import live
 from stages.models import load_decomposed
 from stages.multiprocess import run_processes
@@ -35,9 +35,9 @@ def main() -> None:
     model = load_decomposed(device)
     net = read_net(parts / "net", model).train().requires_grad_(True)
     place(model, net, processes, device)
-    folders = (corpus / "train", DATA / "target" / "checkpoint", parts / "components", parts / "net")
-    inputs = [read_json(folder / MANIFEST) for folder in folders]
-    checkpoint = Checkpoint(RUNS / "importance", run_key(config.model_dump(mode="json"), inputs))
+    made_from = identities(corpus / "train", CHECKPOINT, parts / "components", parts / "net")
+    key = run_key(config.model_dump(mode="json"), list(made_from.values()))
+    checkpoint = Checkpoint(RUNS / "importance", key)
     with ledger(out / "cost.json", processes.main) as cost:
         with live(out / "live", processes.main) as record:
             curve = train(
@@ -47,7 +47,7 @@ def main() -> None:
         net.eval().requires_grad_(False)
         metrics = battery(model, net, held_out, config.seed)
         metrics["kl"] |= pgd_kl(model, net, held_out, config.battery.pgd_steps, config.seed)
-    write_net(out / "net", net, processes)
+    write_net(out / "net", net, processes, made_from)
     if not processes.main:
         return
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))

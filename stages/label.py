@@ -7,7 +7,7 @@ of them again.
 
 from prefactor.config.label import DeterministicLabeller, LabelConfig
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import write_json, write_part
+from prefactor.files.artifacts import identities, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.label.deterministic import Deterministic
 from prefactor.label.evidence import read_harvest
@@ -35,7 +35,8 @@ def main() -> None:
             # What these labels cost, also where an earlier run that was cut short has paid for some of them.
             bill = labeller.asker.bill
             cost.pay(bill.requests, bill.tokens, bill.usd)
-        write_part(out, "labels", labels)
+        made_from = identities(*(DATA / "harvest" / part for part in ("subcomponents", "examples")))
+        write_part(out, "labels", labels, made_from=made_from)
         write_json(out / "metrics.json", counts)
     failed = f", {counts['failed']} without an answer" if counts["failed"] else ""
     print(f"label: {counts['labelled']} alive, {counts['clear']} with a clear label{failed}, {counts['dead']} dead")

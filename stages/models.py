@@ -9,9 +9,7 @@ from prefactor.model.target import read_target
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet
 from prefactor.vpd.store import read_components, read_net
-from stages.common import DATA
-
-CHECKPOINT = DATA / "target" / "checkpoint"
+from stages.common import CHECKPOINT, COMPONENTS, NET
 
 
 def load_target(device: torch.device) -> Any:
@@ -22,9 +20,9 @@ def load_target(device: torch.device) -> Any:
 
 def load_decomposed(device: torch.device) -> DecomposedModel:
     """The target and its subcomponents, frozen."""
-    return read_components(DATA / "decompose" / "components", load_target(device))
+    return read_components(COMPONENTS, load_target(device))
 
 
 def load_net(model: DecomposedModel) -> ImportanceNet:
     """The refitted importance net of ``model``, frozen."""
-    return read_net(DATA / "importance" / "net", model)
+    return read_net(NET, model)

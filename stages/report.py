@@ -7,7 +7,7 @@ Reads tables and JSON of every stage, never a model. Writes ``data/report/``: ``
 from prefactor.config.edits import AnyEdit, BaselineConfig, EditConfig
 from prefactor.config.report import ReportConfig
 from prefactor.config.shortlists import ShortlistConfig
-from prefactor.files.artifacts import atomic, write_json, write_manifest
+from prefactor.files.artifacts import atomic, identities, write_json, write_manifest
 from prefactor.files.cost import ledger
 from prefactor.report.frontier import as_csv, frontier
 from prefactor.report.inputs import load
@@ -38,7 +38,9 @@ def main() -> None:
             with atomic(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         write_json(folder / "metrics.json", flat_metrics(summary, config.edit))
-    write_manifest(folder, OUTPUTS)
+    tables = [DATA / "evaluate" / name / "table" for name in edits]
+    made_from = identities(*tables, DATA / "label" / "labels", DATA / "score" / "scores")
+    write_manifest(folder, OUTPUTS, made_from=made_from)
 
 
 if __name__ == "__main__":

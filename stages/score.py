@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from prefactor.config.score import DeterministicJudging, ScoreConfig
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import part, verify, write_json, write_part
+from prefactor.files.artifacts import identities, part, verify, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.label.causal import DomainDamage
 from prefactor.label.evidence import read_harvest
@@ -56,7 +56,9 @@ def main() -> None:
         if llm is not None:
             bill = llm.asker.bill
             cost.pay(bill.requests, bill.tokens, bill.usd)
-    write_part(out, "scores", table)
+    read = [harvest / name for name in ("subcomponents", "examples", "sample")]
+    made_from = identities(*read, DATA / "label" / "labels", effects / "effects")
+    write_part(out, "scores", table, made_from=made_from)
     write_json(out / "metrics.json", metrics)
     print(f"score: {metrics['clear']} of {metrics['alive']} labels are clear; {metrics['surprising']} may surprise")
 

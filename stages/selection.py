@@ -8,6 +8,7 @@ what inverting it costs each domain; and chosen/, the names alone, all that the 
 from prefactor.config.edits import EditConfig
 from prefactor.config.selection import SelectionConfig
 from prefactor.config.shortlists import ByName, ShortlistConfig
+from prefactor.files.artifacts import identities, inherited
 from prefactor.files.cost import ledger
 from prefactor.printable import visible
 from prefactor.selection.choice import write_selection
@@ -15,7 +16,7 @@ from prefactor.selection.choose import select, select_singular
 from prefactor.selection.effect import read_candidates
 from prefactor.selection.shortlist import query_of, shortlist
 from prefactor.selection.table import read_subcomponents
-from stages.common import DATA, run, section
+from stages.common import COMPONENTS, DATA, run, section
 
 
 def main(name: str) -> None:
@@ -32,7 +33,10 @@ def main(name: str) -> None:
         else:
             top = edit.top or (len(options.ranked) if isinstance(listed.choose, ByName) else 1)
             selection = select(name, options, candidates, tried, config.runners_up, top)
-        write_selection(DATA / "selection" / name, selection)
+        harvest = DATA / "harvest" / "subcomponents"
+        read = [DATA / "candidates" / edit.shortlist / "effects", harvest, DATA / "label" / "labels"]
+        made_from = identities(*read, *(DATA / part for part in ("effects/effects", "score/scores")))
+        write_selection(DATA / "selection" / name, selection, made_from, inherited(harvest, COMPONENTS))
     for choice in selection.chosen:
         print(visible(f"selection {name}: {choice.subcomponent} {choice.label!r}: {choice.reason}"))
         if choice.warning:

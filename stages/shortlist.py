@@ -6,11 +6,11 @@ where it changes no name.
 """
 
 from prefactor.config.shortlists import ShortlistConfig
-from prefactor.files.artifacts import write_json, write_manifest
+from prefactor.files.artifacts import inherited, write_json, write_manifest
 from prefactor.files.cost import ledger
 from prefactor.selection.shortlist import query_of, shortlist
 from prefactor.selection.table import read_subcomponents
-from stages.common import DATA, run, section
+from stages.common import COMPONENTS, DATA, run, section
 
 
 def main(name: str) -> None:
@@ -21,7 +21,8 @@ def main(name: str) -> None:
         table = read_subcomponents(DATA, also={"effects"} | (query.stages if query else frozenset()))
         options = shortlist(name, config, table)
         write_json(out / "names" / "names.json", options.names(tried))
-        write_manifest(out / "names", ["names.json"])
+        of = inherited(DATA / "harvest" / "subcomponents", COMPONENTS)
+        write_manifest(out / "names", ["names.json"], made_from=of)
     print(f"shortlist {name}: {len(options.ranked)} come into question")
 
 

@@ -9,7 +9,7 @@ import math
 from prefactor.config.target import TargetConfig, TrainTarget
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.tokenizer_file import read_tokenizer
-from prefactor.files.artifacts import write_json
+from prefactor.files.artifacts import identities, write_json
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.load import load_target, save_target
@@ -37,7 +37,8 @@ def main() -> None:
         vocabulary = model.get_input_embeddings().weight.shape[0]
         base = {domain: cross_entropy(model, tokens) for domain, tokens in measured.items()}
         unigram = {d: unigram_ce(train.of(d).tokens, tokens, vocabulary) for d, tokens in measured.items()}
-        save_target(model, tokenizer, out / "checkpoint")
+        read = [corpus / "tokenizer"] + ([corpus / "train"] if isinstance(config.model, TrainTarget) else [])
+        save_target(model, tokenizer, out / "checkpoint", identities(*read))
     check_better_than_unigram(base, unigram)
     metrics = {
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prefactor.edits.fit import Fit
 from prefactor.edits.made import FITS_FOLDER
-from prefactor.files.artifacts import write_json, write_manifest, write_table
+from prefactor.files.artifacts import Origin, write_json, write_manifest, write_table
 from prefactor.files.tensors import write_tensors
 
 PARTS = ("loss", "target", "retained")
@@ -66,11 +66,13 @@ def curve_table(fits: Iterable[Fit]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=CURVE)
 
 
-def write_edit(folder: Path, facts: Mapping[str, Any], fits: Sequence[Fit], prefactors: bool) -> None:
+def write_edit(
+    folder: Path, facts: Mapping[str, Any], fits: Sequence[Fit], prefactors: bool, made_from: Origin | None = None
+) -> None:
     """Write ``fits/`` of an edit's folder: ``edit.json``, every fit and its curve (docs/contracts.md)."""
     out = folder / FITS_FOLDER
     write_table(out / "fits.parquet", fit_table(fits, prefactors))
     write_tensors(out / "fits.safetensors", fit_tensors(fits))
     write_table(out / "curve.parquet", curve_table(fits))
     write_json(out / "edit.json", facts)
-    write_manifest(out, ["fits.parquet", "fits.safetensors", "curve.parquet", "edit.json"])
+    write_manifest(out, ["fits.parquet", "fits.safetensors", "curve.parquet", "edit.json"], made_from=made_from)

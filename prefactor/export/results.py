@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from prefactor.config.edits import AnyEdit, BaselineConfig, EditConfig
+from prefactor.config.params import PARAMS, section
 from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.adapter import write_adapter, write_merged
@@ -17,7 +19,7 @@ from prefactor.model.target import read_target
 
 
 def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) -> list[dict[str, Any]]:
-    """A row an edit under ``data`` (all, if none is named): means over draws at a budget of ``tokens``.
+    """A row an edit of params (all that were evaluated, if none is named): means over draws at a budget of ``tokens``.
 
     Without ``tokens`` it is the report's budget.
 
@@ -26,7 +28,7 @@ def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) ->
     """
     chance = read_json(data / "target" / "metrics.json")["chance"]
     rows = []
-    for name in names or [path.name for path in sorted((data / "evaluate").glob("*"))]:
+    for name in names or [name for name in _edits(data) if (data / "evaluate" / name / "table").is_dir()]:
         about = _about(data, name)
         budget = about["report_budget"] if tokens is None or not about["report_budget"] else tokens
         table = pd.read_parquet(part(data / "evaluate" / name, "table"))
@@ -93,12 +95,32 @@ def _damage(data: Path, name: str, budget: int, seed: int) -> list[dict[str, Any
     return [{str(key): value for key, value in row.items()} for row in rows]
 
 
+def _edits(data: Path) -> dict[str, AnyEdit]:
+    """The edits and baselines of the ``params.yaml`` beside ``data``: results of any other are of another time."""
+    params = data.parent / PARAMS
+    return {
+        **section("edits", dict[str, EditConfig], params),
+        **section("baselines", dict[str, BaselineConfig], params),
+    }
+
+
 def _about(data: Path, name: str) -> dict[str, Any]:
-    ran = sorted(path.parent.parent.name for path in (data / "edit").glob(f"*/{FITS_FOLDER}/edit.json"))
-    if name not in ran:
-        known = ", ".join(ran) or "none"
-        raise PrefactorError(f"no edit {name!r} was run; there are {known}: `dvc repro` runs those of params.yaml")
-    return read_edit(data / "edit" / name)
+    edits = _edits(data)
+    if name not in edits:
+        left = f"; {data / 'edit' / name} is left from when it was there" if (data / "edit" / name).is_dir() else ""
+        raise PrefactorError(
+            f"{data.parent / PARAMS} has no edit {name!r}{left}: add it, or name one of {', '.join(edits)}"
+        )
+    if not (data / "edit" / name / FITS_FOLDER).is_dir():
+        raise PrefactorError(f"edit {name!r} was not run yet: `dvc repro` runs those of params.yaml")
+    about, edit = read_edit(data / "edit" / name), edits[name]
+    for key, value in {"method": edit.method, **edit.domains.model_dump(mode="json")}.items():
+        if about[key] != value:
+            raise PrefactorError(
+                f"{data / 'edit' / name} is stale: it was made with {key} {about[key]}, params.yaml says {value}: "
+                "`dvc repro` makes it again"
+            )
+    return about
 
 
 def _check_budget(name: str, budget: int, fitted: Iterable[int]) -> None:

@@ -1,7 +1,8 @@
 """Files that can be trusted: written atomically, listed with their sha256, checked when read.
 
-A truncated object in a DVC remote or cache is checked out without a word, so every stage folder
-carries ``manifest.json`` and every reader goes through :func:`verify`.
+A truncated object in a DVC remote or cache is checked out without a word, so every artifact carries
+``manifest.json`` and every reader goes through :func:`verify`. The manifest also has the hashes of the artifacts that
+this one was made from: where one of them has been made anew since, this one is stale, and no reader takes it.
 """
 
 import hashlib
@@ -18,6 +19,8 @@ import pyarrow.parquet as pq
 from prefactor.errors import PrefactorError
 
 MANIFEST = "manifest.json"
+
+Origin = Mapping[Path, str]  # what an artifact was made from: folders, and the identity of each at that time
 
 
 @contextmanager
@@ -53,23 +56,47 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_manifest(folder: Path, outputs: list[str], about: Mapping[str, Any] | None = None) -> None:
+def write_manifest(
+    folder: Path, outputs: list[str], about: Mapping[str, Any] | None = None, made_from: Origin | None = None
+) -> None:
     """List the sha256 of each output of ``folder``; a folder among them counts with its files.
 
-    ``about`` is provenance to keep with it (versions, sources); it must not change between equal runs.
+    Args:
+        about: provenance to keep with it (versions, sources); it must not change between equal runs.
+        made_from: from :func:`identities`, of artifacts whose every change makes this one anew, and of no others:
+            it would be stale for nothing.
     """
     files: dict[str, str] = {}
     for name in outputs:
         path = folder / name
         members = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         files.update({member.relative_to(folder).as_posix(): sha256(member) for member in members})
-    write_json(folder / MANIFEST, {"files": files, "about": dict(about or {})})
+    origin = {_between(folder, other): hash_ for other, hash_ in (made_from or {}).items()}
+    write_json(folder / MANIFEST, {"files": files, "about": dict(about or {}), "made_from": origin})
 
 
-def write_part(folder: Path, name: str, table: pa.Table, about: Mapping[str, Any] | None = None) -> None:
+def identities(*folders: Path) -> dict[Path, str]:
+    """By artifact, a hash of its files as its manifest has them: equal files, equal hash, wherever they lie.
+
+    Raises:
+        PrefactorError: one has no manifest.
+    """
+    return {folder: _identity(_manifest(folder)) for folder in folders}
+
+
+def inherited(folder: Path, *wanted: Path) -> dict[Path, str]:
+    """What the artifact ``folder`` was made from, as its manifest has it; of that, only ``wanted``."""
+    origin = _manifest(folder).get("made_from", {})
+    return {other: origin[_between(folder, other)] for other in wanted if _between(folder, other) in origin}
+
+
+def write_part(
+    folder: Path, name: str, table: pa.Table, about: Mapping[str, Any] | None = None,
+    made_from: Origin | None = None,
+) -> None:  # fmt: skip
     """Write ``table`` as ``<name>/<name>.parquet``, with a manifest: who reads it depends on nothing else."""
     write_table(folder / name / f"{name}.parquet", table)
-    write_manifest(folder / name, [f"{name}.parquet"], about)
+    write_manifest(folder / name, [f"{name}.parquet"], about, made_from)
 
 
 def part(folder: Path, name: str) -> Path:
@@ -88,12 +115,11 @@ def verify(folder: Path, only: list[str] | None = None) -> dict[str, Any]:
     ``only`` limits the check to some files (or folders), for readers that need no more.
 
     Raises:
-        PrefactorError: the manifest or a file is missing, or a file is not what was written.
+        PrefactorError: the manifest or a file is missing, or a file is not what was written; or an artifact that it
+            was made from is there, but is another by now.
     """
     remedy = f"fetch it again (`dvc checkout --force {folder}`) or rerun the stage (`dvc repro --force --single-item`)"
-    if not (folder / MANIFEST).is_file():
-        raise PrefactorError(f"{folder / MANIFEST} is missing: run the stage that makes it (`dvc repro`)")
-    manifest = read_json(folder / MANIFEST)
+    manifest = _manifest(folder)
     wanted = [] if only is None else only
     for path in wanted:
         if not any(name == path or name.startswith(f"{path}/") for name in manifest["files"]):
@@ -105,4 +131,38 @@ def verify(folder: Path, only: list[str] | None = None) -> dict[str, Any]:
             raise PrefactorError(f"{folder / name} is missing though {MANIFEST} lists it: {remedy}")
         if sha256(folder / name) != expected:
             raise PrefactorError(f"{folder / name} is damaged (its sha256 differs from {MANIFEST}): {remedy}")
+    _check_origin(folder, manifest, set())
     return manifest["about"]
+
+
+def _check_origin(folder: Path, manifest: Mapping[str, Any], seen: set[Path]) -> None:
+    """What it was made from is what is there, all the way up; of what was not fetched nothing is said."""
+    for relative, expected in manifest.get("made_from", {}).items():
+        other = Path(os.path.normpath(folder / relative))
+        if not (other / MANIFEST).is_file():
+            continue
+        origin = _manifest(other)
+        if _identity(origin) != expected:
+            names = folder.parts[-relative.count("..") :]  # <stage>/<part>, or <stage>/<entry>/<part>
+            stage = names[0] if len(names) < 3 else f"{names[0]} of {names[1]}"
+            raise PrefactorError(
+                f"{folder} is stale: {other} is another by now than it was made from: rerun the stage {stage} "
+                "(`dvc repro` does), or fetch what belongs together (`dvc checkout --force`)"
+            )
+        if other not in seen:
+            seen.add(other)
+            _check_origin(other, origin, seen)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    if not (folder / MANIFEST).is_file():
+        raise PrefactorError(f"{folder / MANIFEST} is missing: run the stage that makes it (`dvc repro`)")
+    return read_json(folder / MANIFEST)
+
+
+def _identity(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest["files"], sort_keys=True).encode()).hexdigest()
+
+
+def _between(folder: Path, other: Path) -> str:
+    return Path(os.path.relpath(other, folder)).as_posix()

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from prefactor.config.target import LoadTarget
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import MANIFEST, write_manifest
+from prefactor.files.artifacts import MANIFEST, Origin, write_manifest
 
 
 def load_target(config: LoadTarget) -> Any:
@@ -29,7 +29,7 @@ def load_target(config: LoadTarget) -> Any:
     return model.eval()
 
 
-def save_target(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
+def save_target(model: Any, tokenizer: Tokenizer, folder: Path, made_from: Origin | None = None) -> None:
     """Save a checkpoint that stock ``AutoModelForCausalLM`` and ``AutoTokenizer`` load, with a manifest in it.
 
     Raises:
@@ -44,4 +44,4 @@ def save_target(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
     model.save_pretrained(folder, safe_serialization=True)
     bos = tokenizer.id_to_token(model.config.bos_token_id or 0)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=bos, eos_token=bos).save_pretrained(folder)
-    write_manifest(folder, sorted(path.name for path in folder.iterdir() if path.name != MANIFEST))
+    write_manifest(folder, sorted(p.name for p in folder.iterdir() if p.name != MANIFEST), made_from=made_from)

@@ -7,7 +7,7 @@ fits nothing anew.
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from prefactor.files.artifacts import read_json, verify, write_json, write_manifest
+from prefactor.files.artifacts import Origin, read_json, verify, write_json, write_manifest
 
 FILE = Path("selection", "selection.json")
 CHOSEN = Path("chosen", "subcomponents.json")
@@ -38,8 +38,15 @@ class Selection:
         return tuple(choice.subcomponent for choice in self.chosen)
 
 
-def write_selection(folder: Path, selection: Selection) -> None:
-    """Write ``selection/`` and ``chosen/`` (docs/contracts.md), with their manifests."""
+def write_selection(
+    folder: Path, selection: Selection, made_from: Origin | None = None, names_of: Origin | None = None
+) -> None:
+    """Write ``selection/`` and ``chosen/`` (docs/contracts.md), with their manifests.
+
+    Args:
+        names_of: what ``chosen/`` is made from: that in which its names mean something, and none of the words
+            and figures that they were chosen by.
+    """
     value = {
         "edit": selection.edit,
         "by": selection.by,
@@ -48,9 +55,9 @@ def write_selection(folder: Path, selection: Selection) -> None:
         "near_misses": [asdict(choice) for choice in selection.near_misses],
     }
     write_json(folder / FILE, value)
-    write_manifest(folder / FILE.parent, [FILE.name])
+    write_manifest(folder / FILE.parent, [FILE.name], made_from=made_from)
     write_json(folder / CHOSEN, list(selection.subcomponents))
-    write_manifest(folder / CHOSEN.parent, [CHOSEN.name])
+    write_manifest(folder / CHOSEN.parent, [CHOSEN.name], made_from=names_of)
 
 
 def read_chosen(folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import read_json, verify, write_json, write_manifest
+from prefactor.files.artifacts import Origin, read_json, verify, write_json, write_manifest
 
 FILE = Path("effects", "effects.json")  # of a shortlist's folder
 
@@ -42,7 +42,7 @@ def order(pairs: Sequence[tuple[T, Effect]], rank: str) -> list[tuple[T, Effect]
     return sorted(pairs, key=lambda pair: (pair[1].short, pair[1].price(rank)))
 
 
-def write_candidates(folder: Path, candidates: Candidates) -> None:
+def write_candidates(folder: Path, candidates: Candidates, made_from: Origin | None = None) -> None:
     """Write ``effects/`` (docs/contracts.md) and its manifest."""
     parts = {"subcomponents": candidates.subcomponents, "singular": candidates.singular}
     rows = {
@@ -50,7 +50,7 @@ def write_candidates(folder: Path, candidates: Candidates) -> None:
         for part, effects in parts.items()
     }
     write_json(folder / FILE, rows)
-    write_manifest(folder / FILE.parent, [FILE.name])
+    write_manifest(folder / FILE.parent, [FILE.name], made_from=made_from)
 
 
 def read_candidates(folder: Path) -> Candidates:

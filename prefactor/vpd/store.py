@@ -6,7 +6,7 @@ from typing import Any
 from safetensors import safe_open
 
 from prefactor.config.decompose import NetConfig
-from prefactor.files.artifacts import MANIFEST, read_json, verify, write_manifest
+from prefactor.files.artifacts import MANIFEST, Origin, read_json, verify, write_manifest
 from prefactor.files.tensors import read_tensors, write_tensors
 from prefactor.machine.processes import ALONE, Processes
 from prefactor.vpd.components import DecomposedModel
@@ -20,7 +20,9 @@ def build_net(model: DecomposedModel, config: NetConfig) -> ImportanceNet:
     return ImportanceNet(model.input_widths, model.subcomponents, config.width, config.blocks, config.heads)
 
 
-def write_components(folder: Path, model: DecomposedModel, processes: Processes = ALONE) -> None:
+def write_components(
+    folder: Path, model: DecomposedModel, processes: Processes = ALONE, made_from: Origin | None = None
+) -> None:
     """``U.<module>`` (C, d_out) and ``V.<module>`` (C, d_in), with a manifest.
 
     To be called by every process, as :func:`write_net`; one writes.
@@ -28,7 +30,7 @@ def write_components(folder: Path, model: DecomposedModel, processes: Processes 
     tensors = gathered(model.state())
     if processes.main:
         write_tensors(folder / COMPONENTS, tensors)
-        write_manifest(folder, [COMPONENTS])
+        write_manifest(folder, [COMPONENTS], made_from=made_from)
 
 
 def read_components(folder: Path, target: Any) -> DecomposedModel:
@@ -45,14 +47,14 @@ def read_components(folder: Path, target: Any) -> DecomposedModel:
     return model.requires_grad_(False)
 
 
-def write_net(folder: Path, net: ImportanceNet, processes: Processes = ALONE) -> None:
+def write_net(folder: Path, net: ImportanceNet, processes: Processes = ALONE, made_from: Origin | None = None) -> None:
     """The net's weights, with a manifest; its shape is in the file's metadata, so that reading needs no params."""
     shape = NetConfig(width=net.project.out_features, blocks=len(net.blocks), heads=net.heads)
     # One key: safetensors writes several in random order, and equal nets must give equal bytes.
     tensors = gathered(net.state_dict())
     if processes.main:
         write_tensors(folder / NET, tensors, {"shape": shape.model_dump_json()})
-        write_manifest(folder, [NET])
+        write_manifest(folder, [NET], made_from=made_from)
 
 
 def read_net(folder: Path, model: DecomposedModel) -> ImportanceNet:
