@@ -23,6 +23,7 @@ from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.guard import GuardByImportance
 from prefactor.config.params import PARAMS, section
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
+from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, read_blocks, take
 from prefactor.corpus.languages import LANGUAGES
 from prefactor.corpus.tokenizer_file import read_tokenizer
@@ -195,7 +196,8 @@ class Workspace:
             return self._set(edit, chosen)
         config = section("edit", FitConfig, self.params).model_copy(update={"budgets": (tokens,)})
         blocks = self.blocks("fit")
-        text = fit_text(self.model.target, blocks, domains, config)
+        drawn = needs.target_text((tokens,), domains.target, "tokens", where="")
+        text = fit_text(self.model.target, blocks, domains, config, (drawn,))
         method, about = build_method(edit, chosen, self.model, self.net, blocks, config)
         optimiser = section(f"optimisers.{edit.method}", Optimiser, self.params)
         fitter = Fitter(self.model.target, method, text, optimiser, config, objective_of(goal))
@@ -234,8 +236,7 @@ class Workspace:
         config, blocks = section("evaluate", EvaluateConfig, self.params), self.blocks("eval")
         checkpoint, kept = read_json(self.data / "target" / "checkpoint" / MANIFEST), self.data.parent / KEPT
         texts = {
-            domain: take(blocks.of(domain), config.tokens.of(role), "evaluate.tokens").tokens
-            for domain, role in domains.roles.items()
+            domain: take(blocks, needs.held_out(config, domain, role)).tokens for domain, role in domains.roles.items()
         }
         target = self.model.target
         return {domain: hold_out_once(target, text, checkpoint, kept, domain) for domain, text in texts.items()}

@@ -7,6 +7,7 @@ blocks), metrics.json.
 
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import read_blocks, take
+from prefactor.corpus.needs import harvested
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
@@ -24,7 +25,7 @@ from stages.multiprocess import run_processes
 def main() -> None:
     config = section("harvest", HarvestConfig)
     corpus, out = DATA / "corpus", DATA / "harvest"
-    blocks = take(read_blocks(corpus, "harvest"), config.tokens, "harvest.tokens")
+    blocks = take(read_blocks(corpus, "harvest"), harvested(config))
     tokenizer = read_tokenizer(corpus)
     device = setup()
     processes = join(device)

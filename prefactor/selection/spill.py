@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from prefactor.config.candidates import CandidatesConfig
-from prefactor.config.guard import spared
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
+from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, take
 from prefactor.files.cost import Cost
 from prefactor.machine.progress import track
@@ -64,17 +63,15 @@ def measure_candidates(
         PrefactorError: there is less text than ``config`` asks for.
     """
     domains, guard = shortlist.domains, shortlist.guard
-    untagged = take(blocks, config.untagged_tokens, "candidates.untagged_tokens").tokens
-
-    def tokens_of(domain: str) -> np.ndarray:
-        return take(blocks.of(domain), config.tokens, "candidates.tokens").tokens
-
-    held = {domain: hold_out(model.target, tokens_of(domain)) for domain in (domains.target, *domains.retain)}
+    untagged = take(blocks, needs.untagged_for_candidates(config)).tokens
+    tokens = {
+        domain: take(blocks, need).tokens for domain, need in needs.tagged_for_candidates(config, shortlist).items()
+    }
+    held = {domain: hold_out(model.target, tokens[domain]) for domain in (domains.target, *domains.retain)}
     wanted = held.pop(domains.target)
     terms = [term_of(model, name) for name in names]
     if guard is not None:
-        tagged = {domain: tokens_of(domain) for domain in ((domains.target, *spared(guard)) if spared(guard) else ())}
-        terms = guarded_terms(guard, domains.target, names, terms, model, net, untagged, tagged)
+        terms = guarded_terms(guard, domains.target, names, terms, model, net, untagged, tokens)
     needed = importance_of(model, net, wanted.tokens, names).mean((0, 1))
     others = Others(hold_out(model.target, untagged), importance_of(model, net, untagged, names).mean(1), needed)
     methods = {name: Prefactors((term,)) for name, term in zip(names, terms, strict=True)}
