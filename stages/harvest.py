@@ -34,10 +34,9 @@ def main() -> None:
     folders = ("corpus/tokenizer", "corpus/harvest", "target/checkpoint", "decompose/components", "importance/net")
     inputs = [read_json(DATA / folder / MANIFEST) for folder in folders]
     key = run_key(config.model_dump(mode="json"), inputs, processes.rank, processes.count)
-    checkpoint = Checkpoint(RUNS / "harvest" / str(processes.rank), key)
+    checkpoint = Checkpoint(RUNS / "harvest", key)  # every process's own, by its key
     with ledger(out / "cost.json", processes.main) as cost:
         gathered = harvest(model, net, blocks, config, cost, processes, checkpoint)
-    checkpoint.done()
     if not processes.main:
         return
 
@@ -55,6 +54,7 @@ def main() -> None:
     write_part(out, "examples", example_table(gathered, model.names, blocks, decode))
     write_part(out, "sample", sample_table(gathered, blocks, decode))
     write_json(out / "metrics.json", metrics)
+    checkpoint.done()
 
 
 if __name__ == "__main__":

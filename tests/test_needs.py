@@ -21,7 +21,6 @@ from prefactor.edits.sweep import fit_text, probe_text
 from prefactor.errors import PrefactorError
 
 ROOT = Path(__file__).parents[1]
-SPARSE = {"source": "train"}
 CHANGES: dict[str, dict[str, Any]] = {
     "default": {},
     "odd numbers": {
@@ -50,7 +49,9 @@ CHANGES: dict[str, dict[str, Any]] = {
         },
         "baselines": {}, "report.edit": "two", "report.controls": [], "edit.retain_tokens": 4097,
     },
-    "more prompts than text": {"evaluate.prompts": 300, "evaluate.tokens": {"target": 1, "retained": 1, "protected": 1}},
+    "more prompts than text": {
+        "evaluate.prompts": 300, "evaluate.tokens": {"target": 1, "retained": 1, "protected": 1},
+    },
     "a tolerance without a guard": {
         "edits.zero-token": {
             "method": "scalar", "shortlist": "german", "alpha": {"by": "tolerance", "kl": 0.1},
