@@ -5,10 +5,13 @@ Writes effects/: the effect of each, in the shortlist's order, and of the contro
 shares it.
 """
 
+import sys
+
 from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.shortlists import ShortlistConfig
 from prefactor.files.artifacts import read_json, verify
 from prefactor.files.cost import ledger
+from prefactor.printable import visible
 from prefactor.selection.effect import Candidates, write_candidates
 from stages.common import DATA, run, section
 
@@ -31,6 +34,8 @@ def main(name: str) -> None:
             blocks = read_blocks(DATA / "corpus", "select")
             candidates = measure_candidates(shortlist, names, model, load_net(model), blocks, config, cost)
         write_candidates(out, candidates)
+    for reason in candidates.left_out.values():
+        print(visible(f"candidates {name}: left out: {reason}"), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -111,8 +111,10 @@ def _prefactors(
     }
     if named:
         about["spare"] = list(named)
-    terms = guarded_terms(edit.guard, edit.domains.target, chosen, terms, model, net, untagged, tagged)
-    return Prefactors(tuple(terms)), about
+    guarded = guarded_terms(edit.guard, edit.domains.target, chosen, terms, model, net, untagged, tagged)
+    if same := [name for name, own, new in zip(chosen, terms, guarded, strict=True) if new is own]:
+        about["unguarded"] = same
+    return Prefactors(tuple(guarded)), about
 
 
 def token_of(tokenizer: Tokenizer, text: str) -> int:
