@@ -21,6 +21,7 @@ from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import Given, Goal, GuardedEdit, PrefactorEdit, RewriteEdit, ScalarEdit, Tolerated
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.guard import GuardByImportance
+from prefactor.config.numbers import real, whole
 from prefactor.config.params import PARAMS, section
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.corpus import needs
@@ -177,10 +178,11 @@ class Workspace:
             PrefactorError: a name is unknown, there is too little text, or nothing matches.
         """
         domains = self._roles(target, retain)
+        tokens, seed = whole("tokens", tokens, 0), whole("seed", seed, 0)
         if (tolerance is None) == (tokens == 0):
             raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance")
-        if tolerance is not None and tolerance <= 0:
-            raise PrefactorError(f"a tolerance of {tolerance:g} nats allows no change: give one above 0, such as 0.02")
+        if tolerance is not None:
+            tolerance = real("tolerance", tolerance, positive=True)
         guard = GuardByImportance(weigh="importance", ridge=RIDGE) if guarded else None
         if subcomponents:
             chosen = list(self.known(subcomponents))
@@ -207,7 +209,7 @@ class Workspace:
     def set(self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None) -> Edited:
         """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged."""
         names = list(self.known(list(prefactors)))
-        values = tuple(float(prefactors[name]) for name in names)
+        values = tuple(real(name, prefactors[name]) for name in names)
         edit = ScalarEdit(
             method="scalar", domains=self._roles(target, retain), alpha=Given(by="hand", values=values),
             shortlist=BY_HAND,
@@ -226,7 +228,7 @@ class Workspace:
         """
         names = list(self.known([subcomponent]))
         edit = RewriteEdit(
-            method="rewrite", domains=self._roles(target, retain), toward=toward, strength=strength,
+            method="rewrite", domains=self._roles(target, retain), toward=toward, strength=real("strength", strength),
             shortlist=BY_HAND,
         )  # fmt: skip
         return self._set(edit, names)

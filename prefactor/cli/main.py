@@ -98,7 +98,7 @@ def show(
 @plainly
 def edit(
     remove: Annotated[str, typer.Option(help="The domain to remove: its tag or its language (de, german).")],
-    tokens: Annotated[int | None, typer.Option(help="Target tokens to fit on; 4 if left out.", min=1)] = None,
+    tokens: Annotated[int | None, typer.Option(help="Target tokens to fit on; 4 if left out.")] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="Fit on no token: go as far as this KL (nats) on text far from any use.")
     ] = None,
@@ -138,7 +138,7 @@ def edit(
             f"{given} names what it changes and fits nothing: leave out --component, --query, --guarded, --uniform, "
             "--tolerance and the other of --set and --rewrite"
         )
-    if tokens and (set_ or rewrite or tolerance is not None):
+    if tokens is not None and (set_ or rewrite or tolerance is not None):
         raise PrefactorError(f"--tokens {tokens}: an edit that is set and not fitted reads none: leave it out")
     if set_:
         made = work.set(dict(map(_prefactor, set_)), target=remove, retain=retain)
@@ -148,9 +148,10 @@ def edit(
             raise PrefactorError(f"--rewrite {rewrite}: it names no token: write module:index=TOKEN")
         made = work.rewrite(subcomponent, token, strength, target=remove, retain=retain)
     else:
+        fitted_on = TOKENS if tokens is None else tokens
         made = work.remove(
-            remove, 0 if tolerance is not None else tokens or TOKENS, retain=retain, subcomponents=component,
-            query=query, guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
+            remove, 0 if tolerance is not None else fitted_on, retain=retain, subcomponents=component, query=query,
+            guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
         )  # fmt: skip
     if save is not None:
         save_edit(work.params, save, made.edit, made.facts["subcomponents"])

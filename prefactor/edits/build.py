@@ -89,7 +89,10 @@ def unfitted(
         text = take(blocks, guarding(edit, config)[None]).tokens
         alpha, tolerance = tolerated(method, chosen, model, net, text, edit.alpha.kl)
         values, about = [alpha] * len(chosen), (about or {}) | tolerance
-    return values, method.change([torch.tensor(values, device=model.U[0].device)]), about
+    change = method.change([torch.tensor(values, device=model.U[0].device)])
+    if bad := [module for module, parts in change.items() if not all(torch.isfinite(part).all() for part in parts)]:
+        raise PrefactorError(f"the change of {bad[0]} is not finite with prefactors {values}: give smaller ones")
+    return values, change, about
 
 
 def _prefactors(

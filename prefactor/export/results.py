@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from prefactor.config.numbers import whole
 from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.adapter import write_adapter, write_merged
@@ -24,6 +25,7 @@ def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) ->
     Raises:
         PrefactorError: no such edit was run, or not at this budget.
     """
+    tokens = None if tokens is None else whole("tokens", tokens, 0)
     chance = read_json(data / "target" / "metrics.json")["chance"]
     rows = []
     for name in names or [path.name for path in sorted((data / "evaluate").glob("*"))]:
@@ -45,6 +47,7 @@ def change_of(data: Path, name: str, tokens: int | None = None, seed: int = 0) -
     Raises:
         PrefactorError: no such edit was run, or not with this budget and seed.
     """
+    tokens, seed = None if tokens is None else whole("tokens", tokens, 0), whole("seed", seed, 0)
     budget = _about(data, name)["report_budget"] if tokens is None else tokens
     fits = read_changes(data / "edit" / name, "cpu")
     _check_budget(name, budget, [fitted for fitted, _, _ in fits])

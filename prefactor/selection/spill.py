@@ -64,7 +64,7 @@ def measure_candidates(
     What cannot be measured is left out, with the reason.
 
     Raises:
-        PrefactorError: there is less text than ``config`` asks for, or the target does not know what is to be removed.
+        PrefactorError: there is less text than ``config`` asks for.
     """
     domains, guard = shortlist.domains, shortlist.guard
     untagged = take(blocks, needs.untagged_for_candidates(config)).tokens
@@ -130,11 +130,8 @@ def effects(
         cost: is charged with every forward pass that measures a change.
     """
     chance = wanted.chance
-    if wanted.ce >= chance:
-        raise PrefactorError(
-            f"the target is at chance on the text to be removed before any change ({wanted.ce:.2f} against "
-            f"{chance:.2f} nats): there is nothing to remove; name another domain, or train the target longer"
-        )
+    if wanted.ce >= chance:  # no change is needed, and none could be told by where it reaches chance
+        return [Effect(1.0, 0.0, 0.0, None if others is None else 0.0)] * len(methods)
     replayed: dict[int, Replayed] = {}  # by how many layers are run beforehand
     prefixes = Prefixes(target, wanted.tokens[:1])
 
