@@ -35,7 +35,7 @@ from prefactor.edits.sweep import fit_text
 from prefactor.errors import PrefactorError
 from prefactor.export.edited_model import Edited
 from prefactor.export.facts import facts_of
-from prefactor.files.artifacts import MANIFEST, part, read_json, verify
+from prefactor.files.artifacts import MANIFEST, part, read_entry, read_json, verify
 from prefactor.files.cost import Cost
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
@@ -66,7 +66,7 @@ class Workspace:
     @cached_property
     def domains(self) -> list[str]:
         """Every domain of the corpus, the one with most text first."""
-        tokens = read_json(self._file("corpus/metrics.json"))["tokens"]["train"]
+        tokens = read_entry(self.data / "corpus" / "metrics.json", "tokens", "train")
         return sorted(tokens, key=lambda domain: (-tokens[domain], domain))
 
     @cached_property
@@ -264,11 +264,6 @@ class Workspace:
     def blocks(self, split: str) -> Blocks:
         """The token blocks of one split of the corpus."""
         return read_blocks(self.data / "corpus", split)
-
-    def _file(self, name: str) -> Path:
-        if not (self.data / name).is_file():
-            raise PrefactorError(f"{self.data / name} is missing: run the stage that makes it (`dvc repro`)")
-        return self.data / name
 
     def query(self, target: str) -> str:
         """The label query for ``target`` alone: its name, and none of the other domains'."""

@@ -17,7 +17,7 @@ from prefactor.edits.made import read_changes, read_edit
 from prefactor.evaluate.intervals import interval
 from prefactor.evaluate.rollouts import rollouts
 from prefactor.evaluate.table import evaluate
-from prefactor.files.artifacts import MANIFEST, read_json, write_json, write_part
+from prefactor.files.artifacts import MANIFEST, read_entry, read_json, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.kept import KEPT, hold_out_once
@@ -44,7 +44,7 @@ def main(name: str) -> None:
         prompts = {domain: torch.from_numpy(start).long().to(device) for domain, start in starts.items()}
         texts = list(rollouts(target, reported, prompts, config.rollout_tokens, config.seed, tokenizer.decode))
 
-    chance = read_json(DATA / "target" / "metrics.json")["chance"]
+    chance = read_entry(DATA / "target" / "metrics.json", "chance")
     at = [row for row in rows if row["budget"] == edit["report_budget"]]
     metrics = {
         "target_ce_minus_chance": interval([r["edited_ce"] - chance for r in at if r["role"] == "target"]),

@@ -1,12 +1,15 @@
 """Atomic files and the manifest that catches a damaged one."""
 
+import errno
+import os
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import atomic, verify, write_json, write_manifest
+from prefactor.files.artifacts import atomic, read_entry, verify, write_json, write_manifest
 from prefactor.files.cost import ledger
 from prefactor.files.tensors import read_tensors, write_tensors
 
@@ -52,3 +55,74 @@ def test_cost_is_written_only_when_the_work_is_done(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), ledger(tmp_path / "cost.json"):
         _ = 1 / 0
     assert not (tmp_path / "cost.json").exists()
+
+
+CONFLICT = '{\n "files": {},\n<<<<<<< HEAD\n "about": {}\n=======\n "about": {"x": 1}\n>>>>>>> other\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b" \n\t", "is empty"),
+        (CONFLICT.encode(), "has the conflict marks of a merge in it"),
+        (b'{"files": {', "is no JSON (line 1)"),
+        (b'{"files": {}}\n{"files": {}}\n', "is no JSON (line 2)"),
+        (b"\xff\xfe{\x00}\x00", "is no text (byte 0 is not UTF-8)"),
+        (b"\xef\xbb\xbf{}", "is no JSON (line 1)"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is no JSON (line 1)"),
+        (b"[" * 100_000, "is no JSON of ours (it is nested too deep)"),
+        (b"null", "is no manifest"),
+        (b"[]", "is no manifest"),
+        (b'{"about": {}}', "is no manifest"),
+        (b'{"files": [], "about": {}}', "is no manifest"),
+        (None, "is a folder, and no file"),
+    ],
+)
+def test_a_manifest_that_is_none_is_named_with_a_remedy(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = _folder(tmp_path) / "manifest.json"
+    path.unlink()
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(PrefactorError) as error:
+        verify(tmp_path)
+    assert str(error.value).startswith(f"{path} {said}: fetch it again (`dvc checkout --force") and (
+        "\n" not in str(error.value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [({}, "has no tokens"), ([], "has no tokens"), ({"tokens": 3}, "has no tokens.train"), (7, "has no tokens")],
+)
+def test_an_entry_that_is_not_there_is_named(tmp_path: Path, value: object, said: str) -> None:
+    write_json(tmp_path / "m.json", value)
+    with pytest.raises(PrefactorError, match=f"m.json {re.escape(said)}: fetch it again"):
+        read_entry(tmp_path / "m.json", "tokens", "train")
+    with pytest.raises(PrefactorError, match=r"n\.json is missing: run the stage"):
+        read_entry(tmp_path / "n.json", "tokens")
+    write_json(tmp_path / "m.json", {"tokens": {"train": 0}})
+    assert read_entry(tmp_path / "m.json", "tokens", "train") == 0
+
+
+def test_a_link_is_replaced_and_what_it_points_to_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("cached")
+    (tmp_path / "cache").chmod(0o444)
+    for kind, path in (("symbolic", tmp_path / "a.json"), ("hard", tmp_path / "b.json")):
+        path.symlink_to(tmp_path / "cache") if kind == "symbolic" else path.hardlink_to(tmp_path / "cache")
+        write_json(path, {})
+        assert path.read_text() == "{}\n" and not path.is_symlink()
+    assert (tmp_path / "cache").read_text() == "cached"
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(PrefactorError, match=r"below/a\.json cannot be written \(Not a directory\)"):
+        write_json(tmp_path / "file" / "below" / "a.json", {})
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(PrefactorError, match=r"a\.json cannot be written \(No space left on device\)"):
+        write_json(tmp_path / "a.json", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -123,6 +123,7 @@ def edit(
 ) -> None:
     """Choose, fit and measure an edit from the cached decomposition."""
     from prefactor.export.to_params import check_name, save_edit
+    from prefactor.files.new_folder import check_new
     from prefactor.workspace import Workspace
 
     _quiet()
@@ -130,8 +131,10 @@ def edit(
     if save is not None:
         check_name(work.params, save)
     for path in (export, merge):
-        if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise PrefactorError(f"{path} is there already: name another folder, or remove it")
+        if path is not None:
+            check_new(path)
+    if export is not None and merge is not None and export.resolve() == merge.resolve():
+        raise PrefactorError(f"--export and --merge both name {export}: name a folder for each")
     given = "--set" if set_ else "--rewrite"
     if (set_ or rewrite) and (component or query or guarded or uniform or tolerance is not None or (set_ and rewrite)):
         raise PrefactorError(
@@ -189,8 +192,6 @@ def export_(
     from prefactor.selection.choice import labels_of
 
     _quiet()
-    if into.exists():
-        raise PrefactorError(f"{into} is there already: name another folder, or remove it")
     data = folder / "data"
     export(data, name, into, merged, tokens, seed, labels_of(data / "selection" / name))
     print(visible(f"written: {into}"))
