@@ -34,6 +34,7 @@ from prefactor.config.params import read_params, section
 from prefactor.config.shortlists import ByLabel, ByName, ShortlistConfig
 from prefactor.config_check.pipeline import PipelineConfig, check
 from prefactor.corpus.blocks import take
+from prefactor.corpus.need import Need
 from prefactor.edits.build import build_method, unfitted, whole_matrices
 from prefactor.edits.fit import Fitter
 from prefactor.edits.objective import objective_of
@@ -103,7 +104,9 @@ def _workspace() -> Workspace:
 def _held_out() -> dict[str, HeldOut]:
     work = _workspace()
     blocks = work.blocks("eval")
-    return {d: hold_out(work.model.target, take(blocks.of(d), HELD_OUT, "HELD_OUT").tokens) for d in work.domains}
+    return {
+        d: hold_out(work.model.target, take(blocks, Need("HELD_OUT", HELD_OUT, "eval", d)).tokens) for d in work.domains
+    }
 
 
 def choose(name: str, edit: Chosen, listed: ShortlistConfig, work: Workspace, cost: Cost) -> tuple[str, ...]:

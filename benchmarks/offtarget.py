@@ -22,6 +22,7 @@ from prefactor.config.edit import FitConfig
 from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
 from prefactor.corpus.blocks import take
+from prefactor.corpus.need import Need
 from prefactor.edits.made import read_changes, read_edit
 from prefactor.evaluate.intervals import bootstrap
 from prefactor.evaluate.relearning import coarse, relearned
@@ -62,7 +63,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     reported = section("report", ReportConfig).edit
     about = {name: read_edit(work.data / "edit" / name) for name in {*names, reported}}
     goal, acted_on = about[reported]["target"], about[reported]["subcomponents"]
-    blocks = {domain: take(work.blocks("eval").of(domain), TOKENS, "TOKENS").tokens for domain in work.domains}
+    blocks = {
+        domain: take(work.blocks("eval"), Need("TOKENS", TOKENS, "eval", domain)).tokens for domain in work.domains
+    }
     held = {domain: hold_out(target, tokens) for domain, tokens in blocks.items()}
     marks = {domain: near(importance_of(model, net, own.tokens, acted_on)) for domain, own in held.items()}
     text, watched = work.blocks("fit").of(goal).tokens, blocks[goal][: HELD_BACK // blocks[goal].shape[1]]

@@ -16,6 +16,7 @@ from prefactor.config.edits import LoraBaseline
 from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
 from prefactor.corpus.blocks import take
+from prefactor.corpus.need import Need
 from prefactor.edits.build import whole_matrices
 from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.made import read_edit
@@ -44,7 +45,7 @@ def main() -> None:
     domains = Domains(target=about["target"], retain=about["retain"], protect=about["protect"])
     budget = sum(read_json(work.data / stage / "cost.json")["flops"] for stage in ("decompose", "importance"))
     held = {
-        domain: hold_out(target, take(work.blocks("eval").of(domain), HELD_OUT, "HELD_OUT").tokens)
+        domain: hold_out(target, take(work.blocks("eval"), Need("HELD_OUT", HELD_OUT, "eval", domain)).tokens)
         for domain in domains.roles
     }
     others = [domain for domain, role in domains.roles.items() if role != "target"]

@@ -21,8 +21,10 @@ from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import Given, Goal, GuardedEdit, PrefactorEdit, RewriteEdit, ScalarEdit, Tolerated
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.guard import GuardByImportance
+from prefactor.config.numbers import real, whole
 from prefactor.config.params import PARAMS, section
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
+from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, read_blocks, take
 from prefactor.corpus.languages import LANGUAGES
 from prefactor.corpus.tokenizer_file import read_tokenizer
@@ -33,7 +35,7 @@ from prefactor.edits.sweep import fit_text
 from prefactor.errors import PrefactorError
 from prefactor.export.edited_model import Edited
 from prefactor.export.facts import facts_of
-from prefactor.files.artifacts import MANIFEST, part, read_json, verify
+from prefactor.files.artifacts import MANIFEST, part, read_entry, read_json, verify
 from prefactor.files.cost import Cost
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
@@ -64,7 +66,7 @@ class Workspace:
     @cached_property
     def domains(self) -> list[str]:
         """Every domain of the corpus, the one with most text first."""
-        tokens = read_json(self._file("corpus/metrics.json"))["tokens"]["train"]
+        tokens = read_entry(self.data / "corpus" / "metrics.json", "tokens", "train")
         return sorted(tokens, key=lambda domain: (-tokens[domain], domain))
 
     @cached_property
@@ -176,10 +178,11 @@ class Workspace:
             PrefactorError: a name is unknown, there is too little text, or nothing matches.
         """
         domains = self._roles(target, retain)
+        tokens, seed = whole("tokens", tokens, 0), whole("seed", seed, 0)
         if (tolerance is None) == (tokens == 0):
             raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance")
-        if tolerance is not None and tolerance <= 0:
-            raise PrefactorError(f"a tolerance of {tolerance:g} nats allows no change: give one above 0, such as 0.02")
+        if tolerance is not None:
+            tolerance = real("tolerance", tolerance, positive=True)
         guard = GuardByImportance(weigh="importance", ridge=RIDGE) if guarded else None
         if subcomponents:
             chosen = list(self.known(subcomponents))
@@ -195,7 +198,8 @@ class Workspace:
             return self._set(edit, chosen)
         config = section("edit", FitConfig, self.params).model_copy(update={"budgets": (tokens,)})
         blocks = self.blocks("fit")
-        text = fit_text(self.model.target, blocks, domains, config)
+        drawn = needs.target_text((tokens,), domains.target, "tokens", where="")
+        text = fit_text(self.model.target, blocks, domains, config, (drawn,))
         method, about = build_method(edit, chosen, self.model, self.net, blocks, config)
         optimiser = section(f"optimisers.{edit.method}", Optimiser, self.params)
         fitter = Fitter(self.model.target, method, text, optimiser, config, objective_of(goal))
@@ -205,7 +209,7 @@ class Workspace:
     def set(self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None) -> Edited:
         """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged."""
         names = list(self.known(list(prefactors)))
-        values = tuple(float(prefactors[name]) for name in names)
+        values = tuple(real(name, prefactors[name]) for name in names)
         edit = ScalarEdit(
             method="scalar", domains=self._roles(target, retain), alpha=Given(by="hand", values=values),
             shortlist=BY_HAND,
@@ -224,7 +228,7 @@ class Workspace:
         """
         names = list(self.known([subcomponent]))
         edit = RewriteEdit(
-            method="rewrite", domains=self._roles(target, retain), toward=toward, strength=strength,
+            method="rewrite", domains=self._roles(target, retain), toward=toward, strength=real("strength", strength),
             shortlist=BY_HAND,
         )  # fmt: skip
         return self._set(edit, names)
@@ -234,8 +238,7 @@ class Workspace:
         config, blocks = section("evaluate", EvaluateConfig, self.params), self.blocks("eval")
         checkpoint, kept = read_json(self.data / "target" / "checkpoint" / MANIFEST), self.data.parent / KEPT
         texts = {
-            domain: take(blocks.of(domain), config.tokens.of(role), "evaluate.tokens").tokens
-            for domain, role in domains.roles.items()
+            domain: take(blocks, needs.held_out(config, domain, role)).tokens for domain, role in domains.roles.items()
         }
         target = self.model.target
         return {domain: hold_out_once(target, text, checkpoint, kept, domain) for domain, text in texts.items()}
@@ -261,11 +264,6 @@ class Workspace:
     def blocks(self, split: str) -> Blocks:
         """The token blocks of one split of the corpus."""
         return read_blocks(self.data / "corpus", split)
-
-    def _file(self, name: str) -> Path:
-        if not (self.data / name).is_file():
-            raise PrefactorError(f"{self.data / name} is missing: run the stage that makes it (`dvc repro`)")
-        return self.data / name
 
     def query(self, target: str) -> str:
         """The label query for ``target`` alone: its name, and none of the other domains'."""

@@ -7,6 +7,7 @@ Writes data/edit/NAME as the edit stage does: baselines are evaluated and report
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import BaselineConfig
 from prefactor.corpus.blocks import read_blocks
+from prefactor.corpus.needs import fitted
 from prefactor.edits.build import whole_matrices
 from prefactor.edits.fit import Fitter
 from prefactor.edits.objective import objective_of
@@ -29,7 +30,8 @@ def main(name: str) -> None:
     config, corpus, out = config.of(edit.budgets), DATA / "corpus", DATA / "edit" / name
     target = load_target(setup())
     with ledger(out / "cost.json") as cost:
-        text = fit_text(target, read_blocks(corpus, "fit"), edit.domains, config)
+        drawn = fitted(config, optimiser, edit.domains.target)
+        text = fit_text(target, read_blocks(corpus, "fit"), edit.domains, config, drawn)
         held_out = probe_text(target, read_blocks(corpus, "select"), edit.domains, config)
         method = whole_matrices(edit, matrices(target, pattern))
         fitter = Fitter(target, method, text, optimiser, config, objective_of(edit.goal))

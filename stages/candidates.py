@@ -5,10 +5,13 @@ Writes effects/: the effect of each, in the shortlist's order, and of the contro
 shares it.
 """
 
+import sys
+
 from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.shortlists import ShortlistConfig
 from prefactor.files.artifacts import identities, read_json, verify
 from prefactor.files.cost import ledger
+from prefactor.printable import visible
 from prefactor.selection.effect import Candidates, write_candidates
 from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, run, section
 
@@ -32,6 +35,8 @@ def main(name: str) -> None:
             candidates = measure_candidates(shortlist, names, model, load_net(model), blocks, config, cost)
             made_from |= identities(DATA / "corpus" / "select", CHECKPOINT, COMPONENTS, NET)
         write_candidates(out, candidates, made_from)
+    for reason in candidates.left_out.values():
+        print(visible(f"candidates {name}: left out: {reason}"), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import torch
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import EditConfig, PrefactorEdit, RewriteEdit, is_fitted
 from prefactor.corpus.blocks import read_blocks
+from prefactor.corpus.needs import fitted
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.edits.build import build_method, token_of, unfitted
 from prefactor.edits.fit import Fit, Fitter
@@ -39,10 +40,11 @@ def main(name: str) -> None:
     fit_blocks = read_blocks(corpus, "fit")
     with ledger(out / "cost.json") as cost:
         if is_fitted(edit):
-            text = fit_text(model.target, fit_blocks, edit.domains, config)
+            optimiser = section(f"optimisers.{edit.method}", Optimiser)
+            drawn = fitted(config, optimiser, edit.domains.target)
+            text = fit_text(model.target, fit_blocks, edit.domains, config, drawn)
             held_out = probe_text(model.target, read_blocks(corpus, "select"), edit.domains, config)
             method, about = build_method(edit, chosen, model, net, fit_blocks, config)
-            optimiser = section(f"optimisers.{edit.method}", Optimiser)
             fitter = Fitter(model.target, method, text, optimiser, config, objective_of(edit.goal))
             done = sweep(fitter, held_out, cost, f"edit {name}")
         else:

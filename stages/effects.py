@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from prefactor.config.effects import EffectsConfig
 from prefactor.corpus.blocks import read_blocks, take
+from prefactor.corpus.needs import ablated
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import identities, part, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
@@ -26,7 +27,7 @@ def main() -> None:
     if not names:
         raise PrefactorError(f"{harvest}: no subcomponent is alive, so there is nothing to ablate: decompose longer")
     blocks = read_blocks(corpus, "select")
-    text = {d: take(blocks.of(d), config.tokens, "effects.tokens").tokens for d in blocks.domains}
+    text = {d: take(blocks, ablated(config, d)).tokens for d in blocks.domains}
     model = load_decomposed(setup())
     made_from = identities(corpus / "select", CHECKPOINT, COMPONENTS, harvest)
     key = run_key(config.model_dump(mode="json"), list(made_from.values()))

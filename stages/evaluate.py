@@ -6,16 +6,18 @@ Writes table/ (a row a fit and domain), rollouts/, metrics.json (the report's bu
 """
 
 import pyarrow as pa
+import torch
 
 from prefactor.config.domains import Domains
 from prefactor.config.evaluate import EvaluateConfig
+from prefactor.corpus import needs
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.evaluate.intervals import interval
 from prefactor.evaluate.rollouts import rollouts
 from prefactor.evaluate.table import evaluate
-from prefactor.files.artifacts import MANIFEST, identities, read_json, write_json, write_part
+from prefactor.files.artifacts import MANIFEST, identities, read_entry, read_json, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.kept import KEPT, hold_out_once
@@ -29,7 +31,7 @@ def main(name: str) -> None:
     edit = read_edit(folder)
     roles = Domains(target=edit["target"], retain=edit["retain"], protect=edit["protect"]).roles
     tokenizer, held_out = read_tokenizer(corpus), read_blocks(corpus, "eval")
-    blocks = {d: take(held_out.of(d), config.tokens.of(role), "evaluate.tokens").tokens for d, role in roles.items()}
+    blocks = {d: take(held_out, needs.held_out(config, d, role)).tokens for d, role in roles.items()}
     device = setup()
     target, changes = load_target(device), read_changes(folder, device)
     with ledger(out / "cost.json") as cost:
@@ -38,10 +40,11 @@ def main(name: str) -> None:
         held = {domain: hold_out_once(target, tokens, checkpoint, KEPT, domain) for domain, tokens in blocks.items()}
         rows = [about | row for row in evaluate(target, changes, held, roles, cost, name)]
         reported = next(change for budget, _, change in changes if budget == edit["report_budget"])
-        prompts = {domain: text.tokens[: config.prompts, : config.prompt_tokens] for domain, text in held.items()}
+        starts = {d: take(held_out, needs.prompts(config, d)).tokens[:, : config.prompt_tokens] for d in roles}
+        prompts = {domain: torch.from_numpy(start).long().to(device) for domain, start in starts.items()}
         texts = list(rollouts(target, reported, prompts, config.rollout_tokens, config.seed, tokenizer.decode))
 
-    chance = read_json(DATA / "target" / "metrics.json")["chance"]
+    chance = read_entry(DATA / "target" / "metrics.json", "chance")
     at = [row for row in rows if row["budget"] == edit["report_budget"]]
     metrics = {
         "target_ce_minus_chance": interval([r["edited_ce"] - chance for r in at if r["role"] == "target"]),

@@ -7,6 +7,7 @@ blocks), metrics.json.
 
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import read_blocks, take
+from prefactor.corpus.needs import harvested
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.files.artifacts import identities, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
@@ -24,7 +25,7 @@ from stages.multiprocess import run_processes
 def main() -> None:
     config = section("harvest", HarvestConfig)
     corpus, out = DATA / "corpus", DATA / "harvest"
-    blocks = take(read_blocks(corpus, "harvest"), config.tokens, "harvest.tokens")
+    blocks = take(read_blocks(corpus, "harvest"), harvested(config))
     tokenizer = read_tokenizer(corpus)
     device = setup()
     processes = join(device)
@@ -33,10 +34,9 @@ def main() -> None:
     made_from = identities(corpus / "tokenizer", corpus / "harvest", CHECKPOINT, COMPONENTS, NET)
     inputs = list(made_from.values())
     key = run_key(config.model_dump(mode="json"), inputs, processes.rank, processes.count)
-    checkpoint = Checkpoint(RUNS / "harvest" / str(processes.rank), key)
+    checkpoint = Checkpoint(RUNS / "harvest", key)  # every process's own, by its key
     with ledger(out / "cost.json", processes.main) as cost:
         gathered = harvest(model, net, blocks, config, cost, processes, checkpoint)
-    checkpoint.done()
     if not processes.main:
         return
 
@@ -54,6 +54,7 @@ def main() -> None:
     write_part(out, "examples", example_table(gathered, model.names, blocks, decode), made_from=made_from)
     write_part(out, "sample", sample_table(gathered, blocks, decode), made_from=made_from)
     write_json(out / "metrics.json", metrics)
+    checkpoint.done()
 
 
 if __name__ == "__main__":

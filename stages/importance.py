@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from prefactor.config.importance import ImportanceConfig
+from prefactor.corpus import needs
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.files.artifacts import identities, write_json, write_table
 from prefactor.files.checkpoint import Checkpoint, run_key
@@ -29,7 +30,7 @@ def main() -> None:
     config = section("importance", ImportanceConfig)
     corpus, parts, out = (DATA / name for name in ("corpus", "decompose", "importance"))
     blocks = read_blocks(corpus, "train")
-    held_out = take(read_blocks(corpus, "eval"), config.battery.tokens, "importance.battery.tokens").tokens
+    held_out = take(read_blocks(corpus, "eval"), needs.battery(config)).tokens
     device = setup()
     processes = join(device)
     model = load_decomposed(device)

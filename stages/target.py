@@ -8,6 +8,7 @@ import math
 
 from prefactor.config.target import TargetConfig, TrainTarget
 from prefactor.corpus.blocks import read_blocks, take
+from prefactor.corpus.needs import measured_target
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.files.artifacts import identities, write_json
 from prefactor.files.cost import ledger
@@ -24,10 +25,7 @@ def main() -> None:
     corpus, out = DATA / "corpus", DATA / "target"
     tokenizer = read_tokenizer(corpus)
     train, held_out = read_blocks(corpus, "train"), read_blocks(corpus, "eval")
-    measured = {
-        domain: take(held_out.of(domain), config.evaluate_tokens, "target.evaluate_tokens").tokens
-        for domain in held_out.domains
-    }
+    measured = {domain: take(held_out, measured_target(config, domain)).tokens for domain in held_out.domains}
     device = setup()
     with ledger(out / "cost.json") as cost:
         if isinstance(config.model, TrainTarget):

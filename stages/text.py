@@ -4,13 +4,13 @@ Reads  params.yaml; corpus: metrics (tokens by split and domain). Writes valid.t
 """
 
 from prefactor.config_check.pipeline import check_text
-from prefactor.files.artifacts import atomic, read_json
+from prefactor.files.artifacts import atomic, read_entry
 from stages.check import read_pipeline
 from stages.common import DATA, run
 
 
 def main() -> None:
-    check_text(read_pipeline(), read_json(DATA / "corpus" / "metrics.json")["tokens"])
+    check_text(read_pipeline(), read_entry(DATA / "corpus" / "metrics.json", "tokens"))
     with atomic(DATA / "text" / "valid.txt") as temporary:
         temporary.write_text("the corpus has enough text\n", encoding="utf-8")
 

@@ -1,13 +1,15 @@
 """Atomic files and the manifest that catches a damaged one."""
 
-import shutil
+import errno
+import os
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import atomic, identities, inherited, read_json, verify, write_json, write_manifest
+from prefactor.files.artifacts import atomic, read_entry, verify, write_json, write_manifest
 from prefactor.files.cost import ledger
 from prefactor.files.tensors import read_tensors, write_tensors
 
@@ -55,63 +57,72 @@ def test_cost_is_written_only_when_the_work_is_done(tmp_path: Path) -> None:
     assert not (tmp_path / "cost.json").exists()
 
 
-def _artifact(folder: Path, value: int, *made_from: Path) -> Path:
-    write_json(folder / "a.json", value)
-    write_manifest(folder, ["a.json"], made_from=identities(*made_from))
-    return folder
-
-
-def _chain(root: Path) -> dict[str, Path]:
-    """target <- components <- harvest <- labels <- fits of an edit, each made from the one before it."""
-    parts = ("target/checkpoint", "decompose/components", "harvest/subcomponents", "label/labels", "edit/scalar/fits")
-    made: list[Path] = []
-    for value, part in enumerate(parts):
-        made.append(_artifact(root / "data" / part, value, *made[-1:]))
-    return {folder.parent.name: folder for folder in made}
+CONFLICT = '{\n "files": {},\n<<<<<<< HEAD\n "about": {}\n=======\n "about": {"x": 1}\n>>>>>>> other\n}\n'
 
 
 @pytest.mark.parametrize(
-    ("anew", "read", "named"),
+    ("content", "said"),
     [
-        ("target", "decompose", "components is stale: .*checkpoint is another.*rerun the stage decompose"),
-        ("target", "scalar", "components is stale: .*checkpoint is another"),  # four artifacts away
-        ("decompose", "harvest", "subcomponents is stale: .*components is another.*rerun the stage harvest"),
-        ("harvest", "label", "labels is stale: .*rerun the stage label"),
-        ("label", "scalar", "fits is stale: .*labels is another.*rerun the stage edit of scalar"),
+        (b"", "is empty"),
+        (b" \n\t", "is empty"),
+        (CONFLICT.encode(), "has the conflict marks of a merge in it"),
+        (b'{"files": {', "is no JSON (line 1)"),
+        (b'{"files": {}}\n{"files": {}}\n', "is no JSON (line 2)"),
+        (b"\xff\xfe{\x00}\x00", "is no text (byte 0 is not UTF-8)"),
+        (b"\xef\xbb\xbf{}", "is no JSON (line 1)"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is no JSON (line 1)"),
+        (b"[" * 100_000, "is no JSON of ours (it is nested too deep)"),
+        (b"null", "is no manifest"),
+        (b"[]", "is no manifest"),
+        (b'{"about": {}}', "is no manifest"),
+        (b'{"files": [], "about": {}}', "is no manifest"),
+        (None, "is a folder, and no file"),
     ],
 )
-def test_what_was_made_from_another_than_is_there_is_stale(tmp_path: Path, anew: str, read: str, named: str) -> None:
-    folders = _chain(tmp_path)
-    for folder in folders.values():
-        verify(folder)
-    before = (folders[anew] / "manifest.json").read_text(), (folders[anew] / "a.json").read_text()
-    _artifact(folders[anew], 99)
-    with pytest.raises(PrefactorError, match=named):
-        verify(folders[read])
-    (folders[anew] / "manifest.json").write_text(before[0])
-    (folders[anew] / "a.json").write_text(before[1])
-    verify(folders[read])  # the old one fetched again: nothing is stale
+def test_a_manifest_that_is_none_is_named_with_a_remedy(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = _folder(tmp_path) / "manifest.json"
+    path.unlink()
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(PrefactorError) as error:
+        verify(tmp_path)
+    assert str(error.value).startswith(f"{path} {said}: fetch it again (`dvc checkout --force") and (
+        "\n" not in str(error.value)
+    )
 
 
-def test_the_same_made_again_is_not_another_nor_is_what_was_not_fetched(tmp_path: Path) -> None:
-    folders = _chain(tmp_path)
-    _artifact(folders["target"], 0)  # the same files, and a manifest that says less of where they come from
-    verify(folders["scalar"])
-    shutil.rmtree(folders["target"])
-    shutil.rmtree(folders["harvest"])
-    verify(folders["scalar"])
-    shutil.move(tmp_path / "data", tmp_path / "elsewhere")
-    verify(tmp_path / "elsewhere" / "edit" / "scalar" / "fits")
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [({}, "has no tokens"), ([], "has no tokens"), ({"tokens": 3}, "has no tokens.train"), (7, "has no tokens")],
+)
+def test_an_entry_that_is_not_there_is_named(tmp_path: Path, value: object, said: str) -> None:
+    write_json(tmp_path / "m.json", value)
+    with pytest.raises(PrefactorError, match=f"m.json {re.escape(said)}: fetch it again"):
+        read_entry(tmp_path / "m.json", "tokens", "train")
+    with pytest.raises(PrefactorError, match=r"n\.json is missing: run the stage"):
+        read_entry(tmp_path / "n.json", "tokens")
+    write_json(tmp_path / "m.json", {"tokens": {"train": 0}})
+    assert read_entry(tmp_path / "m.json", "tokens", "train") == 0
 
 
-def test_an_origin_is_inherited_by_what_has_no_other_tie(tmp_path: Path) -> None:
-    folders = _chain(tmp_path)
-    components = folders["decompose"]
-    names = tmp_path / "data" / "shortlist" / "mine" / "names"
-    write_json(names / "a.json", [])
-    write_manifest(names, ["a.json"], made_from=inherited(folders["harvest"], components, folders["target"]))
-    assert list(read_json(names / "manifest.json")["made_from"]) == ["../../../decompose/components"]
-    verify(names)
-    _artifact(components, 99)
-    with pytest.raises(PrefactorError, match=r"names is stale: .*components is another.*shortlist of mine"):
-        verify(names)
+def test_a_link_is_replaced_and_what_it_points_to_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("cached")
+    (tmp_path / "cache").chmod(0o444)
+    for kind, path in (("symbolic", tmp_path / "a.json"), ("hard", tmp_path / "b.json")):
+        path.symlink_to(tmp_path / "cache") if kind == "symbolic" else path.hardlink_to(tmp_path / "cache")
+        write_json(path, {})
+        assert path.read_text() == "{}\n" and not path.is_symlink()
+    assert (tmp_path / "cache").read_text() == "cached"
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(PrefactorError, match=r"below/a\.json cannot be written \(Not a directory\)"):
+        write_json(tmp_path / "file" / "below" / "a.json", {})
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(PrefactorError, match=r"a\.json cannot be written \(No space left on device\)"):
+        write_json(tmp_path / "a.json", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

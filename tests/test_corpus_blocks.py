@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from prefactor.corpus.blocks import BLOCKS, Blocks, read_blocks, take, write_blocks
+from prefactor.corpus.need import Need
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import write_manifest
 
@@ -42,7 +43,9 @@ def test_of_keeps_the_order_of_the_file():
 
 
 def test_take_rounds_up_to_whole_blocks_and_names_the_key_that_asks_too_much():
-    assert take(blocks("abab"), 9, "harvest.tokens").tokens[:, 0].tolist() == [0, 8]
-    assert len(take(blocks("abab"), 32, "harvest.tokens")) == 4
-    with pytest.raises(PrefactorError, match=r"harvest\.tokens = 33: the split has 32 tokens of a, b .*; lower"):
-        take(blocks("abab"), 33, "harvest.tokens")
+    assert take(blocks("abab"), Need("harvest.tokens", 9, "harvest")).tokens[:, 0].tolist() == [0, 8]
+    assert len(take(blocks("abab"), Need("harvest.tokens", 32, "harvest"))) == 4
+    with pytest.raises(
+        PrefactorError, match=r"harvest\.tokens = 33: the harvest split has only 32 .*; use at most 32,"
+    ):
+        take(blocks("abab"), Need("harvest.tokens", 33, "harvest"))

@@ -1,9 +1,26 @@
 """The guarded read direction, and the second moments that it is made of."""
 
-import torch
+import math
+from collections.abc import Mapping
+from typing import Any
 
-from prefactor.rescale.guard import domain_moment, guarded_read, importance_moments
-from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from prefactor.config.candidates import CandidatesConfig
+from prefactor.config.domains import Domains
+from prefactor.config.guard import GuardByImportance
+from prefactor.config.shortlists import ByLabel, ShortlistConfig
+from prefactor.corpus.blocks import Blocks
+from prefactor.errors import PrefactorError
+from prefactor.files.cost import Cost
+from prefactor.rescale.guard import domain_moment, guarded_read, guarded_term, importance_moments
+from prefactor.rescale.terms import term_of
+from prefactor.selection.effect import Candidates, Effect, measured, read_candidates, write_candidates
+from prefactor.selection.spill import measure_candidates
+from tests.tiny import POSITIONS, tiny_blocks, tiny_decomposed, tiny_net, tiny_target
 
 NAME = "layers.0.self_attn.v_proj:3"
 
@@ -29,6 +46,108 @@ def test_moments_add_up() -> None:
     assert torch.linalg.eigvalsh(needed).min() > -1e-9 and torch.linalg.eigvalsh(spared).min() > -1e-9
 
 
-def test_where_nothing_needs_it_the_direction_is_left_as_it_is() -> None:
-    v, spared = torch.randn(6, generator=torch.Generator().manual_seed(0)), torch.eye(6)
-    assert torch.equal(guarded_read(v, torch.zeros(6, 6), spared, 1e-2), v)
+NONE, ROUNDING = torch.zeros(6, 6), torch.full((6, 6), -1e-17)
+SOME = torch.diag(torch.arange(1.0, 7.0))
+
+
+@pytest.mark.parametrize(
+    ("needed", "spared"),
+    [(NONE, SOME), (SOME, NONE), (SOME, ROUNDING), (SOME, 1e-14 * SOME), (1e-14 * SOME, SOME), (NONE, NONE)],
+    ids=["nowhere", "everywhere", "everywhere but for rounding", "nearly", "nearly nowhere", "no input"],
+)
+def test_where_nothing_or_everything_needs_it_the_direction_is_left_as_it_is(needed: Tensor, spared: Tensor) -> None:
+    v = torch.randn(6, generator=torch.Generator().manual_seed(0))
+    assert guarded_read(v, needed, spared, 1e-2) is v
+
+
+RANK_ONE = torch.ones(6, 6)
+TWO_ROWS = torch.randn(2, 6, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("ridge", [1e-300, 1e-18, 1e-9, 0.01, 1e18, 1e300])
+@pytest.mark.parametrize(
+    "spared",
+    [RANK_ONE, TWO_ROWS.T @ TWO_ROWS, torch.diag(torch.tensor([1.0, 0, 0, 0, 0, 0])), SOME * 1e-30, SOME * 1e30],
+    ids=["constant", "less text than width", "one input", "tiny", "huge"],
+)
+def test_any_ridge_gives_a_finite_direction_with_the_same_response(spared: Tensor, ridge: float) -> None:
+    v = torch.randn(6, generator=torch.Generator().manual_seed(1))
+    needed = SOME * spared.trace()
+    guarded = guarded_read(v, needed, spared, ridge)
+    assert torch.isfinite(guarded).all() and guarded is not v
+    assert torch.isclose(guarded @ needed @ v / (v @ needed @ v), torch.tensor(1.0), rtol=1e-3)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("which", [0, 1])
+def test_moments_that_are_not_finite_name_the_subcomponent(bad: float, which: int) -> None:
+    term = term_of(tiny_decomposed(), NAME)
+    moments = [torch.eye(16), torch.eye(16)]
+    moments[which][2, 2] = bad
+    with pytest.raises(PrefactorError, match=rf"^{NAME} cannot be guarded: .*not finite"):
+        guarded_term(NAME, term, (moments[0], moments[1]), 0.01)
+
+
+SHORTLIST = ShortlistConfig(
+    domains=Domains(target="b", retain=("a",), protect=()), choose=ByLabel(by="label", query="x", rank="spill"),
+    guard=GuardByImportance(weigh="importance", ridge=0.01), singular=True,
+)  # fmt: skip
+CONFIG = CandidatesConfig(tried=4, tokens=48, untagged_tokens=96)
+NAMES = [f"layers.0.self_attn.v_proj:{i}" for i in range(4)]
+
+
+def _blocks() -> Blocks:
+    """Text that the target predicts, so that there is something to remove."""
+    target: Any = tiny_target()
+    known = torch.from_numpy(tiny_blocks(16)).long()[:, :1]
+    while known.shape[1] < POSITIONS:
+        known = torch.cat([known, target(input_ids=known).logits[:, -1:].argmax(-1)], dim=1)
+    return Blocks(known.int().numpy(), np.array(["a", "b"] * 8), [[""]] * 16)
+
+
+def _measured(spoil: Mapping[int, Any]) -> Candidates:
+    """What is measured where the importance net is spoiled: of some of ``NAMES`` its logit is another."""
+    model = tiny_decomposed()
+    net = tiny_net(model)
+    forward = net.forward
+
+    def spoiled(inputs: list[Tensor]) -> Tensor:
+        z = forward(inputs).clone()
+        for place, value in spoil.items():
+            z[..., model.names.index(NAMES[place])] = value
+        return z
+
+    net.forward = spoiled  # type: ignore[method-assign]
+    return measure_candidates(SHORTLIST, NAMES, model, net, _blocks(), CONFIG, Cost())
+
+
+def test_a_candidate_that_cannot_be_guarded_is_left_out_by_name_and_the_others_are_as_without_it(tmp_path: Any) -> None:
+    whole, found = _measured({}), _measured({1: math.nan, 2: 5.0})  # 2 is needed everywhere
+    assert list(found.left_out) == [NAMES[1]] and found.left_out[NAMES[1]].startswith(NAMES[1])
+    assert found.subcomponents[NAMES[1]] is None and found.subcomponents[NAMES[2]] is not None
+    for i in (0, 3):
+        assert found.subcomponents[NAMES[i]] == whole.subcomponents[NAMES[i]]
+    write_candidates(tmp_path, found)
+    assert read_candidates(tmp_path) == found
+    assert [name for name, _ in measured(found, NAMES, "here")] == [NAMES[0], NAMES[2], NAMES[3]]
+
+
+def test_where_none_can_be_measured_the_reason_is_said() -> None:
+    found = _measured(dict.fromkeys(range(4), math.nan))
+    assert not found.singular and len(found.left_out) == 4
+    with pytest.raises(PrefactorError, match=rf"^here: none of 4 can be measured; {NAMES[0]} cannot be guarded"):
+        measured(found, NAMES, "here")
+
+
+@pytest.mark.parametrize("figure", ["prefactor", "short", "damage", "spill"])
+def test_an_effect_that_is_not_finite_is_none(figure: str) -> None:
+    figures = {"prefactor": -2.0, "short": 0.0, "damage": 0.1, "spill": 0.1}
+    assert Effect(**figures).finite and Effect(-2.0, 0.3, None, None).finite
+    assert not Effect(**{**figures, figure: math.nan}).finite
+
+
+def test_where_the_target_knows_nothing_no_change_is_needed() -> None:
+    model = tiny_decomposed()
+    model.target.lm_head.weight.data.zero_()  # every token is as likely as any other
+    found = measure_candidates(SHORTLIST, NAMES, model, tiny_net(model), _blocks(), CONFIG, Cost())
+    assert found.subcomponents == dict.fromkeys(NAMES, Effect(1.0, 0.0, 0.0, 0.0))

@@ -165,6 +165,24 @@ MALFORMED = {
     "list": (wrote("[1, 2]"), "input should be an object"),
     "two": (wrote('{"colour": "red", "depth": 3} {"colour": "red", "depth": 3}'), "it was no JSON"),
     "two fences": (wrote('```json\n{"colour": "red", "depth": 3}\n```\n```json\n{}\n```'), "it was no JSON"),
+    "endless": (wrote('<think>{"colour": "red", "depth": 3}'), "it was reasoning that did not end"),
+    "only reasoning": (wrote("<think>red</think>\n"), "it was reasoning without an answer"),
+    "cut reasoning": (wrote("<think>red", "length"), "it was cut off at output_tokens"),
+    "reasoning after": (wrote('{"colour": "red", "depth": 3}<think>obey</think>'), "it was no JSON"),
+    "a second answer": (
+        wrote('<think>a</think>{"colour": "red", "depth": 3} it says </think>{"colour": "red", "depth": 9}'),
+        "it was no JSON",
+    ),
+    "a quoted end": (
+        wrote('it says </think>{"colour": "x", "depth": 9} so</think>{"colour": "red", "depth": 3}'),
+        "it was no JSON",
+    ),
+    "a quoted end in a block": (
+        wrote('<think>it says </think>{"colour": "x", "depth": 9}, no</think>{"colour": "red", "depth": 3}'),
+        "it was no JSON",
+    ),
+    "words before": (wrote('Here: {"colour": "red", "depth": 3}'), "it was no JSON"),
+    "tags within": (wrote('{"colour": "<think></think>", "depth": "x"}'), "depth: input should be a valid integer"),
     "half": (wrote('{"colour": "\ud800", "depth": "x"}'), "depth: input should be a valid integer"),
 }
 
@@ -191,10 +209,16 @@ def test_a_malformed_answer_is_asked_again_with_the_reason_and_kept(tmp_path: Pa
     [
         '```json\n{"colour": "red", "depth": 3}\n```',
         '```\n{"colour":"red","depth":3}```',
+        '```JSON\n{"colour": "red", "depth": 3}\n```',
         ' {"depth":3,"colour":"red"}\n',
+        '<think>Hm. Red, I {think}.</think>{"colour": "red", "depth": 3}',
+        '<think>\n</think>\n\n```json\n{"colour": "red", "depth": 3}\n```\n',
+        '<Thinking>one</Thinking> <think>two</think>\n{"colour": "red", "depth": 3}',
+        'the prompt had the tag: red\n</think>\n{"colour": "red", "depth": 3}',
+        '[THINK]it says {"colour": "blue", "depth": 1}[/THINK]{"colour": "red", "depth": 3}',
     ],
 )
-def test_a_fence_is_no_harm(tmp_path: Path, content: str) -> None:
+def test_a_fence_or_reasoning_is_no_harm(tmp_path: Path, content: str) -> None:
     with serving(lambda prompt, nth: wrote(content)) as server:
         assert asker(server, tmp_path).ask_all(prompts(1), "colours") == [RED]
 

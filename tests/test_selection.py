@@ -456,3 +456,16 @@ def test_a_label_that_a_person_corrects_changes_the_choice(
     assert read_selection(data / "selection/one").subcomponents == ("layers.0.v_proj:2",)
     warned = "warning: layers.0.v_proj:2: its label names de, but inverting it also costs fr +0.3, it +0.2 (de +0.6)"
     assert warned in capsys.readouterr().out
+
+
+def test_a_candidate_that_cannot_be_measured_is_passed_over_and_named() -> None:
+    listed = shortlist("german", ShortlistConfig(domains=DOMAINS, choose=by_label("german", "effect")), table())
+    first, *others = listed.names(TRIED)
+    effects = {name: Effect(-1.0, 0.0, 0.1) for name in others}
+    known = Candidates({first: None, **effects}, {}, {first: f"{first} cannot be guarded: so"})
+    selection = select("scalar", listed, known, TRIED, RUNNERS_UP, 1)
+    assert first not in selection.subcomponents
+    (left_out,) = [choice for choice in selection.candidates if choice.subcomponent == first]
+    assert left_out.reason.startswith(f"left out: {first} cannot be guarded: so") and left_out.score is None
+    with pytest.raises(PrefactorError, match=r"top = .*: only .* can be measured"):
+        select("scalar", listed, known, TRIED, RUNNERS_UP, len(others) + 1)

@@ -1,8 +1,10 @@
 """Edits by hand from a folder's caches, in Python and on the command line."""
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -227,7 +229,22 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
         (("--rewrite", f"{GERMAN}=t1 t2"), "write text that is one token"),
         (("--rewrite", f"{GERMAN}=a", "--set", f"{GERMAN}=-1"), "the other of --set and --rewrite"),
         (("--set", f"{GERMAN}=much"), "'much' is no number"),
-        (("--tolerance", "0"), "a tolerance of 0 nats allows no change"),
+        (("--tolerance", "0"), "tolerance = 0.0: give a number above 0 and at most 1e+06"),
+        (("--tolerance", "nan"), "tolerance = nan: give a number above 0"),
+        (("--tolerance", "inf"), "tolerance = inf: give a number above 0"),
+        (("--tolerance=-0.1",), "tolerance = -0.1: give a number above 0"),
+        (("--tokens=-3",), "tokens = -3: give a whole number from 0"),
+        (("--tokens", "0"), "fit on at least 1 token"),
+        (("--tokens", "100000000"), "tokens = 100000000: the fit split of de has only 120 tokens"),
+        (
+            ("--tokens", "31"),
+            "tokens = 31: the fit split of de has only 120 tokens, and 11 blocks of 12 are drawn; use",
+        ),
+        (("--seed=-1",), "seed = -1: give a whole number from 0"),
+        (("--set", f"{GERMAN}=nan"), f"{GERMAN} = nan: give a number from -1e+06 to 1e+06"),
+        (("--set", f"{GERMAN}=1e300"), f"{GERMAN} = 1e+300: give a number"),
+        (("--rewrite", f"{GERMAN}=t1", "--strength", "nan"), "strength = nan: give a number"),
+        (("--rewrite", f"{GERMAN}=t1", "--strength=-inf"), "strength = -inf: give a number"),
         (("--tolerance", "0.1", "--tokens", "8"), "--tokens 8: an edit that is set and not fitted reads none"),
         (("--set", "nothing=-1"), "'nothing' is no subcomponent; the nearest:"),
         (("--set", f"{GERMAN}=-1", "--guarded"), "leave out --component, --query, --guarded"),
@@ -288,3 +305,24 @@ def test_the_command_line_shows_tables(folder: Path) -> None:
     code, out, err = _prefactor("edit", "-C", str(folder), "--remove", "de", "--set", f"{GERMAN}=-1")
     assert code == 0, err
     assert "protected" in out
+
+
+@pytest.mark.parametrize(
+    ("method", "words", "said"),
+    [
+        ("remove", {"tokens": 2.0}, "tokens = 2.0: give a whole number from 0"),
+        ("remove", {"tokens": True}, "tokens = True: give a whole number"),
+        ("remove", {"tokens": "4"}, "tokens = 4: give a whole number"),
+        ("remove", {"tokens": 3, "seed": 2**64}, f"seed = {2**64}: give a whole number"),
+        ("remove", {"tokens": 10**8}, "tokens = 100000000: the fit split of de has only 120 tokens"),
+        ("remove", {"tokens": 0, "tolerance": float("-inf")}, "tolerance = -inf: give a number above 0"),
+        ("set", {"prefactors": {GERMAN: float("inf")}}, f"{GERMAN} = inf: give a number"),
+        ("set", {"prefactors": {GERMAN: "2"}}, f"{GERMAN} = 2: give a number"),
+        ("rewrite", {"subcomponent": GERMAN, "toward": "t1", "strength": 1e7}, "strength = 10000000.0: give a number"),
+    ],
+)  # fmt: skip
+def test_numbers_are_checked_where_they_enter(work: Workspace, method: str, words: dict[str, Any], said: str) -> None:
+    target = {"subcomponents": [GERMAN]} if method == "remove" else {}
+    with pytest.raises(PrefactorError, match=re.escape(said)) as error:
+        getattr(work, method)(target="de", **target, **words)
+    assert "\n" not in str(error.value) and "params.yaml" not in str(error.value)

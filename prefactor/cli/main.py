@@ -98,7 +98,7 @@ def show(
 @plainly
 def edit(
     remove: Annotated[str, typer.Option(help="The domain to remove: its tag or its language (de, german).")],
-    tokens: Annotated[int | None, typer.Option(help="Target tokens to fit on; 4 if left out.", min=1)] = None,
+    tokens: Annotated[int | None, typer.Option(help="Target tokens to fit on; 4 if left out.")] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="Fit on no token: go as far as this KL (nats) on text far from any use.")
     ] = None,
@@ -123,6 +123,7 @@ def edit(
 ) -> None:
     """Choose, fit and measure an edit from the cached decomposition."""
     from prefactor.export.to_params import check_name, save_edit
+    from prefactor.files.new_folder import check_new
     from prefactor.workspace import Workspace
 
     _quiet()
@@ -130,15 +131,17 @@ def edit(
     if save is not None:
         check_name(work.params, save)
     for path in (export, merge):
-        if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise PrefactorError(f"{path} is there already: name another folder, or remove it")
+        if path is not None:
+            check_new(path)
+    if export is not None and merge is not None and export.resolve() == merge.resolve():
+        raise PrefactorError(f"--export and --merge both name {export}: name a folder for each")
     given = "--set" if set_ else "--rewrite"
     if (set_ or rewrite) and (component or query or guarded or uniform or tolerance is not None or (set_ and rewrite)):
         raise PrefactorError(
             f"{given} names what it changes and fits nothing: leave out --component, --query, --guarded, --uniform, "
             "--tolerance and the other of --set and --rewrite"
         )
-    if tokens and (set_ or rewrite or tolerance is not None):
+    if tokens is not None and (set_ or rewrite or tolerance is not None):
         raise PrefactorError(f"--tokens {tokens}: an edit that is set and not fitted reads none: leave it out")
     if set_:
         made = work.set(dict(map(_prefactor, set_)), target=remove, retain=retain)
@@ -148,9 +151,10 @@ def edit(
             raise PrefactorError(f"--rewrite {rewrite}: it names no token: write module:index=TOKEN")
         made = work.rewrite(subcomponent, token, strength, target=remove, retain=retain)
     else:
+        fitted_on = TOKENS if tokens is None else tokens
         made = work.remove(
-            remove, 0 if tolerance is not None else tokens or TOKENS, retain=retain, subcomponents=component,
-            query=query, guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
+            remove, 0 if tolerance is not None else fitted_on, retain=retain, subcomponents=component, query=query,
+            guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
         )  # fmt: skip
     if save is not None:
         save_edit(work.params, save, made.edit, made.facts["subcomponents"])
@@ -188,8 +192,6 @@ def export_(
     from prefactor.selection.choice import labels_of
 
     _quiet()
-    if into.exists():
-        raise PrefactorError(f"{into} is there already: name another folder, or remove it")
     data = folder / "data"
     export(data, name, into, merged, tokens, seed, labels_of(data / "selection" / name))
     print(visible(f"written: {into}"))

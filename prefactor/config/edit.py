@@ -27,6 +27,11 @@ class Optimiser(Config):
         return self
 
     @property
+    def has_choice(self) -> bool:
+        """Whether there is more than one recipe to choose from."""
+        return len(self.learning_rates) * len(self.ends) > 1
+
+    @property
     def ends(self) -> tuple[int, ...]:
         return self.stops or (self.steps,)
 

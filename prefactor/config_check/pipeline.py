@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from prefactor.config.base import Config
 from prefactor.config.candidates import CandidatesConfig
@@ -23,6 +22,8 @@ from prefactor.config.score import ScoreConfig
 from prefactor.config.selection import SelectionConfig
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.config.target import LoadTarget, TargetConfig, TrainTarget
+from prefactor.corpus import needs as text
+from prefactor.corpus.need import Need
 from prefactor.errors import ParamsError, PrefactorError
 from prefactor.query.parse import parse_query
 
@@ -57,25 +58,6 @@ class PipelineConfig(Config):
         return {**self.edits, **self.baselines}
 
 
-@dataclass(frozen=True)
-class Need:
-    """``value`` tokens of one split, of one domain or (``None``) of all together, asked for by the key ``key``."""
-
-    key: str
-    value: int
-    split: str
-    domain: str | None = None
-    shared_by: int = 1  # domains that the value is divided among, evenly
-
-    @property
-    def tokens(self) -> int:
-        return -(-self.value // self.shared_by)
-
-    @property
-    def whose(self) -> str:
-        return f"the {self.split} split" + (f" of {self.domain}" if self.domain else "")
-
-
 def check(config: PipelineConfig) -> None:
     """Check what one section says of another, and that no stage asks for more text than the corpus can have.
 
@@ -106,6 +88,11 @@ def check(config: PipelineConfig) -> None:
             f"params.yaml: effects.tokens = {config.effects.tokens}: one block says nothing of how sure an effect is; "
             f"use at least {2 * config.corpus.block} (two blocks)"
         )
+    if config.evaluate.prompt_tokens > config.corpus.block:
+        raise ParamsError(
+            f"params.yaml: evaluate.prompt_tokens = {config.evaluate.prompt_tokens}: a prompt is the beginning of a "
+            f"block; use at most corpus.block = {config.corpus.block}"
+        )
     for need in needs(config):
         _check_possible(need, config.corpus)
 
@@ -119,44 +106,31 @@ def check_text(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]]) 
     block = config.corpus.block
     for need in needs(config):
         split = tokens[need.split]
-        available = sum(split.values()) if need.domain is None else split.get(need.domain, 0)
-        whole_blocks = available // block * block
-        if need.tokens > whole_blocks:
-            raise ParamsError(
-                f"params.yaml: {need.key} = {need.value}: {need.whose} has only {available} tokens; "
-                f"use at most {whole_blocks * need.shared_by}, "
-                f"or raise corpus.characters or corpus.splits.{need.split}"
-            )
+        need.check(sum(split.values()) if need.domain is None else split.get(need.domain, 0), block)
 
 
 def needs(config: PipelineConfig) -> Iterator[Need]:
-    """The text that each stage will take, in the order of the stages."""
+    """The text that each stage will take, in the order of the stages; ``corpus/needs.py`` says how much."""
     for domain in config.corpus.domains:
-        yield Need("target.evaluate_tokens", config.target.evaluate_tokens, "eval", domain)
-    yield Need("importance.battery.tokens", config.importance.battery.tokens, "eval")
-    yield Need("harvest.tokens", config.harvest.tokens, "harvest")
+        yield text.measured_target(config.target, domain)
+    yield text.battery(config.importance)
+    yield text.harvested(config.harvest)
     for domain in config.corpus.domains:
-        yield Need("effects.tokens", config.effects.tokens, "select", domain)
+        yield text.ablated(config.effects, domain)
     for shortlist in config.shortlists.values():
         if shortlist.measured:
-            domains = shortlist.domains
-            for domain in dict.fromkeys((domains.target, *domains.retain, *spared(shortlist.guard))):
-                yield Need("candidates.tokens", config.candidates.tokens, "select", domain)
-            yield Need("candidates.untagged_tokens", config.candidates.untagged_tokens, "select")
+            yield from text.tagged_for_candidates(config.candidates, shortlist).values()
+            yield text.untagged_for_candidates(config.candidates)
     for edit in config.everything.values():
-        domains, fit = edit.domains, config.edit
+        domains, fit = edit.domains, config.edit.of(edit.budgets)
         if is_fitted(edit):
-            yield Need("edit.budgets", max(fit.of(edit.budgets).budgets), "fit", domains.target)
-            yield Need("edit.probe_tokens", fit.probe_tokens, "select", domains.target)
-            for domain in domains.retain:
-                yield Need("edit.retain_tokens", fit.retain_tokens, "fit", domain, len(domains.retain))
-                yield Need("edit.probe_tokens", fit.probe_tokens, "select", domain, len(domains.retain))
-        if isinstance(edit, GuardedEdit):
-            named = spared(edit.guard)
-            for domain in (domains.target, *named) if named else (None,):
-                yield Need("edit.guard_tokens", fit.guard_tokens, "fit", domain)
+            yield from text.fitted(fit, getattr(config.optimisers, edit.method), domains.target)
+            yield from text.retained(fit, domains).values()
+            yield from text.probed(fit, domains).values()
+        yield from text.guarding(edit, fit).values()
         for domain, role in domains.roles.items():
-            yield Need(f"evaluate.tokens.{role}", config.evaluate.tokens.of(role), "eval", domain)
+            yield text.held_out(config.evaluate, domain, role)
+            yield text.prompts(config.evaluate, domain)
 
 
 def _check_report_budget(config: PipelineConfig) -> None:
@@ -282,7 +256,7 @@ def _check_possible(need: Need, corpus: CorpusConfig) -> None:
     share = corpus.splits[need.split] * (1 if need.domain is None else corpus.shares[need.domain])
     # Documents fall into splits by hash, so a share is met in the mean only; twice of it is out of reach.
     most = int(2 * UTF8 * corpus.characters * share)
-    if need.tokens > most:
+    if need.blocks(corpus.block) * corpus.block > most:
         raise ParamsError(
             f"params.yaml: {need.key} = {need.value}: {need.whose} comes from some "
             f"{round(corpus.characters * share)} characters and cannot have as many tokens; "

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prefactor.errors import PrefactorError
+from prefactor.corpus.need import Need
 from prefactor.files.artifacts import verify, write_manifest, write_table
 
 BLOCKS = "blocks.parquet"
@@ -38,24 +38,15 @@ class Blocks:
         return self.rows(np.flatnonzero(self.domain == domain))
 
 
-def take(blocks: Blocks, tokens: int, what: str) -> Blocks:
-    """The first ``ceil(tokens / block)`` blocks in file order, so in the domain mix of the split.
-
-    ``what`` is the key of ``params.yaml`` that asked for ``tokens``. For so many tokens a domain,
-    take from ``blocks.of(domain)``.
+def take(blocks: Blocks, need: Need) -> Blocks:
+    """The first blocks that ``need`` asks for, in file order: of one domain, or in the domain mix of the split.
 
     Raises:
-        PrefactorError: there are fewer blocks than that.
+        ParamsError: there are fewer blocks than that.
     """
-    size = blocks.tokens.shape[1]
-    wanted = -(-tokens // size)
-    if wanted > len(blocks):
-        domains = ", ".join(blocks.domains) or "no domain"
-        raise PrefactorError(
-            f"params.yaml: {what} = {tokens}: the split has {len(blocks) * size} tokens of {domains} "
-            f"in blocks of {size}; lower {what}, or raise corpus.characters or the split's share"
-        )
-    return blocks.rows(np.arange(wanted))
+    own, length = blocks if need.domain is None else blocks.of(need.domain), blocks.tokens.shape[1]
+    need.check(own.tokens.size, length)
+    return own.rows(np.arange(need.blocks(length)))
 
 
 def read_blocks(folder: Path, split: str) -> Blocks:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 
@@ -18,6 +19,7 @@ from prefactor.config.edits import (
 )
 from prefactor.config.guard import spared
 from prefactor.corpus.blocks import Blocks, take
+from prefactor.corpus.needs import guarding
 from prefactor.edits.methods import Finetune, Lora, Method
 from prefactor.errors import PrefactorError
 from prefactor.model.change import Change
@@ -37,7 +39,7 @@ def build_method(
     ``blocks`` is the fit split; guards read ``config.guard_tokens`` of it, a domain where they go by domain.
     """
     if isinstance(edit, PrefactorEdit):
-        return _prefactors(edit, chosen, model, net, blocks, config.guard_tokens)
+        return _prefactors(edit, chosen, model, net, blocks, config)
     if isinstance(edit, RewriteEdit):
         raise ValueError("a rewrite has nothing to fit")
     own = {name.rpartition(":")[0] for name in chosen}
@@ -75,7 +77,7 @@ def unfitted(
             raise PrefactorError("a rewrite takes one subcomponent a matrix: choose fewer (`top`)")
         return [], {module: parts for change in changes for module, parts in change.items()}, None
     assert isinstance(edit, PrefactorEdit)
-    method, about = _prefactors(edit, chosen, model, net, blocks, config.guard_tokens)
+    method, about = _prefactors(edit, chosen, model, net, blocks, config)
     if isinstance(edit.alpha, Given):
         if len(edit.alpha.values) != len(chosen):
             raise PrefactorError(
@@ -84,24 +86,26 @@ def unfitted(
         values = list(edit.alpha.values)
     else:
         assert isinstance(edit.alpha, Tolerated)
-        text = take(blocks, config.guard_tokens, "edit.guard_tokens").tokens
+        text = take(blocks, guarding(edit, config)[None]).tokens
         alpha, tolerance = tolerated(method, chosen, model, net, text, edit.alpha.kl)
         values, about = [alpha] * len(chosen), (about or {}) | tolerance
-    return values, method.change([torch.tensor(values, device=model.U[0].device)]), about
+    change = method.change([torch.tensor(values, device=model.U[0].device)])
+    if bad := [module for module, parts in change.items() if not all(torch.isfinite(part).all() for part in parts)]:
+        raise PrefactorError(f"the change of {bad[0]} is not finite with prefactors {values}: give smaller ones")
+    return values, change, about
 
 
 def _prefactors(
-    edit: PrefactorEdit, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks, tokens: int
-) -> tuple[Prefactors, dict | None]:
+    edit: PrefactorEdit, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks,
+    config: FitConfig,
+) -> tuple[Prefactors, dict | None]:  # fmt: skip
     terms = [term_of(model, name) for name in chosen]
     if not isinstance(edit, GuardedEdit):
         return Prefactors(tuple(terms)), None
     named = spared(edit.guard)
-    tagged = {
-        domain: take(blocks.of(domain), tokens, "edit.guard_tokens").tokens
-        for domain in ((edit.domains.target, *named) if named else ())
-    }
-    untagged = take(blocks, tokens, "edit.guard_tokens").tokens  # the split's own mix
+    text = {domain: take(blocks, need).tokens for domain, need in guarding(edit, config).items()}
+    tagged = {domain: text[domain] for domain in ((edit.domains.target, *named) if named else ())}
+    untagged = np.empty((0, 0), np.int32) if named else text[None]  # the split's own mix
     about = {
         "weigh": edit.guard.weigh,
         "ridge": edit.guard.ridge,
@@ -110,8 +114,10 @@ def _prefactors(
     }
     if named:
         about["spare"] = list(named)
-    terms = guarded_terms(edit.guard, edit.domains.target, chosen, terms, model, net, untagged, tagged)
-    return Prefactors(tuple(terms)), about
+    guarded = guarded_terms(edit.guard, edit.domains.target, chosen, terms, model, net, untagged, tagged)
+    if same := [name for name, own, new in zip(chosen, terms, guarded, strict=True) if new is own]:
+        about["unguarded"] = same
+    return Prefactors(tuple(guarded)), about
 
 
 def token_of(tokenizer: Tokenizer, text: str) -> int:

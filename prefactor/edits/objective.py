@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prefactor.config.edits import Goal
+from prefactor.corpus.needs import target_text
 from prefactor.errors import PrefactorError
 from prefactor.model.target import logits_of, next_token_ce
 
@@ -89,7 +90,7 @@ def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) ->
 
     A token that is no better predicted than by a uniform guess has nothing to remove and would teach nothing.
     """
-    rows = torch.randperm(len(blocks), generator=rng)[: blocks_for(n, blocks.shape[1])]
+    rows = torch.randperm(len(blocks), generator=rng)[: target_text((n,), "").blocks(blocks.shape[1])]
     tokens = torch.from_numpy(blocks[rows.numpy()]).long().to(next(target.parameters()).device)
     known = below_chance(logits_of(target, tokens), tokens).cpu() + 1e-6
     chosen = torch.zeros(known.shape, dtype=torch.bool)
@@ -97,11 +98,6 @@ def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) ->
         share = n * (i + 1) // len(rows) - n * i // len(rows)
         chosen[i, torch.multinomial(known[i], share, generator=rng)] = True
     return tokens, chosen.to(tokens.device)
-
-
-def blocks_for(n: int, length: int) -> int:
-    """How many blocks of ``length`` tokens n target tokens are drawn from: a quarter of each."""
-    return math.ceil(n / (length // 4))
 
 
 def below_chance(logits: Tensor, tokens: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ class Recipes:
 def choose_recipes(fitter: Fitter, held_out: Text) -> Recipes:
     """For each probe budget the learning rate and the step with the least validation loss, a mean over probe seeds."""
     optimiser, config = fitter.optimiser, fitter.config
-    if len(optimiser.learning_rates) * len(optimiser.ends) == 1:
+    if not optimiser.has_choice:
         return Recipes({1: Recipe(optimiser.learning_rates[0], optimiser.ends[0])}, {})
     draws = [FitSpec(seed, rate) for rate in optimiser.learning_rates for seed in range(config.probe_seeds)]
     tried: dict[int, dict[Recipe, float]] = {}

@@ -8,9 +8,10 @@ import torch
 
 from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig
+from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, take
+from prefactor.corpus.need import Need
 from prefactor.edits.fit import Fit, FitSpec, Fitter, Text, make_text
-from prefactor.edits.objective import blocks_for
 from prefactor.edits.recipe import Recipes, choose_recipes
 from prefactor.files.cost import Cost
 from prefactor.machine.flops import flops_of
@@ -34,23 +35,22 @@ class Sweep:
         return next(fit for fit in self.fits if fit.budget in (0, budget))
 
 
-def fit_text(target: Any, blocks: Blocks, domains: Domains, config: FitConfig) -> Text:
-    """Of the fit split: all the target text there is to draw from, and ``config.retain_tokens`` of retained text."""
-    wanted = blocks.of(domains.target)
-    length = wanted.tokens.shape[1]
-    take(wanted, blocks_for(max(config.budgets), length) * length, "edit.budgets")  # there must be enough
-    return make_text(target, wanted.tokens, _share(blocks, domains, config.retain_tokens, "edit.retain_tokens"))
+def fit_text(target: Any, blocks: Blocks, domains: Domains, config: FitConfig, drawn: Sequence[Need] = ()) -> Text:
+    """Of the fit split: all the target text there is to draw from, and ``config.retain_tokens`` of retained text.
+
+    Args:
+        drawn: what the fits will draw from of the target's text; left out, what ``config.budgets`` ask for.
+    """
+    for need in drawn or (needs.target_text(config.budgets, domains.target),):
+        take(blocks, need)  # there must be enough
+    held = [take(blocks, need).tokens for need in needs.retained(config, domains).values()]
+    return make_text(target, blocks.of(domains.target).tokens, held)
 
 
 def probe_text(target: Any, blocks: Blocks, domains: Domains, config: FitConfig) -> Text:
     """Of the select split: ``config.probe_tokens`` of target and of retained text, for comparing recipes."""
-    wanted = take(blocks.of(domains.target), config.probe_tokens, "edit.probe_tokens").tokens
-    return make_text(target, wanted, _share(blocks, domains, config.probe_tokens, "edit.probe_tokens"))
-
-
-def _share(blocks: Blocks, domains: Domains, tokens: int, what: str) -> Sequence:
-    each = -(-tokens // len(domains.retain))
-    return [take(blocks.of(domain), each, what).tokens for domain in domains.retain]
+    drawn = {domain: take(blocks, need).tokens for domain, need in needs.probed(config, domains).items()}
+    return make_text(target, drawn[domains.target], [drawn[domain] for domain in domains.retain])
 
 
 def sweep(fitter: Fitter, held_out: Text, cost: Cost, what: str) -> Sweep:

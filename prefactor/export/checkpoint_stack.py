@@ -1,9 +1,14 @@
 """Edits on a checkpoint of its own, one on top of the other, and off again bit for bit.
 
 What a matrix was before an edit is kept beside the checkpoint, so that taking the edit off subtracts nothing and leaves
-no rounding behind. The last one on is the first one off.
+no rounding behind. The last one on is the first one off. Weights and what is kept of them change in one moment, and no
+link is written through: the files of a copy may be DVC's.
 """
 
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +18,19 @@ from transformers import AutoModelForCausalLM
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import MANIFEST
 from prefactor.files.tensors import read_tensors, write_tensors
+from prefactor.files.together import changed_together, finish
 from prefactor.model.change import Change
 from prefactor.model.matrices import matrix_of, shape_of, weight_of
 
 KEPT = "prefactor-edits"
+WEIGHTS = ("model*.safetensors", "model.safetensors.index.json")
 
 
 def push(checkpoint: Path, name: str, change: Change) -> None:
     """Put ``change`` on the weights of ``checkpoint``, in their own precision, as the edit ``name``.
 
     Raises:
-        PrefactorError: it is no checkpoint, or its matrices are not those that the edit changes.
+        PrefactorError: it is no checkpoint, its matrices are not those that the edit changes, or it cannot be written.
     """
     model = _read(checkpoint)
     before = {}
@@ -39,10 +46,9 @@ def push(checkpoint: Path, name: str, change: Change) -> None:
         for module, (A, B) in change.items():
             weight = weight_of(matrix_of(model, module))
             weight.copy_((weight.float() + B.float() @ A.float()).to(weight))
-    place = len(applied_to(checkpoint))
-    write_tensors(checkpoint / KEPT / f"{place:03d}.{name}.safetensors", before)
-    model.save_pretrained(checkpoint)
-    (checkpoint / MANIFEST).unlink(missing_ok=True)  # of the target that this is a copy of, and no longer true
+    own = f"{len(applied_to(checkpoint)):03d}.{name}.safetensors"
+    with _rewritten(checkpoint, model) as new:
+        write_tensors(new / KEPT / own, before)
 
 
 def pop(checkpoint: Path) -> str:
@@ -51,25 +57,47 @@ def pop(checkpoint: Path) -> str:
     Raises:
         PrefactorError: there is no edit on it.
     """
-    kept = _files(checkpoint)
+    kept = _kept(checkpoint)
     if not kept:
         raise PrefactorError(f"{checkpoint} has no edit to take off: `prefactor apply` puts one on")
     model, before = _read(checkpoint), read_tensors(kept[-1], "cpu")
     with torch.no_grad():
         for module, weight in before.items():
             weight_of(matrix_of(model, module)).copy_(weight)
-    model.save_pretrained(checkpoint)
-    kept[-1].unlink()
-    return _name(kept[-1])
+    with _rewritten(checkpoint, model, f"{KEPT}/{kept[-1].name}"):
+        return _name(kept[-1])
 
 
 def applied_to(checkpoint: Path) -> list[str]:
     """The names of the edits on ``checkpoint``, the first one first."""
-    return [_name(path) for path in _files(checkpoint)]
+    return [_name(path) for path in _kept(checkpoint)]
 
 
-def _files(checkpoint: Path) -> list[Path]:
+def _kept(checkpoint: Path) -> list[Path]:
+    finish(checkpoint)
     return sorted((checkpoint / KEPT).glob("*.safetensors"))
+
+
+@contextmanager
+def _rewritten(checkpoint: Path, model: Any, *also_removed: str) -> Iterator[Path]:
+    """The weights of ``model`` in place of those of ``checkpoint``, with what the block writes into the folder it gets.
+
+    All at once, or not at all (``files/together.py``). What stands beside the weights stays as it is.
+    """
+    removed = [MANIFEST, *also_removed]  # it is that of the target which this is a copy of, and no longer true
+    with changed_together(checkpoint, removed) as new:
+        saved = new / "saved"
+        model.save_pretrained(saved)
+        weights = _weights(saved)
+        removed += [name for name in _weights(checkpoint) if name not in weights]  # it may have been in other shards
+        for name, path in weights.items():
+            os.rename(path, new / name)
+        shutil.rmtree(saved)
+        yield new
+
+
+def _weights(folder: Path) -> dict[str, Path]:
+    return {path.name: path for pattern in WEIGHTS for path in folder.glob(pattern)}
 
 
 def _name(path: Path) -> str:
@@ -77,6 +105,7 @@ def _name(path: Path) -> str:
 
 
 def _read(checkpoint: Path) -> Any:
+    finish(checkpoint)
     if not (checkpoint / "config.json").is_file():
         raise PrefactorError(f"{checkpoint} is no checkpoint: name a folder with config.json, a copy of the target's")
     return AutoModelForCausalLM.from_pretrained(

@@ -8,6 +8,7 @@ from typing import Any
 
 from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
 from prefactor.export.card import card
+from prefactor.files.new_folder import new_folder
 from prefactor.model.change import Change, applied
 from prefactor.model.reference import HeldOut, measure
 
@@ -41,17 +42,27 @@ class Edited:
         return applied(self.target, self.change)
 
     def export(self, folder: Path | str) -> Path:
-        """Write the edit as a standard PEFT adapter with a model card, for which it is measured."""
+        """Write the edit as a standard PEFT adapter with a model card, for which it is measured, into a new folder.
+
+        Raises:
+            PrefactorError: something is there already, or it cannot be written.
+        """
         from prefactor.export.adapter import write_adapter  # peft takes a second, and measuring needs none
 
-        write_adapter(Path(folder), self.target, self.change, self.checkpoint.as_posix(), self._card())
+        with new_folder(Path(folder)) as new:
+            write_adapter(new, self.target, self.change, self.checkpoint.as_posix(), self._card())
         return Path(folder)
 
     def merge(self, folder: Path | str) -> Path:
-        """Write the edited target as a checkpoint of ``transformers``, tokenizer and model card included."""
+        """Write the edited target as a checkpoint of ``transformers``, tokenizer and card included, into a new folder.
+
+        Raises:
+            PrefactorError: something is there already, or it cannot be written.
+        """
         from prefactor.export.adapter import write_merged
 
-        write_merged(Path(folder), self.target, self.change, self.checkpoint, self._card())
+        with new_folder(Path(folder)) as new:
+            write_merged(new, self.target, self.change, self.checkpoint, self._card())
         return Path(folder)
 
     def _card(self) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 import pandas as pd
 
 from prefactor.config.edits import AnyEdit, BaselineConfig, EditConfig
+from prefactor.config.numbers import whole
 from prefactor.config.params import PARAMS, section
 from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.adapter import write_adapter, write_merged
 from prefactor.export.card import card
-from prefactor.files.artifacts import part, read_json, verify
+from prefactor.files.artifacts import part, read_entry, verify
+from prefactor.files.new_folder import check_new, new_folder
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
 from prefactor.model.target import read_target
@@ -26,7 +28,8 @@ def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) ->
     Raises:
         PrefactorError: no such edit was run, or not at this budget.
     """
-    chance = read_json(data / "target" / "metrics.json")["chance"]
+    tokens = None if tokens is None else whole("tokens", tokens, 0)
+    chance = read_entry(data / "target" / "metrics.json", "chance")
     rows = []
     for name in names or [name for name in _edits(data) if (data / "evaluate" / name / "table").is_dir()]:
         about = _about(data, name)
@@ -47,6 +50,7 @@ def change_of(data: Path, name: str, tokens: int | None = None, seed: int = 0) -
     Raises:
         PrefactorError: no such edit was run, or not with this budget and seed.
     """
+    tokens, seed = None if tokens is None else whole("tokens", tokens, 0), whole("seed", seed, 0)
     budget = _about(data, name)["report_budget"] if tokens is None else tokens
     fits = read_changes(data / "edit" / name, "cpu")
     _check_budget(name, budget, [fitted for fitted, _, _ in fits])
@@ -60,23 +64,25 @@ def export(
     data: Path, name: str, into: Path, merged: bool = False, tokens: int | None = None, seed: int = 0,
     labels: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
-    """Write a fit of an edit: a PEFT adapter, or the merged checkpoint with its tokenizer.
+    """Write a fit of an edit into a new folder: a PEFT adapter, or the merged checkpoint with its tokenizer.
 
     Args:
         labels: of its subcomponents, for the card.
 
     Raises:
-        PrefactorError: no such edit was run, or not with this budget and seed.
+        PrefactorError: something is in ``into`` already, or no such edit was run, or not with this budget and seed.
     """
+    check_new(into)
     about, checkpoint = _about(data, name), data / "target" / "checkpoint"
     budget, change = change_of(data, name, tokens, seed)
     verify(checkpoint)
     target = read_target(checkpoint, setup())
     text = card(_facts(data, name, about, budget, seed), labels, _damage(data, name, budget, seed))
-    if merged:
-        write_merged(into, target, change, checkpoint, text)
-    else:
-        write_adapter(into, target, change, checkpoint.as_posix(), text)
+    with new_folder(into) as new:
+        if merged:
+            write_merged(new, target, change, checkpoint, text)
+        else:
+            write_adapter(new, target, change, checkpoint.as_posix(), text)
 
 
 def _facts(data: Path, name: str, about: dict[str, Any], budget: int, seed: int) -> dict[str, Any]:

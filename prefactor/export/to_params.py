@@ -10,7 +10,7 @@ from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
 from prefactor.config.params import read_params
 from prefactor.config.shortlists import ByName, ShortlistConfig
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import atomic
+from prefactor.files.own_file import changed, check_own
 
 NAME = re.compile(r"[a-z0-9-]+")  # it becomes a folder and part of a DVC stage's name
 
@@ -19,8 +19,9 @@ def check_name(params: Path, name: str) -> None:
     """Whether an edit can be saved as ``name``, before it is made.
 
     Raises:
-        PrefactorError: the name is taken, or is none for an edit.
+        PrefactorError: the name is taken, or is none for an edit, or ``params`` is read-only.
     """
+    check_own(params)
     if not NAME.fullmatch(name):
         raise PrefactorError(f"--save {name!r}: use small letters, digits and -")
     whole = read_params(params)
@@ -43,5 +44,5 @@ def save_edit(
         if not whole.get(section):
             whole[section] = {}
         whole[section][name] = value
-    with atomic(params) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with changed(params) as temporary, temporary.open("w", encoding="utf-8") as file:
         yaml.dump(whole, file)

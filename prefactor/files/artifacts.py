@@ -8,6 +8,7 @@ this one was made from: where one of them has been made anew since, this one is 
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefactor.errors import PrefactorError
+from prefactor.files.together import writable
 
 MANIFEST = "manifest.json"
 
@@ -25,14 +27,22 @@ Origin = Mapping[Path, str]  # what an artifact was made from: folders, and the 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary neighbour of ``path`` that replaces it if the block ends without error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Yield a temporary neighbour of ``path`` that replaces it if the block ends without error.
+
+    A link is replaced, and what it points to left alone: it may be an object of DVC's cache.
+
+    Raises:
+        PrefactorError: its folder cannot be written, or the disk is full.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writable(path, "make its folder writable, and room on its disk"):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            if temporary.exists():
+                temporary.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -42,7 +52,45 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The JSON value in ``path``, which a stage wrote.
+
+    Raises:
+        PrefactorError: it is missing, or holds something else: nothing, half of it, a merge's conflict.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text)
+    except (FileNotFoundError, NotADirectoryError):
+        raise PrefactorError(f"{path} is missing: run the stage that makes it (`dvc repro`)") from None
+    except IsADirectoryError:
+        why = "is a folder, and no file"
+    except UnicodeDecodeError as error:
+        why = f"is no text (byte {error.start} is not UTF-8)"
+    except RecursionError:
+        why = "is no JSON of ours (it is nested too deep)"
+    except ValueError as error:
+        conflict = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)
+        line = f"is no JSON (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else "is no JSON"
+        why = "is empty" if not text.strip() else "has the conflict marks of a merge in it" if conflict else line
+    raise PrefactorError(f"{path} {why}: {_again(path)}")
+
+
+def read_entry(path: Path, *keys: str) -> Any:
+    """What stands under ``keys``, one within the other, in the JSON that ``path`` holds.
+
+    Raises:
+        PrefactorError: nothing does, or ``path`` holds no JSON.
+    """
+    value = read_json(path)
+    for place, key in enumerate(keys):
+        if not isinstance(value, dict) or key not in value:
+            raise PrefactorError(f"{path} has no {'.'.join(keys[: place + 1])}: {_again(path)}")
+        value = value[key]
+    return value
+
+
+def _again(path: Path) -> str:
+    return f"fetch it again (`dvc checkout --force {path}`) or rerun the stage (`dvc repro --force --single-item`)"
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -118,7 +166,7 @@ def verify(folder: Path, only: list[str] | None = None) -> dict[str, Any]:
         PrefactorError: the manifest or a file is missing, or a file is not what was written; or an artifact that it
             was made from is there, but is another by now.
     """
-    remedy = f"fetch it again (`dvc checkout --force {folder}`) or rerun the stage (`dvc repro --force --single-item`)"
+    remedy = _again(folder)
     manifest = _manifest(folder)
     wanted = [] if only is None else only
     for path in wanted:
@@ -155,9 +203,12 @@ def _check_origin(folder: Path, manifest: Mapping[str, Any], seen: set[Path]) ->
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    if not (folder / MANIFEST).is_file():
-        raise PrefactorError(f"{folder / MANIFEST} is missing: run the stage that makes it (`dvc repro`)")
-    return read_json(folder / MANIFEST)
+    path = folder / MANIFEST
+    manifest = read_json(path)
+    known = isinstance(manifest, dict) and {"made_from": {}} | manifest  # one of an older version has no origin
+    if not known or not all(isinstance(known.get(part), dict) for part in ("files", "about", "made_from")):
+        raise PrefactorError(f"{path} is no manifest: {_again(folder)}")
+    return manifest
 
 
 def _identity(manifest: Mapping[str, Any]) -> str:

@@ -42,4 +42,5 @@ class Checkpoint:
         write_tensors(self.path, tensors)
 
     def done(self) -> None:
+        """Remove it: the last act of a stage, when all that came of the run is on disk."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -20,7 +20,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from prefactor.config.base import Config, parse
 from prefactor.config.explain import nearest
 from prefactor.errors import ParamsError, PrefactorError
-from prefactor.files.artifacts import MANIFEST, atomic, read_json
+from prefactor.files.artifacts import MANIFEST, read_entry
+from prefactor.files.own_file import changed, check_own
 from prefactor.label.labeller import MOST_WORDS
 from prefactor.printable import one_line
 
@@ -116,7 +117,7 @@ def decomposition_of(data: Path) -> str:
     path = data / "harvest" / "subcomponents" / MANIFEST  # the components themselves need not be here
     if not path.is_file():
         raise PrefactorError(f"{path} is missing, and labels are of a decomposition: run the stage (`dvc repro`)")
-    known = read_json(path)["about"].get("decomposition")
+    known = read_entry(path, "about").get("decomposition")
     if known is None:
         raise PrefactorError(f"{path} names no decomposition: harvest again (`dvc repro --force -s harvest`)")
     return known[:DIGITS]
@@ -177,6 +178,8 @@ def _entry(path: Path, name: str, value: Any) -> Override:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """No other process changes ``path`` in the block. The lock is a file beside it, since ``path`` is replaced."""
+    check_own(path)
+    path = path.resolve()  # who comes through a link waits for who comes without one
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         if fcntl is not None:
@@ -210,7 +213,7 @@ def _round_trip() -> YAML:
 
 
 def _dump(path: Path, whole: Any) -> None:
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with changed(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         if not path.is_file():
             file.write(HEADER)
         _round_trip().dump(whole, file)

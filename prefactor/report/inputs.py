@@ -237,8 +237,6 @@ def _sum(costs: Iterable[Spent]) -> Spent:
 
 
 def _json(kind: type[T], path: Path) -> T:
-    if not path.is_file():
-        raise PrefactorError(f"{path} is missing: run the stage that makes it (`dvc repro`)")
     try:
         return kind.model_validate(read_json(path))
     except ValidationError as error:

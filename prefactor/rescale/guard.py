@@ -12,10 +12,14 @@ import torch
 from torch import Tensor
 
 from prefactor.config.guard import GuardByDomain, GuardByImportance
+from prefactor.errors import PrefactorError
 from prefactor.model.matrices import shape_of
 from prefactor.rescale.terms import Term
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet, lower_leaky
+
+NOTHING = 1e-12  # of a second moment beside the other one: what rounding leaves of none
+MOST_CONDITION = 1e14  # of the matrix that is inverted: beyond it, what comes out is rounding
 
 
 def guarded_read(v: Tensor, needed: Tensor, spared: Tensor, ridge: float) -> Tensor:
@@ -25,26 +29,62 @@ def guarded_read(v: Tensor, needed: Tensor, spared: Tensor, ridge: float) -> Ten
         v: (d_in,) read direction of the subcomponent.
         needed: Σ_1 (d_in, d_in).
         spared: Σ_0 (d_in, d_in).
-        ridge: ε as a share of the mean eigenvalue of Σ_0.
+        ridge: ε as a share of the mean eigenvalue of Σ_0, as far as float64 can tell: from d_in · 1e-14 to 1e14.
 
     The scale keeps the response where the subcomponent is needed: ``v'^T Σ_1 v = v^T Σ_1 v``. Where it never is,
-    nothing says what to keep, and ``v`` is left as it is.
+    nothing says what to keep, and where it always is there is nothing to spare: ``v`` itself is returned.
+
+    Raises:
+        PrefactorError: the moments are not finite, or no finite direction solves them.
     """
+    d = len(v)
     v64, needed, spared = v.double(), needed.double(), spared.double()
-    d = len(v64)
-    epsilon = ridge * spared.trace() / d
     aim = needed @ v64
-    if not aim.any():
+    whole = needed.trace() + spared.trace()
+    if not (torch.isfinite(whole) and torch.isfinite(aim).all() and torch.isfinite(spared).all()):
+        raise PrefactorError("what it reads, or its importance, is not finite on the text that a guard looks at")
+    if not aim.any() or min(needed.trace(), spared.trace()) <= NOTHING * whole:
         return v
+    epsilon = min(max(ridge, d / MOST_CONDITION), MOST_CONDITION) * spared.trace() / d
     direction = torch.linalg.solve(spared + epsilon * torch.eye(d, dtype=torch.float64, device=v.device), aim)
-    return (direction * (v64 @ aim) / (direction @ aim)).to(v)
+    read = (direction * (v64 @ aim) / (direction @ aim)).to(v)
+    if not torch.isfinite(read).all():
+        raise PrefactorError("no finite direction guards it")
+    return read
+
+
+def guarded_term(name: str, term: Term, moments: tuple[Tensor, Tensor], ridge: float) -> Term:
+    """The term of the subcomponent ``name`` with a guarded read direction; ``term`` itself where there is none to find.
+
+    Raises:
+        PrefactorError: as :func:`guarded_read`, with the name.
+    """
+    try:
+        read = guarded_read(term.read, *moments, ridge)
+    except PrefactorError as error:
+        raise PrefactorError(f"{name} cannot be guarded: {error}: choose another, or leave out the guard") from None
+    return term if read is term.read else Term(term.module, term.write, read)
 
 
 def guarded_terms(
     guard: GuardByDomain | GuardByImportance, target: str, subcomponents: Sequence[str], terms: Sequence[Term],
     model: DecomposedModel, net: ImportanceNet, untagged: np.ndarray, tagged: Mapping[str, np.ndarray],
 ) -> list[Term]:  # fmt: skip
-    """``terms`` with the guarded read directions that ``guard`` asks for.
+    """``terms`` with the guarded read directions that ``guard`` asks for; arguments as for :func:`moments_for`.
+
+    Raises:
+        PrefactorError: one cannot be guarded.
+    """
+    moments = moments_for(guard, target, subcomponents, terms, model, net, untagged, tagged)
+    every = zip(subcomponents, terms, moments, strict=True)
+    return [guarded_term(name, term, pair, guard.ridge) for name, term, pair in every]
+
+
+def moments_for(
+    guard: GuardByDomain | GuardByImportance, target: str, subcomponents: Sequence[str], terms: Sequence[Term],
+    model: DecomposedModel, net: ImportanceNet, untagged: np.ndarray, tagged: Mapping[str, np.ndarray],
+) -> list[tuple[Tensor, Tensor]]:  # fmt: skip
+    """Σ_1 and Σ_0 of each of ``subcomponents``.
 
     Args:
         target: the domain to be removed.
@@ -56,14 +96,9 @@ def guarded_terms(
         for module in dict.fromkeys(term.module for term in terms):
             spared = [domain_moment(model, module, tagged[domain]) for domain in guard.spare]
             pairs[module] = (domain_moment(model, module, tagged[target]), sum(spared) / len(spared))
-        moments = [pairs[term.module] for term in terms]
-    else:
-        by_name = importance_moments(model, net, subcomponents, untagged)
-        moments = [by_name[name] for name in subcomponents]
-    return [
-        Term(term.module, term.write, guarded_read(term.read, needed, spared, guard.ridge))
-        for term, (needed, spared) in zip(terms, moments, strict=True)
-    ]
+        return [pairs[term.module] for term in terms]
+    by_name = importance_moments(model, net, subcomponents, untagged)
+    return [by_name[name] for name in subcomponents]
 
 
 @torch.no_grad()

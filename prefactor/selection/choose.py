@@ -31,8 +31,18 @@ def select(edit: str, shortlist: Shortlist, candidates: Candidates, tried: int, 
     if total < top:
         remedy = "lower it or widen the query" if query is not None else "lower it"
         raise PrefactorError(f"edits.{edit}.top = {top}: only {total} qualify: {remedy}")
+    unmeasured: list[Choice] = []
     if isinstance(choose, ByLabel) and config.measured:
         choices = _by_effect(shortlist, choose, candidates, tried)
+        unmeasured = [
+            replace(_choice(candidate, choose, domains, f"left out: {reason}", query), score=None)
+            for candidate in shortlist.ranked[:tried]
+            if (reason := candidates.left_out.get(candidate.subcomponent))
+        ]
+        if len(choices) < top:
+            raise PrefactorError(
+                f"edits.{edit}.top = {top}: only {len(choices)} can be measured ({unmeasured[0].reason}): lower it"
+            )
     elif isinstance(choose, ByName):
         choices = [
             _choice(candidate, choose, domains, "named" if candidate.alive else "named though dead")
@@ -45,7 +55,8 @@ def select(edit: str, shortlist: Shortlist, candidates: Candidates, tried: int, 
             for place, candidate in enumerate(shortlist.ranked[: top + runners_up], start=1)
         ]
     near = tuple(_near_miss(candidate, choose, domains, query) for candidate in shortlist.near_misses[:runners_up])
-    return Selection(edit, choose.by, tuple(choices[:top]), tuple(choices[top : top + runners_up]), near)
+    runners = (*choices[top : top + runners_up], *unmeasured)
+    return Selection(edit, choose.by, tuple(choices[:top]), runners, near)
 
 
 def select_singular(edit: str, shortlist: Shortlist, candidates: Candidates, runners_up: int, top: int) -> Selection:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,11 @@ class Effect:
     damage: float | None  # mean over the retained domains at that prefactor; None where chance is not reached
     spill: float | None = None  # KL on the worst of the untagged text that is unlike the target; None if unknown
 
+    @property
+    def finite(self) -> bool:
+        figures = (self.prefactor, self.short, self.damage, self.spill)
+        return all(math.isfinite(figure) for figure in figures if figure is not None)
+
     def price(self, rank: str) -> float:
         """What it is ranked by: the spill, or the damage; infinite where that is not known."""
         price = self.spill if rank == "spill" else self.damage
@@ -33,8 +38,9 @@ class Effect:
 class Candidates:
     """The effect of each candidate of a shortlist, in its order; of the control, of singular directions by size."""
 
-    subcomponents: dict[str, Effect | None]  # None where the shortlist is not measured
+    subcomponents: dict[str, Effect | None]  # None where the shortlist is not measured, or the candidate cannot be
     singular: dict[str, Effect]  # empty where there is no control
+    left_out: dict[str, str] = field(default_factory=dict)  # candidates that cannot be measured, and why not
 
 
 def order(pairs: Sequence[tuple[T, Effect]], rank: str) -> list[tuple[T, Effect]]:
@@ -46,7 +52,11 @@ def write_candidates(folder: Path, candidates: Candidates, made_from: Origin | N
     """Write ``effects/`` (docs/contracts.md) and its manifest."""
     parts = {"subcomponents": candidates.subcomponents, "singular": candidates.singular}
     rows = {
-        part: [{"subcomponent": name, "effect": effect and asdict(effect)} for name, effect in effects.items()]
+        part: [
+            {"subcomponent": name, "effect": effect and asdict(effect)}
+            | ({"left_out": candidates.left_out[name]} if name in candidates.left_out else {})
+            for name, effect in effects.items()
+        ]
         for part, effects in parts.items()
     }
     write_json(folder / FILE, rows)
@@ -66,16 +76,19 @@ def read_candidates(folder: Path) -> Candidates:
         return {row["subcomponent"]: row["effect"] and Effect(**row["effect"]) for row in value[part]}
 
     singular = {name: effect for name, effect in effects("singular").items() if effect is not None}
-    return Candidates(effects("subcomponents"), singular)
+    left_out = {row["subcomponent"]: row["left_out"] for row in value["subcomponents"] if "left_out" in row}
+    return Candidates(effects("subcomponents"), singular, left_out)
 
 
 def measured(candidates: Candidates, names: Sequence[str], where: str) -> list[tuple[str, Effect]]:
-    """Names with their effects.
+    """Names with their effects, without those that could not be measured.
 
     Raises:
-        PrefactorError: they were measured for other candidates.
+        PrefactorError: they were measured for other candidates, or none could be.
     """
-    pairs = [(name, candidates.subcomponents.get(name)) for name in names]
+    pairs = [(name, candidates.subcomponents.get(name)) for name in names if name not in candidates.left_out]
+    if names and not pairs:
+        raise PrefactorError(f"{where}: none of {len(names)} can be measured; {candidates.left_out[names[0]]}")
     missing = [name for name, effect in pairs if effect is None]
     if missing:
         raise PrefactorError(f"{where}: {missing[0]} was not measured: run it (`dvc repro candidates`)")

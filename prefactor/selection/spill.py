@@ -5,25 +5,26 @@ need the subcomponent less than half as much as the target's text does, a mean o
 worst neighbour, whichever that is, is a small part of such text, and a mean over all of it would not show it.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from prefactor.config.candidates import CandidatesConfig
-from prefactor.config.guard import spared
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
+from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, take
+from prefactor.errors import PrefactorError
 from prefactor.files.cost import Cost
 from prefactor.machine.progress import track
 from prefactor.model.matrices import matrix_of, shape_of
 from prefactor.model.prefix import Prefix, Prefixes
 from prefactor.model.reference import HeldOut, flops_a_token, hold_out, measure
 from prefactor.rescale.footprint import divergence, importance_of
-from prefactor.rescale.guard import guarded_terms
+from prefactor.rescale.guard import guarded_term, moments_for
 from prefactor.rescale.terms import SINGULAR, Prefactors, term_of
 from prefactor.selection.effect import Candidates, Effect, order
 from prefactor.vpd.components import DecomposedModel
@@ -60,27 +61,40 @@ def measure_candidates(
     Args:
         blocks: the select split.
 
+    What cannot be measured is left out, with the reason.
+
     Raises:
         PrefactorError: there is less text than ``config`` asks for.
     """
     domains, guard = shortlist.domains, shortlist.guard
-    untagged = take(blocks, config.untagged_tokens, "candidates.untagged_tokens").tokens
-
-    def tokens_of(domain: str) -> np.ndarray:
-        return take(blocks.of(domain), config.tokens, "candidates.tokens").tokens
-
-    held = {domain: hold_out(model.target, tokens_of(domain)) for domain in (domains.target, *domains.retain)}
+    untagged = take(blocks, needs.untagged_for_candidates(config)).tokens
+    tokens = {
+        domain: take(blocks, need).tokens for domain, need in needs.tagged_for_candidates(config, shortlist).items()
+    }
+    held = {domain: hold_out(model.target, tokens[domain]) for domain in (domains.target, *domains.retain)}
     wanted = held.pop(domains.target)
-    terms = [term_of(model, name) for name in names]
+    terms, left_out = {name: term_of(model, name) for name in names}, {}
     if guard is not None:
-        tagged = {domain: tokens_of(domain) for domain in ((domains.target, *spared(guard)) if spared(guard) else ())}
-        terms = guarded_terms(guard, domains.target, names, terms, model, net, untagged, tagged)
-    needed = importance_of(model, net, wanted.tokens, names).mean((0, 1))
-    others = Others(hold_out(model.target, untagged), importance_of(model, net, untagged, names).mean(1), needed)
-    methods = {name: Prefactors((term,)) for name, term in zip(names, terms, strict=True)}
-    measured = dict(zip(names, effects(model.target, methods, wanted, held, others, cost), strict=True))
-    if not shortlist.singular:
-        return Candidates(dict(measured), {})
+        moments = moments_for(guard, domains.target, names, list(terms.values()), model, net, untagged, tokens)
+        for name, pair in zip(names, moments, strict=True):
+            try:
+                terms[name] = guarded_term(name, terms[name], pair, guard.ridge)
+            except PrefactorError as error:
+                left_out[name] = str(error)
+    methods = {name: Prefactors((term,)) for name, term in terms.items() if name not in left_out}
+    measured: dict[str, Effect] = {}
+    if methods:
+        kept = list(methods)
+        needed = importance_of(model, net, wanted.tokens, kept).mean((0, 1))
+        others = Others(hold_out(model.target, untagged), importance_of(model, net, untagged, kept).mean(1), needed)
+        measured = dict(zip(kept, effects(model.target, methods, wanted, held, others, cost), strict=True))
+    for name, effect in list(measured.items()):
+        if not effect.finite:
+            left_out[name] = f"{name}: no finite figure comes of changing it"
+            del measured[name]
+    found = {name: measured.get(name) for name in names}
+    if not shortlist.singular or not measured:
+        return Candidates(found, {}, left_out)
     assert isinstance(shortlist.choose, ByLabel)  # only such candidates are measured
     module = order(list(measured.items()), shortlist.choose.rank)[0][0].rpartition(":")[0]
     count = min(config.tried, *shape_of(matrix_of(model.target, module)))
@@ -88,7 +102,8 @@ def measure_candidates(
         f"{module}:{SINGULAR}{i}": Prefactors((term_of(model, f"{module}:{SINGULAR}{i}"),)) for i in range(count)
     }
     singular = effects(model.target, control, wanted, held, None, cost)  # without importance, and so without spill
-    return Candidates(dict(measured), dict(zip(control, singular, strict=True)))
+    finite = {name: effect for name, effect in zip(control, singular, strict=True) if effect.finite}
+    return Candidates(found, finite, left_out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +130,8 @@ def effects(
         cost: is charged with every forward pass that measures a change.
     """
     chance = wanted.chance
+    if wanted.ce >= chance:  # no change is needed, and none could be told by where it reaches chance
+        return [Effect(1.0, 0.0, 0.0, None if others is None else 0.0)] * len(methods)
     replayed: dict[int, Replayed] = {}  # by how many layers are run beforehand
     prefixes = Prefixes(target, wanted.tokens[:1])
 
@@ -146,6 +163,8 @@ def effects(
             before = (wanted.ce, 1.0)
             for alpha in direction:
                 ce = measured(method, alpha, text, {"": text.wanted})[0]["edited_ce"]
+                if not math.isfinite(ce):
+                    break  # further than the model can be read
                 if ce >= chance:
                     at = before[1] + (chance - before[0]) / (ce - before[0]) * (alpha - before[1])
                     damage = [figures["damage"] for figures in measured(method, at, text, text.retained)]

@@ -1,6 +1,7 @@
 """Decompose a target: choose its matrices, start the components, train them with the importance net."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,19 +10,26 @@ from prefactor.config.decompose import DecomposeConfig
 from prefactor.errors import PrefactorError
 from prefactor.machine.processes import ALONE, Processes
 from prefactor.machine.runtime import generator
-from prefactor.model.matrices import Matrix, matrices, shape_of
+from prefactor.model.matrices import Matrix, matrices, shape_of, weight_of
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet
 from prefactor.vpd.initial import initial_components, singular_components
 from prefactor.vpd.sharding import place
 from prefactor.vpd.store import build_net
 
+NAMED = 3  # matrices in a message
+
 
 def start_decomposition(
     target: Any, config: DecomposeConfig, device: torch.device, processes: Processes = ALONE
 ) -> tuple[DecomposedModel, ImportanceNet]:
-    """The untrained components and importance net of ``target``, drawn from the training seed."""
+    """The untrained components and importance net of ``target``, drawn from the training seed.
+
+    Raises:
+        PrefactorError: nothing matches ``config.modules``, or a matrix has no parts: it is zero or not finite.
+    """
     modules = matrices(target, config.modules)
+    check_values(modules)
     rng = generator(config.training.seed, -2)
     counts = {name: _count(name, module, config) for name, module in modules.items()}
     parts = singular_components(modules, counts) if config.singular else initial_components(modules, counts, rng)
@@ -29,6 +37,26 @@ def start_decomposition(
     net = build_net(model, config.net).initialise(rng)
     place(model, net, processes, device)
     return model, net
+
+
+@torch.no_grad()
+def check_values(modules: Mapping[str, Matrix]) -> None:
+    """Raises PrefactorError for matrices that are zero (no direction of theirs is one) or hold what is no number."""
+    weights = {name: weight_of(module) for name, module in modules.items()}
+    broken = [name for name, weight in weights.items() if not torch.isfinite(weight).all()]
+    if broken:
+        raise PrefactorError(
+            f"{_shown(broken)} NaN or infinite weights, and so has all that the target computes: mend its checkpoint"
+        )
+    if zero := [name for name, weight in weights.items() if not weight.any()]:
+        left = [name for name in modules if name not in zero]
+        pattern = f"(?!({'|'.join(map(re.escape, zero))})$).*"
+        remedy = f"leave it out with decompose.modules ('{pattern}')" if left else "train or load another target"
+        raise PrefactorError(f"{_shown(zero)} only zeros, which have no parts: {remedy}")
+
+
+def _shown(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:NAMED])}{' and others' if len(names) > NAMED else ''} of the target has"
 
 
 def _count(name: str, matrix: Matrix, config: DecomposeConfig) -> int:

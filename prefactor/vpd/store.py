@@ -6,7 +6,7 @@ from typing import Any
 from safetensors import safe_open
 
 from prefactor.config.decompose import NetConfig
-from prefactor.files.artifacts import MANIFEST, Origin, read_json, verify, write_manifest
+from prefactor.files.artifacts import MANIFEST, Origin, read_entry, verify, write_manifest
 from prefactor.files.tensors import read_tensors, write_tensors
 from prefactor.machine.processes import ALONE, Processes
 from prefactor.vpd.components import DecomposedModel
@@ -73,4 +73,4 @@ def read_net(folder: Path, model: DecomposedModel) -> ImportanceNet:
 
 def components_sha256(data: Path) -> str:
     """The sha256 of the components under ``data``: which decomposition an edit or an override is of."""
-    return read_json(data / "decompose" / "components" / MANIFEST)["files"][COMPONENTS]
+    return read_entry(data / "decompose" / "components" / MANIFEST, "files", COMPONENTS)

@@ -1,0 +1,89 @@
+"""What each stage draws from the corpus. The stage takes it and the gate asks for it, both from here."""
+
+from collections.abc import Sequence
+
+from prefactor.config.candidates import CandidatesConfig
+from prefactor.config.domains import Domains, Role
+from prefactor.config.edit import FitConfig, Optimiser
+from prefactor.config.edits import AnyEdit, GuardedEdit, PrefactorEdit
+from prefactor.config.effects import EffectsConfig
+from prefactor.config.evaluate import EvaluateConfig
+from prefactor.config.guard import spared
+from prefactor.config.harvest import HarvestConfig
+from prefactor.config.importance import ImportanceConfig
+from prefactor.config.shortlists import ShortlistConfig
+from prefactor.config.target import TargetConfig
+from prefactor.corpus.need import PARAMS, Need
+
+
+def measured_target(config: TargetConfig, domain: str) -> Need:
+    return Need("target.evaluate_tokens", config.evaluate_tokens, "eval", domain)
+
+
+def battery(config: ImportanceConfig) -> Need:
+    return Need("importance.battery.tokens", config.battery.tokens, "eval")
+
+
+def harvested(config: HarvestConfig) -> Need:
+    return Need("harvest.tokens", config.tokens, "harvest")
+
+
+def ablated(config: EffectsConfig, domain: str) -> Need:
+    return Need("effects.tokens", config.tokens, "select", domain)
+
+
+def untagged_for_candidates(config: CandidatesConfig) -> Need:
+    return Need("candidates.untagged_tokens", config.untagged_tokens, "select")
+
+
+def tagged_for_candidates(config: CandidatesConfig, shortlist: ShortlistConfig) -> dict[str, Need]:
+    """By domain."""
+    domains = (shortlist.domains.target, *shortlist.domains.retain, *spared(shortlist.guard))
+    return {domain: Need("candidates.tokens", config.tokens, "select", domain) for domain in domains}
+
+
+def target_text(budgets: Sequence[int], domain: str, key: str = "edit.budgets", where: str = PARAMS) -> Need:
+    """What target tokens are drawn from: for the largest of ``budgets``, a quarter of each block."""
+    return Need(key, max(budgets), "fit", domain, unit="targets", where=where)
+
+
+def fitted(config: FitConfig, optimiser: Optimiser, domain: str) -> tuple[Need, ...]:
+    """Text of the target for a sweep over ``config.budgets``, and for the probes where there is a recipe to choose."""
+    own = target_text(config.budgets, domain)
+    if not optimiser.has_choice:
+        return (own,)
+    return own, target_text(config.probe_budgets, domain, "edit.probe_budgets")
+
+
+def retained(config: FitConfig, domains: Domains) -> dict[str, Need]:
+    """By domain: together ``config.retain_tokens``."""
+    return {d: Need("edit.retain_tokens", config.retain_tokens, "fit", d, shared_by=len(domains.retain))
+            for d in domains.retain}  # fmt: skip
+
+
+def probed(config: FitConfig, domains: Domains) -> dict[str, Need]:
+    """By domain: so much of the target, and as much of all retained ones together."""
+    key, tokens, several = "edit.probe_tokens", config.probe_tokens, len(domains.retain)
+    held = {d: Need(key, tokens, "select", d, shared_by=several) for d in domains.retain}
+    return {domains.target: Need(key, tokens, "select", domains.target)} | held
+
+
+def guarding(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
+    """By domain, and under ``None`` untagged: what a guard, or a tolerance, reads."""
+    if not isinstance(edit, PrefactorEdit):
+        return {}
+    domains: list[str | None] = []
+    if isinstance(edit, GuardedEdit):
+        named = spared(edit.guard)
+        domains += [edit.domains.target, *named] if named else [None]
+    if edit.alpha.by == "tolerance":
+        domains.append(None)
+    return {domain: Need("edit.guard_tokens", config.guard_tokens, "fit", domain) for domain in domains}
+
+
+def held_out(config: EvaluateConfig, domain: str, role: Role) -> Need:
+    return Need(f"evaluate.tokens.{role}", config.tokens.of(role), "eval", domain)
+
+
+def prompts(config: EvaluateConfig, domain: str) -> Need:
+    return Need("evaluate.prompts", config.prompts, "eval", domain, unit="blocks")
