@@ -82,9 +82,7 @@ class CorpusConfig(Config):
     text: GeneratedText | FilesText | HubText = Field(discriminator="source")
     seed: Seed
     characters: int = Field(gt=0)  # of all domains together
-    shares: dict[DomainName, float] = Field(
-        min_length=1
-    )  # domain -> share of the characters; the keys name the domains
+    shares: dict[DomainName, float] = Field(min_length=1)  # domain -> share of the characters; names the domains
     tokenizer: TokenizerConfig
     block: int = Field(ge=8)  # tokens a block
     splits: dict[str, float]  # split -> share of the documents
@@ -150,13 +148,13 @@ def _pinned(text: object) -> frozenset[str]:
     return frozenset(entry.split for entry in files if entry.split is not None)
 
 
-def _check_sum(shares: dict[DomainName, float] = Field(min_length=1)) -> None:
+def _check_sum(shares: dict[str, float]) -> None:
     total = math.fsum(shares.values())
     if not abs(total - 1) <= 1e-6:
         raise ValueError(f"the shares sum to {total:g}; make them sum to 1")
 
 
-def _check_domains(named: list[str], shares: dict[DomainName, float] = Field(min_length=1)) -> None:
+def _check_domains(named: list[str], shares: dict[str, float]) -> None:
     for domain in named:
         if domain not in shares:
             raise ValueError(f"text names the domain {domain!r}, which has no share; add it or leave it out of text")

@@ -8,12 +8,26 @@ from prefactor.query.words import words_of
 
 # What labels say besides domains and tokens in quotes (``label/about.py``, ``tokens.py``, ``deterministic.py``), and
 # what their reader takes for a denial. A query that leaves out the domain "text" would leave out every label.
-LABEL_WORDS = frozenset(
-    "text foreign all of domains but and unclear dead dense fires everywhere on many too few firings "
-    "token tokens before document block start space line-break half-character "
-    "digits punctuation line breaks capitalised words accented letters word continuations "
-    "not no non never neither without except".split()
-)
+LABEL_WORDS = {
+    *(
+        "text",
+        "foreign",
+        "all",
+        "of",
+        "domains",
+        "but",
+        "and",
+        "document",
+        "block",
+        "start",
+        "before",
+        "token",
+        "tokens",
+    ),
+    *("unclear", "dead", "dense", "fires", "everywhere", "on", "many", "too", "few", "firings", "space", "line-break"),
+    *("half-character", "digits", "punctuation", "line", "breaks", "capitalised", "words", "accented", "letters"),
+    *("word", "continuations", "not", "no", "non", "never", "neither", "without", "except"),
+}
 
 
 def check_domains_in_labels(domains: Collection[str]) -> None:
