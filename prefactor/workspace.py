@@ -7,6 +7,7 @@ read when first asked for. What is chosen, fitted and measured here is what the 
 import difflib
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -287,6 +288,7 @@ class Workspace:
         Raises:
             PrefactorError: there is none.
         """
+        name = unicodedata.normalize("NFC", name)
         by_word = {LANGUAGES.get(domain, domain).casefold(): domain for domain in self.domains}
         tag = name if name in self.domains else by_word.get(name.casefold())
         if tag is None:

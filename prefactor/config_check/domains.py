@@ -9,24 +9,10 @@ from prefactor.query.words import words_of
 # What labels say besides domains and tokens in quotes (``label/about.py``, ``tokens.py``, ``deterministic.py``), and
 # what their reader takes for a denial. A query that leaves out the domain "text" would leave out every label.
 LABEL_WORDS = {
-    *(
-        "text",
-        "foreign",
-        "all",
-        "of",
-        "domains",
-        "but",
-        "and",
-        "document",
-        "block",
-        "start",
-        "before",
-        "token",
-        "tokens",
-    ),
+    *("text", "foreign", "all", "of", "domains", "but", "and", "document", "block", "start", "before", "token"),
     *("unclear", "dead", "dense", "fires", "everywhere", "on", "many", "too", "few", "firings", "space", "line-break"),
     *("half-character", "digits", "punctuation", "line", "breaks", "capitalised", "words", "accented", "letters"),
-    *("word", "continuations", "not", "no", "non", "never", "neither", "without", "except"),
+    *("tokens", "word", "continuations", "not", "no", "non", "never", "neither", "without", "except"),
 }
 
 
