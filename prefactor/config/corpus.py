@@ -22,7 +22,7 @@ class GeneratedText(Config):
 
 
 class FileSet(Config):
-    """One file, folder or glob of parquet, JSONL or text files (there a document is a paragraph)."""
+    """One file, folder or glob of parquet, JSON, CSV or text files (there a document is a paragraph)."""
 
     path: str
     text: str = "text"  # column with the text
