@@ -24,7 +24,7 @@ class GeneratedText(Config):
 class FileSet(Config):
     """One file, folder or glob of parquet, JSON, CSV or text files (there a document is a paragraph)."""
 
-    path: str
+    path: str = Field(min_length=1)
     text: str = "text"  # column with the text
     domain_column: str | None = None  # column with the domain, or ...
     domain: DomainName | None = None  # ... one domain for all of it

@@ -1,12 +1,11 @@
 """Text from local files: parquet, JSON, CSV, or plain text with a document a paragraph."""
 
-import glob
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import load_dataset
+import pyarrow.parquet as pq
 
 from prefactor.config.corpus import FileSet
 from prefactor.corpus import csv_rows, json_rows
@@ -30,20 +29,20 @@ def rows(files: FileSet, path: Path) -> Iterator[SourceRow]:
 
 
 def _parquet(files: FileSet, path: Path) -> Iterator[SourceRow]:
-    # Streaming reads the file in place; the other mode would first copy all of it to the user's cache.
-    data = load_dataset("parquet", data_files=[glob.escape(str(path))], split="train", streaming=True)
-    columns, known = _columns(files), list(data.features or {})
-    for column in columns:
-        if column not in known:
-            raise _no_column(path, column, known)
-    for table in data.select_columns(columns).with_format("arrow").iter(batch_size=BATCH):
-        texts = _values(table[files.text])
-        domains = _values(table[files.domain_column]) if files.domain_column else [files.domain] * len(texts)
-        for text, domain in zip(texts, domains, strict=True):
-            yield SourceRow(domain, text, files.split)
+    columns = _columns(files)
+    with pq.ParquetFile(path) as file:
+        known = file.schema_arrow.names
+        for column in columns:
+            if column not in known:
+                raise _no_column(path, column, known)
+        for batch in file.iter_batches(BATCH, columns=columns):
+            texts = _values(batch[files.text])
+            domains = _values(batch[files.domain_column]) if files.domain_column else [files.domain] * len(texts)
+            for text, domain in zip(texts, domains, strict=True):
+                yield SourceRow(domain, text, files.split)
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
+def _values(column: pa.Array) -> list[Any]:
     try:
         return column.to_pylist()
     except UnicodeDecodeError:  # strings that are not UTF-8 after all: hand them on as bytes

@@ -99,10 +99,15 @@ def _lines(stream: TextIO, path: Path) -> Iterator[Any]:
 
 
 def _whole(stream: TextIO, path: Path) -> Iterator[Any]:
-    try:
-        yield json.loads(stream.read().strip(BLANK))
-    except (ValueError, RecursionError) as error:
-        raise _no_json(path, error) from None
+    """The object that the file is, or the objects one after the other."""
+    decode, whole, at = json.JSONDecoder().raw_decode, stream.read().strip(BLANK), 0
+    while at < len(whole):
+        try:
+            value, at = decode(whole, at)
+        except (ValueError, RecursionError) as error:
+            raise _no_json(path, error) from None
+        yield value
+        at = _skip(whole, at)
 
 
 def _array(stream: TextIO, path: Path) -> Iterator[Any]:

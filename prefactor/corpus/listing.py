@@ -34,7 +34,13 @@ def listing(text: FilesText, formats: Collection[str]) -> Listing:
     others: dict[str, None] = {}
     read: set[str] = set()
     for files in sorted(text.files, key=lambda files: files.split is None):  # stable
-        found, passed = _split(files.path, formats)
+        try:
+            found, passed = _split(files.path, formats)
+        except OSError as error:
+            raise PrefactorError(
+                f"params.yaml: corpus.text.files: path = {files.path[:200]}: it cannot be read ({error.strerror}); "
+                "mend the path"
+            ) from None
         if not found:
             raise PrefactorError(
                 f"params.yaml: corpus.text.files: path = {files.path}: no file there ends in {', '.join(formats)}"
