@@ -71,7 +71,7 @@ def _written(value: Any, loc: Sequence[str | int], what: str) -> str:
     path: list[str] = []
     for position, part in enumerate(loc):
         inside = isinstance(value, Mapping) and part in value
-        if inside or (isinstance(value, Sequence) and not isinstance(value, str) and isinstance(part, int)):
+        if inside or (isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)):
             value = value[part]  # type: ignore[index]
             path.append(str(part))
         elif what == "missing" and position == len(loc) - 1:

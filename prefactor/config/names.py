@@ -47,6 +47,8 @@ def domain_name(name: str) -> str:
         raise ValueError(f"the domain {name!r}: write a tag without control characters and with single blanks inside")
     if '"' in name or name.startswith("-"):
         raise ValueError(f'the domain {name!r}: a query cannot name it; write a tag without " and without a leading -')
+    if not name.strip("\"'():;,."):
+        raise ValueError(f"the domain {name!r}: labels drop such marks; write a tag that has something else in it")
     if len(name) > LONGEST:
         raise ValueError(f"the domain {name[:20]!r}...: it has {len(name)} characters; write at most {LONGEST}")
     return name
