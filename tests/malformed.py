@@ -17,7 +17,8 @@ ODD = st.one_of(
     st.sampled_from(
         [None, True, False, 0, -1, 2**31, 2**63, 10**30, 0.5, -0.0, 1e308, float("nan"), float("inf"), float("-inf"),
          "", " ", "x", "0", "null", "a\nb", "\x1b[31m", "\0", "\ud800", "é", "(", "*" * 300, b"bytes", [], {},
-         date(2024, 1, 1), [[]], [None], {"": 0}, {1: 2}, {None: 1}, {True: 1}, {"a\nb": {}}, {date(2024, 1, 1): 0}, {1, 2}, (1, 2)]
+         date(2024, 1, 1), [[]], [None], {"": 0}, {1: 2}, {None: 1}, {True: 1}, {"a\nb": {}}, {date(2024, 1, 1): 0},
+         {1, 2}, (1, 2)]
     ),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -127,8 +127,8 @@ CONFIG: CorpusConfig = parse(
     TypeAdapter(CorpusConfig),
     {
         "text": {"source": "files", "files": [{"path": s, "domain_column": "d", "split": s} for s in SPLITS]},
-        "seed": 0, "characters": 1, "shares": {"en": 0.5, "1": 0.5}, "tokenizer": {"source": "train", "vocabulary": 300},
-        "block": 16, "splits": dict.fromkeys(SPLITS, 0.2), "max_bad_rows": 1.0,
+        "seed": 0, "characters": 1, "shares": {"en": 0.5, "1": 0.5}, "block": 16,
+        "tokenizer": {"source": "train", "vocabulary": 300}, "splits": dict.fromkeys(SPLITS, 0.2), "max_bad_rows": 1.0,
     },
     "corpus",
 )  # fmt: skip
