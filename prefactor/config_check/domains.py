@@ -12,7 +12,7 @@ LABEL_WORDS = {
     *("text", "foreign", "all", "of", "domains", "but", "and", "document", "block", "start", "before", "token"),
     *("unclear", "dead", "dense", "fires", "everywhere", "on", "many", "too", "few", "firings", "space", "line-break"),
     *("half-character", "digits", "punctuation", "line", "breaks", "capitalised", "words", "accented", "letters"),
-    *("tokens", "word", "continuations", "not", "no", "non", "never", "neither", "without", "except"),
+    *("tokens", "the", "word", "continuations", "not", "no", "non", "never", "neither", "without", "except"),
 }
 
 
