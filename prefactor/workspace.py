@@ -7,6 +7,7 @@ read when first asked for. What is chosen, fitted and measured here is what the 
 import difflib
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -37,13 +38,14 @@ from prefactor.export.edited_model import Edited
 from prefactor.export.facts import facts_of
 from prefactor.files.artifacts import MANIFEST, part, read_entry, read_json, verify
 from prefactor.files.cost import Cost
+from prefactor.label.about import name as name_of
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
 from prefactor.model.kept import KEPT, hold_out_once
 from prefactor.model.reference import HeldOut
 from prefactor.model.target import read_target
 from prefactor.query.parse import parse_query
-from prefactor.query.words import matches_query
+from prefactor.query.words import matches_query, query_for
 from prefactor.selection.effect import measured, order, read_candidates
 from prefactor.selection.shortlist import shortlist
 from prefactor.selection.spill import measure_candidates
@@ -267,8 +269,8 @@ class Workspace:
 
     def query(self, target: str) -> str:
         """The label query for ``target`` alone: its name, and none of the other domains'."""
-        words = {domain: LANGUAGES.get(domain, domain).lower() for domain in self.domains}
-        return " ".join([words[target], *(f"-{word}" for domain, word in words.items() if domain != target)])
+        words = {domain: name_of(domain).lower() for domain in self.domains}
+        return query_for(words[target], [word for domain, word in words.items() if domain != target])
 
     def _roles(self, target: str, retain: Sequence[str] | None) -> Domains:
         target = self.domain(target)
@@ -284,6 +286,7 @@ class Workspace:
         Raises:
             PrefactorError: there is none.
         """
+        name = unicodedata.normalize("NFC", name)
         by_word = {LANGUAGES.get(domain, domain).casefold(): domain for domain in self.domains}
         tag = name if name in self.domains else by_word.get(name.casefold())
         if tag is None:

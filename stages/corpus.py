@@ -8,11 +8,12 @@ two splits; ``metrics.json``. Each folder has a manifest of its own: other text 
 
 import sys
 
-from prefactor.config.corpus import SPLITS, CorpusConfig
+from prefactor.config.corpus import SPLITS, CorpusConfig, FilesText
 from prefactor.corpus.blocks import write_blocks
 from prefactor.corpus.checks import check
 from prefactor.corpus.cut import cut
 from prefactor.corpus.gather import counts
+from prefactor.corpus.listing import some
 from prefactor.corpus.sources import gather
 from prefactor.corpus.tokenizer import obtain
 from prefactor.corpus.tokenizer_file import write_tokenizer
@@ -21,6 +22,7 @@ from prefactor.files.cost import ledger
 from stages.common import DATA, run, section
 
 FOLDER = DATA / "corpus"
+MOST_NAMES = 100  # of files passed over that metrics list
 
 
 def main() -> None:
@@ -30,6 +32,8 @@ def main() -> None:
         left_out = sum(corpus.bad_rows.values())
         if left_out:
             print(f"corpus: left out {left_out} of {corpus.rows} rows: {counts(corpus.bad_rows)}", file=sys.stderr)
+        if corpus.passed_over:
+            print(f"corpus: passed over {len(corpus.passed_over)} files: {some(corpus.passed_over)}", file=sys.stderr)
         tokenizer = obtain(config.tokenizer, corpus.documents["train"], config.shares)
         splits = {
             split: cut(corpus.documents[split], tokenizer, config.block, (config.seed, index), split)
@@ -51,6 +55,9 @@ def main() -> None:
             "block": config.block,
             "domains": list(config.domains),
         }
+        if isinstance(config.text, FilesText):
+            names = list(corpus.passed_over)
+            metrics["passed_over"] = {"files": len(names), "names": names[:MOST_NAMES]}
         write_json(FOLDER / "metrics.json", metrics)
 
 

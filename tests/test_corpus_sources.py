@@ -9,6 +9,7 @@ import pytest
 from prefactor.config.corpus import FileSet, FilesText, HubSet, HubText
 from prefactor.corpus import files, hub
 from prefactor.corpus.document import SourceRow
+from prefactor.corpus.listing import listing
 from prefactor.errors import PrefactorError
 
 
@@ -19,7 +20,8 @@ def no_pause(monkeypatch):
 
 
 def read(*sets: FileSet) -> list[SourceRow]:
-    return list(files.rows(FilesText(source="files", files=sets)))
+    members = listing(FilesText(source="files", files=sets), files.READERS).members
+    return [row for member in members for row in files.rows(*member)]
 
 
 def parquet(path, **columns):

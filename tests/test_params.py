@@ -132,7 +132,7 @@ def shortlist(query: str, **changes: Any) -> dict[str, Any]:
             {"shortlists.x": shortlist("german", guard={"weigh": "importance", "ridge": 0.1})},
             "shortlists.x: guard is for candidates that are measured: choose by label with rank effect or spill",
         ),
-        ({"shortlists.X": shortlist("german")}, "shortlists.X: a shortlist's name is a folder's name; write it with"),
+        ({"shortlists.X": shortlist("german")}, "shortlists.X: it names a folder and a DVC stage; write it with a-z"),
         # queries
         (
             {"shortlists.x": shortlist('label ~ "german" and domain.de > much')},
@@ -148,7 +148,7 @@ def shortlist(query: str, **changes: Any) -> dict[str, Any]:
         ),
         ({"shortlists.x": shortlist("-german")}, "shortlists.x.choose.query = '-german': it has no word to look for"),
         # names and domains
-        ({"edits.No_Good": scalar()}, "edits.No_Good: an edit's name is a folder's name; write it with a-z, 0-9 and -"),
+        ({"edits.No_Good": scalar()}, "edits.No_Good: it names a folder and a DVC stage; write it with a-z, 0-9"),
         ({"edits": {}}, "edits is empty; add at least one edit"),
         ({"edits.x": scalar(target="pt")}, 'edits.x.domains.target = "pt": no domain of corpus.shares; use one of'),
         ({"edits.x": scalar(retain=["en", "de"])}, 'edits.x.domains.retain has "de", the target; take it out'),

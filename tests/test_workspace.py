@@ -224,7 +224,7 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
     assert section("edits.set", EditConfig, root / "params.yaml").alpha.values == (-1.5,)
     for more, complaint in (
         (("--save", "by-hand"), "has an edit 'by-hand' already"),
-        (("--save", "By Hand"), "use small letters"),
+        (("--save", "By Hand"), "it names a folder and a DVC stage; write it with a-z"),
         (("--rewrite", GERMAN), "it names no token: write module:index=TOKEN"),
         (("--rewrite", f"{GERMAN}=t1 t2"), "write text that is one token"),
         (("--rewrite", f"{GERMAN}=a", "--set", f"{GERMAN}=-1"), "the other of --set and --rewrite"),

@@ -3,6 +3,7 @@
 A correction goes into ``data/label/overrides.yaml``, which is committed like code.
 """
 
+import csv
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -93,7 +94,7 @@ def override(
     text: Annotated[str | None, typer.Argument(help="The label, 1 to 8 words.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why: what the labeller got wrong, and how you know.")] = None,
     author: Annotated[str | None, typer.Option(help="Who says so; git's user.name if left out.")] = None,
-    domains: Annotated[str | None, typer.Option(help="The domains it is about, as de,fr.")] = None,
+    domains: Annotated[str | None, typer.Option(help='The domains it is about, as de,fr or "a, b",c.')] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the entry out again.")] = False,
     folder: Folder = Path("."),
     as_json: AsJson = False,
@@ -118,7 +119,7 @@ def override(
     entry = make_override(
         name,
         label=text,
-        domains=None if domains is None else [work.domain(domain.strip()) for domain in domains.split(",")],
+        domains=None if domains is None else [work.domain(domain.strip()) for domain in _listed(domains)],
         author=author or _git_author(folder),
         reason=reason,
         decomposition=decomposition_of(data),
@@ -208,6 +209,11 @@ def _marked(window: dict[str, Any]) -> Text:
         fires = place == window["position"]
         line.append(f"«{visible(token)}»" if fires else visible(token), style="reverse" if fires else "")
     return line
+
+
+def _listed(domains: str) -> list[str]:
+    """``de,fr``; a name with a comma stands in quotes."""
+    return next(csv.reader([domains], skipinitialspace=True), [])
 
 
 def _git_author(folder: Path) -> str:

@@ -156,11 +156,11 @@ def edit(
             remove, 0 if tolerance is not None else fitted_on, retain=retain, subcomponents=component, query=query,
             guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
         )  # fmt: skip
-    if save is not None:
-        save_edit(work.params, save, made.edit, made.facts["subcomponents"])
     rows = made.measure()
     written = [str(made.export(export))] if export else []
     written += [str(made.merge(merge))] if merge else []
+    if save is not None:  # last: params are a person's, and get nothing that could not be measured and written
+        save_edit(work.params, save, made.edit, made.facts["subcomponents"])
     if as_json:
         parts = [{"subcomponent": n, "label": t, "prefactor": made.prefactors.get(n)} for n, t in made.labels.items()]
         print_json({"subcomponents": parts, "chance": made.chance, "table": rows, "written": written})

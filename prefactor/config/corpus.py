@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from prefactor.config.base import Config
+from prefactor.config.base import Config, Seed
+from prefactor.config.names import DomainName, told_apart
 
 SPLITS = ("train", "harvest", "select", "fit", "eval")
 GENERATED_DOMAINS = ("en", "de", "fr", "es", "it")
@@ -21,12 +22,12 @@ class GeneratedText(Config):
 
 
 class FileSet(Config):
-    """One file, folder or glob of parquet, JSONL or text files (there a document is a paragraph)."""
+    """One file, folder or glob of parquet, JSON, CSV or text files (there a document is a paragraph)."""
 
-    path: str
+    path: str = Field(min_length=1)
     text: str = "text"  # column with the text
     domain_column: str | None = None  # column with the domain, or ...
-    domain: str | None = None  # ... one domain for all of it
+    domain: DomainName | None = None  # ... one domain for all of it
     split: str | None = None  # put all of it in this split instead of hashing; it does not count as corpus.characters
 
     @model_validator(mode="after")
@@ -47,7 +48,7 @@ class HubSet(Config):
     """One domain of a ``datasets`` data set, streamed. A local data set folder works as well."""
 
     name: str
-    domain: str
+    domain: DomainName
     config: str | None = None
     revision: str | None = None  # a commit, so that the same params mean the same text
     split: str = "train"  # of the data set
@@ -79,9 +80,9 @@ TokenizerConfig = Annotated[TrainTokenizer | TargetTokenizer, Field(discriminato
 
 class CorpusConfig(Config):
     text: GeneratedText | FilesText | HubText = Field(discriminator="source")
-    seed: int = Field(ge=0, lt=2**32)
+    seed: Seed
     characters: int = Field(gt=0)  # of all domains together
-    shares: dict[str, float]  # domain -> share of the characters; the keys name the domains
+    shares: dict[DomainName, float] = Field(min_length=1)  # domain -> share of the characters; names the domains
     tokenizer: TokenizerConfig
     block: int = Field(ge=8)  # tokens a block
     splits: dict[str, float]  # split -> share of the documents
@@ -102,6 +103,7 @@ class CorpusConfig(Config):
         for domain, share in shares.items():
             if not share > 0:
                 raise ValueError(f"the share of {domain} is {share}; make it positive or leave the domain out")
+        told_apart(shares)
         _check_sum(shares)
         text = info.data.get("text")
         if isinstance(text, GeneratedText):

@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from prefactor.config.base import Config
+from prefactor.config.base import Config, Pattern
 from prefactor.config.training import TrainingConfig
 
 # Of each matrix: twice its rank (auto; where singular directions are taken, its rank); a number; or by regular
 # expression, first match.
-Subcomponents = Literal["auto"] | Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=1)]]
+Subcomponents = Literal["auto"] | Annotated[int, Field(ge=1)] | dict[Pattern, Annotated[int, Field(ge=1)]]
 
 
 class NetConfig(Config):
@@ -21,7 +21,7 @@ class NetConfig(Config):
 
 
 class DecomposeConfig(Config):
-    modules: str = ".*"  # regular expression over the names of the base model's matrices
+    modules: Pattern = ".*"  # regular expression over the names of the base model's matrices
     subcomponents: Subcomponents = "auto"
     source: Literal["trained", "svd"] = "trained"  # svd: the largest singular directions, and only the net is trained
     initial: Literal["random", "singular"] = "random"  # read directions that training starts from

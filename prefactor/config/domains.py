@@ -3,14 +3,15 @@
 from typing import Literal
 
 from prefactor.config.base import Config
+from prefactor.config.names import DomainName
 
 Role = Literal["target", "retained", "protected"]
 
 
 class Domains(Config):
-    target: str  # to be removed
-    retain: tuple[str, ...]  # held in the loss
-    protect: tuple[str, ...] = ()  # never in the loss, only measured
+    target: DomainName  # to be removed
+    retain: tuple[DomainName, ...]  # held in the loss
+    protect: tuple[DomainName, ...] = ()  # never in the loss, only measured
 
     @property
     def roles(self) -> dict[str, Role]:

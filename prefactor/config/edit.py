@@ -1,10 +1,10 @@
 """Parameters of the edit stage: how every edit is fitted. One loss, one text and one procedure for all methods."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from prefactor.config.base import Config
+from prefactor.config.base import Config, Counts, Seed
 
 
 class Optimiser(Config):
@@ -17,7 +17,7 @@ class Optimiser(Config):
 
     steps: int = Field(ge=1)  # the cosine's length
     stops: tuple[int, ...] = ()  # steps at which a fit may end early; left out, only the last
-    learning_rates: tuple[float, ...] = Field(min_length=1)
+    learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
     retain_weight: float = Field(ge=0)  # weight of the KL that holds the retained domains
 
     @model_validator(mode="after")
@@ -37,16 +37,16 @@ class Optimiser(Config):
 
 
 class FitConfig(Config):
-    budgets: tuple[int, ...] = Field(min_length=1)  # target tokens, one fit each
+    budgets: Counts  # target tokens, one fit each
     seeds: int = Field(ge=1)  # draws of the target tokens
-    report_budget: int  # the budget that the adapter and the report are about
+    report_budget: int = Field(ge=1)  # the budget that the adapter and the report are about
     retain_tokens: int = Field(gt=0)  # retained text of the fit split
     retain_batch: int = Field(ge=1)  # blocks of it a step
-    probe_budgets: tuple[int, ...] = Field(min_length=1)  # at which learning rates are compared; the nearest one counts
+    probe_budgets: Counts  # at which learning rates are compared; the nearest one counts
     probe_seeds: int = Field(ge=1)
     probe_tokens: int = Field(gt=0)  # text a domain of the select split for the comparison
     guard_tokens: int = Field(gt=0)  # text a domain of the fit split for the second moments of guards
-    seed: int
+    seed: Seed
 
     def of(self, budgets: tuple[int, ...] | None) -> Self:
         """The same with an edit's own budgets, where it has some."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeGuard
 
 from pydantic import Field
 
-from prefactor.config.base import Config
+from prefactor.config.base import Config, Counts
 from prefactor.config.domains import Domains
 from prefactor.config.guard import Guard
 
@@ -46,7 +46,7 @@ class Removal(Config):
     """What every edit and baseline has."""
 
     domains: Domains
-    budgets: tuple[int, ...] | None = None  # in place of edit.budgets: a control needs no frontier
+    budgets: Counts | None = None  # in place of edit.budgets: a control needs no frontier
 
 
 class Chosen(Removal):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from prefactor.config.base import Config
+from prefactor.config.base import Config, Seed
 from prefactor.config.domains import Role
 
 
@@ -25,4 +25,4 @@ class EvaluateConfig(Config):
     prompts: int = Field(ge=1)  # rollouts a domain, of the headline fit
     prompt_tokens: int = Field(ge=1)
     rollout_tokens: int = Field(ge=1)
-    seed: int
+    seed: Seed

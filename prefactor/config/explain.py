@@ -1,12 +1,13 @@
 """What is wrong with a parameter, in one line: the key as the user wrote it, the value, the remedy."""
 
 import difflib
-import json
 import types
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
+
+from prefactor.config.plain import short
 
 
 def nearest(word: str, known: Collection[str]) -> str:
@@ -33,10 +34,10 @@ def explain(kind: TypeAdapter[Any], value: Any, where: str, errors: Sequence[Any
         union = error["loc"][:-1]
         error = max((e for e in errors if e["loc"][: len(union)] == union), key=lambda e: len(written(e)))
         if _untagged(kind, error["loc"]):
-            shown = _short(error["input"])
+            shown = short(error["input"])
             return f"params.yaml: {written(error)} = {shown}: write {_describe(_follow(kind, union))}"
     what, context, loc = error["type"], error.get("ctx", {}), error["loc"]
-    key, shown = written(error), _short(error["input"])
+    key, shown = written(error), short(error["input"])
     if what == "extra_forbidden":
         return f"params.yaml: {key} = {shown}: unknown key; {nearest(str(loc[-1]), _fields(_follow(kind, loc[:-1])))}"
     if what == "missing":
@@ -47,7 +48,7 @@ def explain(kind: TypeAdapter[Any], value: Any, where: str, errors: Sequence[Any
         if what == "union_tag_not_found":
             return f"params.yaml: {key}.{name} is missing; add it ({_choices(tags)})"
         tag = error["input"][name]
-        return f"params.yaml: {key}.{name} = {_short(tag)}: unknown; {nearest(str(tag), tags)}"
+        return f"params.yaml: {key}.{name} = {short(tag)}: unknown; {nearest(str(tag), tags)}"
     if what == "literal_error":
         allowed = [str(a) for a in get_args(_bare(_follow(kind, loc)))]
         return f"params.yaml: {key} = {shown}: unknown; {nearest(str(error['input']), allowed)}"
@@ -70,17 +71,12 @@ def _written(value: Any, loc: Sequence[str | int], what: str) -> str:
     path: list[str] = []
     for position, part in enumerate(loc):
         inside = isinstance(value, Mapping) and part in value
-        if inside or (isinstance(value, Sequence) and not isinstance(value, str) and isinstance(part, int)):
+        if inside or (isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)):
             value = value[part]  # type: ignore[index]
             path.append(str(part))
         elif what == "missing" and position == len(loc) - 1:
             path.append(str(part))
     return ".".join(path)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _bare(kind: Any) -> Any:

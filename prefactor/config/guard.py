@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from prefactor.config.base import Config
+from prefactor.config.names import DomainName
 
 
 class GuardByDomain(Config):
     weigh: Literal["domain"]
-    spare: tuple[str, ...] = Field(min_length=1)  # domains whose inputs the change must not meet
+    spare: tuple[DomainName, ...] = Field(min_length=1)  # domains whose inputs the change must not meet
     ridge: float = Field(gt=0)  # epsilon as a share of the mean eigenvalue of the second moment
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from prefactor.config.base import Config
+from prefactor.config.base import Config, Seed
 
 
 class HarvestConfig(Config):
@@ -14,4 +14,4 @@ class HarvestConfig(Config):
     table: int = Field(ge=1)  # rows of each token table
     least_count: int = Field(ge=1)  # firings on a token, below which it enters no table
     sample_tokens: int = Field(ge=1)  # tokens at which every firing is kept: what fires together, and text without any
-    seed: int
+    seed: Seed

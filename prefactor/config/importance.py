@@ -2,16 +2,16 @@
 
 from pydantic import Field
 
-from prefactor.config.base import Config
+from prefactor.config.base import Config, Counts, Seed
 from prefactor.config.training import TrainingConfig
 
 
 class BatteryConfig(Config):
     tokens: int = Field(gt=0)  # of the eval split
-    pgd_steps: tuple[int, ...] = (20,)  # ladder of sign steps of 0.1; the KL is read at each
+    pgd_steps: Counts = (20,)  # ladder of sign steps of 0.1; the KL is read at each
 
 
 class ImportanceConfig(Config):
     training: TrainingConfig
     battery: BatteryConfig
-    seed: int
+    seed: Seed

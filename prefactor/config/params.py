@@ -30,6 +30,12 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
         raise ParamsError(f"{path}: {line}: {problem.splitlines()[0]}; mend the YAML there") from None
     except UnicodeDecodeError as error:
         raise ParamsError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    except OSError as error:
+        raise ParamsError(f"{path} cannot be read ({error.strerror}); mend that") from None
+    except RecursionError:
+        raise ParamsError(f"{path}: it is nested too deep to be read; mend the YAML") from None
+    except (ValueError, TypeError) as error:  # a date with a 13th month, a tag that does not fit its value
+        raise ParamsError(f"{path}: a value is not what it looks like ({error}); write it in quotes") from None
     if not isinstance(value, dict):
         raise ParamsError(f"{path} holds no sections; write one a stage (`corpus:`, `target:`, ...)")
     return value

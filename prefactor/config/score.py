@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from prefactor.config.base import Config
+from prefactor.config.base import Config, Seed
 from prefactor.config.llm import Llm
 
 
@@ -29,4 +29,4 @@ class ScoreConfig(Config):
     judge: Judge
     windows: int = Field(ge=3)  # of each kind in a test, at most: with and without a firing, marked right and wrong
     trials: int = Field(ge=1)  # intruder tests a subcomponent
-    seed: int
+    seed: Seed

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from prefactor.config.base import Config
+from prefactor.config.base import Config, Seed
 from prefactor.config.domains import Domains
 from prefactor.config.guard import Guard
 
@@ -41,7 +41,7 @@ class ByRandom(Config):
     """Alive subcomponents at random: the control."""
 
     by: Literal["random"]
-    seed: int = 0
+    seed: Seed = 0
 
 
 class ByName(Config):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from prefactor.config.base import Config
+from prefactor.config.base import Config, Seed
 
 
 class TrainTarget(Config):
@@ -31,5 +31,5 @@ class LoadTarget(Config):
 
 class TargetConfig(Config):
     model: TrainTarget | LoadTarget = Field(discriminator="source")
-    seed: int
+    seed: Seed
     evaluate_tokens: int = Field(gt=0)  # tokens a domain for the base cross-entropy

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from prefactor.config.base import Config
+from prefactor.config.base import Betas, Config, Seed
 
 
 class Coefficients(Config):
@@ -57,15 +57,15 @@ class AdversaryConfig(Config):
     particles: int = Field(default=1, ge=1)  # of a batch row, where pooled
     ascents: int = Field(ge=0)  # inner ascents a step, besides the one from the training pass
     learning_rate: float = Field(gt=0)
-    betas: tuple[float, float] = (0.5, 0.99)
+    betas: Betas = (0.5, 0.99)
 
 
 class TrainingConfig(Config):
     steps: int = Field(ge=1)
     batch: int = Field(ge=1)  # blocks a step
     learning_rate: float = Field(gt=0)  # cosine to a tenth
-    betas: tuple[float, float] = (0.9, 0.999)  # of AdamW
+    betas: Betas = (0.9, 0.999)  # of AdamW
     coefficients: Annotated[Coefficients, BeforeValidator(_preset)]
     penalty: Penalty
     adversary: AdversaryConfig
-    seed: int
+    seed: Seed

@@ -1,6 +1,5 @@
 """All of ``params.yaml``, and what only its sections together can get wrong."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 from prefactor.config.base import Config
@@ -17,11 +16,13 @@ from prefactor.config.guard import spared
 from prefactor.config.harvest import HarvestConfig
 from prefactor.config.importance import ImportanceConfig
 from prefactor.config.label import LabelConfig
+from prefactor.config.names import EntryName
 from prefactor.config.report import ReportConfig
 from prefactor.config.score import ScoreConfig
 from prefactor.config.selection import SelectionConfig
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.config.target import LoadTarget, TargetConfig, TrainTarget
+from prefactor.config_check.domains import check_domains_in_labels
 from prefactor.corpus import needs as text
 from prefactor.corpus.need import Need
 from prefactor.errors import ParamsError, PrefactorError
@@ -48,9 +49,9 @@ class PipelineConfig(Config):
     optimisers: Optimisers
     evaluate: EvaluateConfig
     report: ReportConfig
-    shortlists: dict[str, ShortlistConfig]
-    edits: dict[str, EditConfig]
-    baselines: dict[str, BaselineConfig]
+    shortlists: dict[EntryName, ShortlistConfig]
+    edits: dict[EntryName, EditConfig]
+    baselines: dict[EntryName, BaselineConfig]
 
     @property
     def everything(self) -> dict[str, AnyEdit]:
@@ -66,6 +67,7 @@ def check(config: PipelineConfig) -> None:
     """
     if not config.edits:
         raise ParamsError("params.yaml: edits is empty; add at least one edit")
+    check_domains_in_labels(config.corpus.domains)
     for name, shortlist in config.shortlists.items():
         _check_shortlist(name, shortlist, config.corpus.domains)
     for section, edits in (("edits", config.edits), ("baselines", config.baselines)):
@@ -151,7 +153,6 @@ def _check_report_budget(config: PipelineConfig) -> None:
 
 def _check_edit(key: str, edit: AnyEdit, known: tuple[str, ...]) -> None:
     where = f"params.yaml: {key}"
-    _check_name(where, "an edit")
     _check_domains(where, edit.domains, spared(edit.guard) if isinstance(edit, GuardedEdit) else (), known)
 
 
@@ -189,7 +190,6 @@ def _check_chosen(name: str, edit: EditConfig, config: PipelineConfig) -> None:
 
 def _check_shortlist(name: str, shortlist: ShortlistConfig, known: tuple[str, ...]) -> None:
     where = f"params.yaml: shortlists.{name}"
-    _check_name(where, "a shortlist")
     _check_domains(where, shortlist.domains, spared(shortlist.guard), known)
     if isinstance(shortlist.choose, ByLabel):
         query = shortlist.choose.query
@@ -197,11 +197,6 @@ def _check_shortlist(name: str, shortlist: ShortlistConfig, known: tuple[str, ..
             parse_query(query, f"{where}.choose.query = {query!r}").check_domains(known)
         except PrefactorError as error:
             raise ParamsError(str(error)) from None
-
-
-def _check_name(where: str, what: str) -> None:
-    if not re.fullmatch(r"[a-z0-9-]+", where.rpartition(".")[2]):
-        raise ParamsError(f"{where}: {what}'s name is a folder's name; write it with a-z, 0-9 and - only")
 
 
 def _check_domains(where: str, domains: Domains, spare: tuple[str, ...], known: tuple[str, ...]) -> None:

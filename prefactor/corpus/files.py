@@ -1,109 +1,111 @@
-"""Text from local files, read through ``datasets``: parquet, JSONL, or plain text with a document a paragraph."""
+"""Text from local files: parquet, JSON, CSV, or plain text with a document a paragraph."""
 
-import glob
-import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import IterableDataset, load_dataset
+import pyarrow.parquet as pq
 
-from prefactor.config.corpus import FileSet, FilesText
+from prefactor.config.corpus import FileSet
+from prefactor.corpus import csv_rows, json_rows
 from prefactor.corpus.document import SourceRow
+from prefactor.corpus.listing import suffix_of
+from prefactor.corpus.opening import open_text, readable
 from prefactor.errors import PrefactorError
-from prefactor.machine.progress import track
 
 BATCH = 1000  # rows read at a time
-BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
+COLUMNS = 20  # named in an error
 
 
-def rows(text: FilesText) -> Iterator[SourceRow]:
-    """Every row of every file: first the sets with a split of their own, so that no other split gets their texts.
+def rows(files: FileSet, path: Path) -> Iterator[SourceRow]:
+    """Every row of one file.
 
     Raises:
-        PrefactorError: nothing to read at a path, a file that is not what its name says, or a missing column.
+        PrefactorError: it is not what its name says, is cut off, or lacks a column.
     """
-    sets = sorted(text.files, key=lambda files: files.split is None)  # stable
-    members = [(files, path) for files in sets for path in _paths(files)]
-    for files, path in track(members, len(members), "files read"):
-        try:
-            yield from READERS[path.suffix.lower()](files, path)
-        except (OSError, pa.ArrowException) as error:
-            first = str(error).partition("\n")[0]
-            raise PrefactorError(f"{path} cannot be read ({first}); mend it or leave it out") from None
-
-
-def _paths(files: FileSet) -> list[Path]:
-    """The readable files at ``files.path``, sorted; others in a folder, such as a README.md, are passed over."""
-    root = Path(files.path)
-    entries = root.rglob("*") if root.is_dir() else map(Path, glob.glob(files.path, recursive=True))
-    paths = sorted(path for path in entries if path.is_file() and path.suffix.lower() in READERS)
-    if not paths:
-        raise PrefactorError(
-            f"params.yaml: corpus.text.files: path = {files.path}: no file there ends in {', '.join(READERS)}; "
-            "mend the path (it is relative to the repository root)"
-        )
-    return paths
-
-
-def _open(builder: str, path: Path, **options: Any) -> IterableDataset:
-    # Streaming reads the file in place; the other mode would first copy all of it to the user's cache.
-    return load_dataset(builder, data_files=[glob.escape(str(path))], split="train", streaming=True, **options)
+    with readable(path):
+        yield from READERS[suffix_of(path)](files, path)
 
 
 def _parquet(files: FileSet, path: Path) -> Iterator[SourceRow]:
-    data = _open("parquet", path)
-    columns = [files.text] if files.domain_column is None else [files.text, files.domain_column]
-    known = list(data.features or {})
-    for column in columns:
-        if column not in known:
-            raise PrefactorError(f"{path} has no column {column!r}, only {', '.join(known)}; mend corpus.text.files")
-    for table in data.select_columns(columns).with_format("arrow").iter(batch_size=BATCH):
-        texts = _values(table[files.text])
-        domains = _values(table[files.domain_column]) if files.domain_column else [files.domain] * len(texts)
-        for text, domain in zip(texts, domains, strict=True):
-            yield SourceRow(domain, text, files.split)
+    columns = _columns(files)
+    with pq.ParquetFile(path) as file:
+        known = file.schema_arrow.names
+        for column in columns:
+            if column not in known:
+                raise _no_column(path, column, known)
+        for batch in file.iter_batches(BATCH, columns=columns):
+            texts = _values(batch[files.text])
+            domains = _values(batch[files.domain_column]) if files.domain_column else [files.domain] * len(texts)
+            for text, domain in zip(texts, domains, strict=True):
+                yield SourceRow(domain, text, files.split)
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
+def _values(column: pa.Array) -> list[Any]:
     try:
         return column.to_pylist()
     except UnicodeDecodeError:  # strings that are not UTF-8 after all: hand them on as bytes
         return column.cast(pa.large_binary()).to_pylist()
 
 
-def _jsonl(files: FileSet, path: Path) -> Iterator[SourceRow]:
-    # Line by line and not with the json builder: that fails as a whole at one odd row, which could not be counted then.
-    for row in _open("text", path, encoding_errors="replace"):
-        line = row["text"]
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if isinstance(record, dict):
-            domain = files.domain if files.domain_column is None else record.get(files.domain_column)
-            yield SourceRow(domain, record.get(files.text), files.split)
-        else:
+def _json(files: FileSet, path: Path) -> Iterator[SourceRow]:
+    missing = dict.fromkeys(_columns(files))  # columns that no record had so far
+    known: dict[str, None] = {}
+    for record in json_rows.records(path, files.text):
+        if record is None:
             yield SourceRow(None, None, files.split, fault="not a JSON object")
+            continue
+        if missing:
+            missing = {column: None for column in missing if column not in record}
+            known |= dict.fromkeys(list(record)[:COLUMNS])
+        domain = files.domain if files.domain_column is None else record.get(files.domain_column)
+        yield SourceRow(domain, record.get(files.text), files.split)
+    if missing and known:
+        raise _no_column(path, next(iter(missing)), list(known))
+
+
+def _csv(files: FileSet, path: Path) -> Iterator[SourceRow]:
+    for record in csv_rows.rows(path, suffix_of(path), _columns(files)):
+        if record is None:
+            yield SourceRow(None, None, files.split, fault="fields unlike the header's")
+        else:
+            domain = files.domain if files.domain_column is None else record[files.domain_column]
+            yield SourceRow(domain, record[files.text], files.split)
 
 
 def _paragraphs(files: FileSet, path: Path) -> Iterator[SourceRow]:
     if files.domain_column is not None:
         raise PrefactorError(f"{path} is plain text and has no column {files.domain_column!r}; give domain instead")
-    # As one document, since the builder's own paragraphs end only at lines that are empty, not at blank ones.
-    for row in _open("text", path, encoding_errors="replace", sample_by="document"):
-        for paragraph in BLANK_LINES.split(row["text"]):
-            if paragraph.strip():
-                yield SourceRow(files.domain, paragraph.strip("\n"), files.split)
+    paragraph: list[str] = []
+    with open_text(path) as stream:
+        for line in stream:
+            if line.strip():
+                paragraph.append(line)
+            elif paragraph:
+                yield SourceRow(files.domain, "".join(paragraph).strip("\n"), files.split)
+                paragraph = []
+    if paragraph:
+        yield SourceRow(files.domain, "".join(paragraph).strip("\n"), files.split)
+
+
+def _columns(files: FileSet) -> list[str]:
+    return [files.text] if files.domain_column is None else [files.text, files.domain_column]
+
+
+def _no_column(path: Path, column: str, known: list[str]) -> PrefactorError:
+    more = f" and {len(known) - COLUMNS} more" if len(known) > COLUMNS else ""
+    return PrefactorError(
+        f"{path} has no column {column!r}, only {', '.join(known[:COLUMNS])}{more}; mend corpus.text.files"
+    )
 
 
 READERS: dict[str, Callable[[FileSet, Path], Iterator[SourceRow]]] = {
     ".parquet": _parquet,
-    ".jsonl": _jsonl,
-    ".json": _jsonl,
+    ".jsonl": _json,
+    ".ndjson": _json,
+    ".json": _json,
+    ".csv": _csv,
+    ".tsv": _csv,
     ".txt": _paragraphs,
 }

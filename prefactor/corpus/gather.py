@@ -8,9 +8,12 @@ quality give a fair sample and the order of rows does not matter.
 
 import hashlib
 import heapq
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from prefactor.config.corpus import SPLITS, CorpusConfig
 from prefactor.corpus.document import Document, SourceRow
@@ -27,6 +30,7 @@ class Corpus:
     documents: Mapping[str, Mapping[str, list[Document]]]
     rows: int  # read in all
     bad_rows: Mapping[str, int]  # reason -> rows left out
+    passed_over: Sequence[str] = ()  # files beside those that were read
 
 
 class Gatherer:
@@ -66,7 +70,7 @@ class Gatherer:
         if isinstance(text, _Fault):
             self._bad[text.reason] += 1
             return
-        domain = str(row.domain)  # a column of numbers or of true and false tags as well as words do
+        domain = unicodedata.normalize("NFC", str(row.domain))  # numbers, or true and false, are tags as well
         if domain not in self._asked:
             self._bad[UNKNOWN_DOMAIN] += 1
             self._unknown[domain] += 1
@@ -81,6 +85,25 @@ class Gatherer:
             self._pinned[row.split][document.domain].append(document)
         else:
             self._keep(document)
+
+    @contextmanager
+    def file(self, path: Path) -> Iterator[None]:
+        """The rows added in the block are those of ``path``.
+
+        Raises:
+            PrefactorError: not one of them can be used; with the reasons.
+        """
+        rows, bad, unknown = self._rows, self._bad.copy(), self._unknown.copy()
+        yield
+        reasons = self._bad - bad
+        of_it = self._rows - rows
+        if of_it == reasons.total() - reasons[DUPLICATE]:
+            domains = ", ".join(f"{domain[:20]!r}" for domain, _ in (self._unknown - unknown).most_common(5))
+            said = f" ({counts(reasons)}{f', such as {domains}' if domains else ''})" if reasons else ""
+            raise PrefactorError(
+                f"{path}: not one of its {of_it} rows can be used{said}; mend it or its entry in corpus.text.files, or "
+                "leave it out"
+            )
 
     def _keep(self, document: Document) -> None:
         domain, heap = document.domain, self._ranked[document.domain]
@@ -148,12 +171,14 @@ def _clean(row: SourceRow) -> str | _Fault:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
         if not isinstance(text, str):
-            return _Fault("not text")
+            return _Fault({list: "a list and not text", dict: "an object and not text"}.get(type(text), "not text"))
         text.encode("utf-8")  # fails on lone surrogates
     except UnicodeError:
         return _Fault("undecodable")
     if "\N{REPLACEMENT CHARACTER}" in text:  # what decoders leave in the place of bytes that are not UTF-8
         return _Fault("undecodable")
+    if "\0" in text:  # what is left of another encoding, or of a file that is no text
+        return _Fault("zero bytes")
     return text if text.strip() else _Fault("empty")
 
 

@@ -39,3 +39,8 @@ LANGUAGES = {
     "vi": "Vietnamese",
     "zh": "Chinese",
 }
+
+
+def language_name(domain: str) -> str:
+    """``de`` -> ``German``, ``code`` -> ``code``."""
+    return LANGUAGES.get(domain, domain)

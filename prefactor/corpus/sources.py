@@ -5,12 +5,14 @@ sorts them, so that generated text, files and the Hub are treated alike.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from prefactor.config.corpus import CorpusConfig, FilesText, HubText
 from prefactor.corpus import files, generated_source, hub
 from prefactor.corpus.document import SourceRow
 from prefactor.corpus.gather import Corpus, Gatherer
+from prefactor.corpus.listing import listing
 from prefactor.machine.progress import track
 
 CHECK_EVERY = 10_000  # rows; a stream may be endless, and so may its bad rows
@@ -24,9 +26,12 @@ def gather(config: CorpusConfig, lexicon: Path) -> Corpus:
     """
     gatherer = Gatherer(config)
     if isinstance(config.text, FilesText):
-        for row in files.rows(config.text):
-            gatherer.add(row)
-        return gatherer.finish()
+        found = listing(config.text, files.READERS)
+        for entry, path in track(found.members, len(found.members), "files read"):
+            with gatherer.file(path):
+                for row in files.rows(entry, path):
+                    gatherer.add(row)
+        return replace(gatherer.finish(), passed_over=found.passed_over)
     if isinstance(config.text, HubText):
         rows = hub.rows(config.text, config.seed, gatherer.wants)
     else:

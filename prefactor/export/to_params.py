@@ -1,18 +1,16 @@
 """Write an edit into ``params.yaml``, comments and order kept, so that the DAG makes it again."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
+from prefactor.config.names import entry_name
 from prefactor.config.params import read_params
 from prefactor.config.shortlists import ByName, ShortlistConfig
 from prefactor.errors import PrefactorError
 from prefactor.files.own_file import changed, check_own
-
-NAME = re.compile(r"[a-z0-9-]+")  # it becomes a folder and part of a DVC stage's name
 
 
 def check_name(params: Path, name: str) -> None:
@@ -22,8 +20,10 @@ def check_name(params: Path, name: str) -> None:
         PrefactorError: the name is taken, or is none for an edit, or ``params`` is read-only.
     """
     check_own(params)
-    if not NAME.fullmatch(name):
-        raise PrefactorError(f"--save {name!r}: use small letters, digits and -")
+    try:
+        entry_name(name)
+    except ValueError as error:
+        raise PrefactorError(f"--save {name!r}: {error}") from None
     whole = read_params(params)
     for section, what in (("edits", "an edit"), ("baselines", "a baseline"), ("shortlists", "a shortlist")):
         if name in (whole.get(section) or {}):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def hold_out_once(model: Any, tokens: np.ndarray, about: Any, folder: Path, name
         return hold_out(model, tokens)
     ids = torch.from_numpy(tokens).long().to(device)
     key = _key(about, hashlib.sha256(tokens.tobytes()).hexdigest(), str(device), torch.get_num_threads())
+    if not re.fullmatch(r"[\w-]{1,32}", name, re.ASCII):  # what names a text need not name a file
+        name = hashlib.sha256(name.encode()).hexdigest()[:32]
     path = folder / f"{name}-{len(tokens)}.{key}.safetensors"
     if path.is_file():
         kept = read_tensors(path, device)

@@ -10,10 +10,14 @@
 | `domain.D` | share of the firings that lie in domain D, every domain weighing the same |
 | `importance.D`, `density.D` | mean importance on D, share of D's tokens at which it fires |
 | `causal.D` | the larger damage to D, in nats a token, of ablating and of inverting it |
+
+A domain that is no plain word stands in quotes: `domain."code review"`.
 """
 
 import difflib
 import math
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,6 +26,8 @@ from prefactor.config.explain import nearest
 
 # How a label is put to the test: its scores, in ``score/scores.parquet`` and wherever they are shown.
 TESTS = ("detection", "fuzzing", "intruder", "agreement")
+
+PLAIN = re.compile(r"[^\s()\"'!~=<>]+")  # what a query need not put in quotes
 
 SubcomponentRow = Mapping[str, Any]
 Kind = Literal["text", "pattern", "number"]
@@ -70,15 +76,17 @@ class Field:
 
 
 def field_of(name: str) -> Field | None:
-    """The field of this name; ``domain.D`` and the like with any D. None where there is none."""
+    """The field of this name; ``domain.D`` and the like with any D, in quotes or not. None where there is none."""
     if name in _TEXTS:
         kind, stage = _TEXTS[name]
         return Field(name, kind, stage, (name,))
     if name in _FIGURES:
         return Field(name, "number", _FIGURES[name], (name,))
     family, _, domain = name.partition(".")
+    domain = unicodedata.normalize("NFC", domain[1:-1] if re.fullmatch(r"\".*\"|'.*'", domain, re.DOTALL) else domain)
     if family in _BY_DOMAIN and domain:
         prefixes, stage = _BY_DOMAIN[family]
+        name = f"{family}.{domain}" if PLAIN.fullmatch(domain) else f'{family}."{domain}"'
         return Field(name, "number", stage, tuple(f"{prefix}{domain}" for prefix in prefixes), domain)
     return None
 

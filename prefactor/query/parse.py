@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
@@ -12,16 +13,20 @@ from prefactor.query.query import Query
 from prefactor.query.tree import OPPOSITE, Clause, Group, Node, quoted
 from prefactor.query.words import split_words, words_of
 
+DEEPEST = 50  # brackets and `not` inside one another
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 # Where a comparison may begin: at the start, after a bracket or after a word that joins; then a name and an operator.
-_BEGUN = re.compile(r"(?:^|\(|(?<!\S)(?:and|or|not)(?=[\s(]))[\s(]*([^\s()\"'!~=<>]+)\s*[!~=<>]", re.IGNORECASE)
+_BEGUN = re.compile(
+    r"(?:^|\(|(?<!\S)(?:and|or|not)(?=[\s(]))[\s(]*([^\s()\"'!~=<>]+(?:(?<=\.)\"_+\")?)\s*[!~=<>]",
+    re.IGNORECASE,
+)
 # A whole comparison, wherever: a name, an operator and a value with nothing joined to them.
 _WHOLE = re.compile(
-    r"(?<![^\s(])(\w[\w.]*)\s*(?:!~|!=|<=|>=|==|[~=<>])\s*(\"[^\"]*\"|'[^']*'|[^\s()\"'!~=<>]+)(?![^\s()])"
+    r"(?<![^\s(])(\w[\w.]*(?:(?<=\.)\"_+\")?)\s*(?:!~|!=|<=|>=|==|[~=<>])\s*(\"[^\"]*\"|'[^']*'|[^\s()\"'!~=<>]+)(?![^\s()])"
 )
 _TOKEN = re.compile(
     r"(?P<operator>!~|!=|<=|>=|[~=<>])|(?P<bracket>[()])|\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'"
-    r"|(?P<word>[^\s()\"'~!=<>]+)"
+    r"|(?P<word>[^\s()\"'~!=<>]+(?:(?<=\.)(?:\"[^\"]*\"|'[^']*'))?)"
 )
 _END = "the end"
 _LABEL = Field("label", "text", "label", ("label",))
@@ -89,7 +94,7 @@ class _Parser:
     """Recursive descent. ``turned`` says that an odd number of ``not`` is around, which swaps ``and`` and ``or``."""
 
     def __init__(self, text: str, where: str):
-        self._where = where
+        self._where, self._depth = where, 0
         self._tokens = list(self._read(text))
 
     def whole(self) -> Node:
@@ -123,9 +128,11 @@ class _Parser:
     def _single(self, turned: bool) -> Node:
         token = self._next()
         if token.is_word("not"):
-            return self._single(not turned)
+            with self._deeper(token):
+                return self._single(not turned)
         if token.kind == "bracket" and token.value == "(":
-            node = self._joined("or", turned)
+            with self._deeper(token):
+                node = self._joined("or", turned)
             closing = self._next()
             if closing.value != ")" or closing.kind != "bracket":
                 self._fail(closing, f'found {closing.found} where the "(" at character {token.at} should be closed')
@@ -133,6 +140,14 @@ class _Parser:
         if token.kind != "word" or token.value.lower() in ("and", "or"):
             self._fail(token, f"needs a comparison such as domain.de > 0.5, found {token.found}")
         return self._comparison(token, turned)
+
+    @contextmanager
+    def _deeper(self, token: _Token) -> Iterator[None]:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            self._fail(token, f"more than {DEEPEST} brackets and `not` lie inside one another; take some out")
+        yield
+        self._depth -= 1
 
     def _comparison(self, name: _Token, turned: bool) -> Clause:
         field = field_of(name.value)
@@ -164,7 +179,7 @@ class _Parser:
         if field.kind == "pattern" and sign.value in ("~", "!~"):
             try:
                 re.compile(token.value)
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 self._fail(token, f"{token.found} is no regular expression ({error})")
         return token
 

@@ -1,6 +1,8 @@
 """The word rule: a text matches where it has every word asked for, case and the punctuation around them ignored."""
 
 import difflib
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 
@@ -20,6 +22,15 @@ def split_words(query: str) -> tuple[list[str], list[str]]:
     wanted = " ".join(part for part, out in zip(query.split(), excluded, strict=True) if not out)
     unwanted = " ".join(part[1:] for part, out in zip(query.split(), excluded, strict=True) if out)
     return words_of(wanted), words_of(unwanted)
+
+
+def query_for(wanted: str, unwanted: Iterable[str]) -> str:
+    """The query without comparisons for one word and none of the others, whatever characters they have."""
+    return " ".join([_as_written(wanted), *(f"-{_as_written(word)}" for word in unwanted)])
+
+
+def _as_written(word: str) -> str:
+    return word if re.fullmatch(r"\w[\w-]*", word) else f'"{word}"'
 
 
 def matches_query(query: str, label: str) -> bool:
