@@ -92,8 +92,9 @@ def _prefect() -> tuple[ModuleType, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
+        which = f"setting {name} = {first['input']!r}" if name else "settings"  # without a name: all that there are
         raise FlowError(
-            f"Prefect's setting {name} = {first['input']!r}: {first['msg']}: put it right where it is set "
+            f"Prefect's {which}: {first['msg']}: put it right where it is set "
             "(environment, .env, prefect.toml, or a profile: `prefect config unset`)"
         ) from None
     return server, pipeline
@@ -138,13 +139,26 @@ def _refuse(line: str, code: int) -> int:
 
 def _from_dvc(error: Exception) -> str | None:
     """What DVC has to say, on one line: what it cannot read, or who keeps it from working."""
+    from dvc.config import ConfigError
     from dvc.exceptions import DvcException
+    from dvc.utils.strictyaml import YAMLValidationError
+    from ruamel.yaml.error import YAMLError
 
     if not isinstance(error, DvcException):
         return None
-    cause = getattr(error, "exc", None)  # a file of its own that it cannot read keeps the place here
-    said = f"{error}: {cause}" if cause else str(error)
-    return f"DVC: {' '.join(said.split())}"
+    said, remedy = str(error), ""
+    cause: Any = error
+    while cause is not None:
+        if isinstance(cause, YAMLValidationError):
+            said = f"{error}: {cause.exc}"
+        if isinstance(cause, YAMLError | YAMLValidationError):
+            remedy = ": put it right, or bring it back (`git checkout`)"
+        if isinstance(cause, ConfigError):
+            remedy = ": mend .dvc/config, .dvc/config.local or ~/.config/dvc/config"
+        if getattr(cause, "problem_mark", None):
+            said = f"{error}: line {cause.problem_mark.line + 1}: {cause.problem}"
+        cause = cause.__cause__ or cause.__context__
+    return f"DVC: {' '.join(said.split()).rstrip('.')}{remedy}"
 
 
 def _unforeseen(error: Exception) -> str:

@@ -63,7 +63,8 @@ def silence(url: str) -> str:
                 temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
                 get_client(httpx_settings={"timeout": PATIENCE / 2}, sync_client=True) as client,
             ):
-                client.read_flows(limit=1)
+                client.raise_for_api_version_mismatch()
+                client.read_flows(limit=1)  # which needs the right key, too
             outcome.append("")
         except Exception as error:  # whatever a stranger's server, a proxy or a name server may cause
             outcome.append(_reason(error))
@@ -89,6 +90,8 @@ def _reason(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, httpx.HTTPStatusError):
             return f"HTTP {cause.response.status_code}"
+        if isinstance(cause, httpx.TimeoutException):
+            return f"no answer in {PATIENCE / 2:g} s"
         if isinstance(cause, httpx.TransportError | httpx.InvalidURL | ImportError):
             return _short(cause)
         if isinstance(cause, ValueError):

@@ -3,6 +3,7 @@
 Asked before Prefect and DVC are imported: both look at the environment when they are.
 """
 
+import errno
 import getpass
 import os
 import shutil
@@ -50,7 +51,10 @@ def writable(folder: Path) -> bool:
 
 
 def _try(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"x" * 4096)
 

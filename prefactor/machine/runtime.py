@@ -34,18 +34,19 @@ def usable_device() -> torch.device:
     Raises:
         PrefactorError: it is not there, or holds no tensor.
     """
-    name = device_name()
-    device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # torchrun gives each process its own
+    named = device_name()
+    name = named or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"  # torchrun gives each process its own
     try:
+        device = torch.device(name)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # each library's way to say no
         said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
         count = torch.cuda.device_count()
         there = "cpu" + "".join(f", cuda:{index}" for index in range(count))
-        remedy = f"take one of those that are there ({there})" + (", or unset it" if name else f" with {DEVICE}")
-        raise PrefactorError(f"{DEVICE}={name or device}: this device cannot be used ({said}): {remedy}") from None
+        remedy = f"take one of those that are there ({there})" + (", or unset it" if named else f" with {DEVICE}")
+        raise PrefactorError(f"{DEVICE}={named or name}: this device cannot be used ({said}): {remedy}") from None
     return device
 
 
