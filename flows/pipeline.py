@@ -35,7 +35,7 @@ def run(stages: Sequence[str], cron: str | None) -> None:
     from flows.repository import alone, check_files, free_stale_locks, settle_git
 
     with waiting("params are read"):
-        if Path("dvc.yaml").is_file():  # else the params say that this is the wrong folder
+        if Path("params.yaml").is_file():  # else reading it says that this is the wrong folder
             check_files()
         from stages.check import read_pipeline
 

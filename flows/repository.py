@@ -63,8 +63,12 @@ def check_files() -> None:
     """See that what DVC is about to read can be read.
 
     Raises:
-        FlowError: a conflict of a merge stands in a file, or ``dvc.lock`` is not whole.
+        FlowError: there is no ``dvc.yaml``, a conflict of a merge stands in a file, or ``dvc.lock`` is not whole.
     """
+    if not Path("dvc.yaml").is_file():
+        raise FlowError(
+            "dvc.yaml is missing: run from the folder that has it, or bring it back (`git checkout dvc.yaml`)"
+        )
     for name, remedy in REMEDIES.items():
         content = Path(name).read_bytes() if Path(name).is_file() else b""
         found = CONFLICT.search(content)

@@ -131,10 +131,16 @@ CONFLICTS = [OURS + "a: 1\n=======\na: 2\n>>>>>>> branch\n", "a: 1\n" + OURS, OU
              "<<<<<<<\na: 1\n", "a: 1\n>>>>>>> 1234567 (a commit)\n", "a: 1\n||||||| base\n"]  # fmt: skip
 
 
+def test_a_folder_without_stages_is_named(here: Path) -> None:
+    with pytest.raises(FlowError, match=r"^dvc.yaml is missing: run from the folder that has it"):
+        check_files()
+
+
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "dvc.lock", ".dvc/config"])
 @pytest.mark.parametrize("content", CONFLICTS)
 def test_conflict_markers_are_found(here: Path, name: str, content: str) -> None:
     (here / ".dvc").mkdir()
+    (here / "dvc.yaml").touch()
     (here / name).write_bytes(content.encode())
     with pytest.raises(FlowError, match=rf"^{name}: line [12]: a merge left its conflict markers: "):
         check_files()
@@ -148,12 +154,14 @@ def test_conflict_markers_are_found(here: Path, name: str, content: str) -> None
      b"schema: '2.0'\nstages:\n  a: {cmd: x}\n  a: {cmd: x}\n"],
 )  # fmt: skip
 def test_a_lock_file_that_is_not_whole_is_named(here: Path, content: bytes) -> None:
+    (here / "dvc.yaml").touch()
     (here / "dvc.lock").write_bytes(content)
     with pytest.raises(FlowError, match=r"^dvc.lock is not whole: bring it back"):
         check_files()
 
 
 def test_a_whole_lock_file_passes(here: Path) -> None:
+    (here / "dvc.yaml").touch()
     check_files()
     (here / "dvc.lock").write_text("schema: '2.0'\nstages:\n  a: {cmd: x, outs: [{path: '======='}]}\n")
     check_files()
@@ -334,3 +342,51 @@ def test_the_code_has_the_same_hash_however_its_lines_end(tmp_path: Path) -> Non
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     script = Path("stages/report.py")  # which reads templates, too
     assert fingerprint(script, tmp_path) == fingerprint(script, ROOT)
+
+
+PYTHONS = ("python3.13", "python3.12", "python3.11", "python3", "python")
+
+
+def set_up(folder: Path, scripts: dict[str, str]) -> tuple[int, str]:
+    """``scripts/setup.sh`` in ``folder``, on a PATH with plain tools and ``scripts`` alone."""
+    path = folder.parent / "bin"
+    path.mkdir()
+    for tool in ("sh", "awk", "df", "id", "rm", "ls", "touch", "mkdir"):
+        (path / tool).symlink_to(str(shutil.which(tool)))
+    for name, text in scripts.items():
+        (path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (path / name).chmod(0o755)
+    done = subprocess.run(
+        ["sh", str(ROOT / "scripts/setup.sh"), ".venv/.installed"], cwd=folder, env={"PATH": str(path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+OLD = "case $1 in -V) echo Python 3.10.12;; *) exit 1;; esac"
+MAKES = """case $1-$2 in -m-venv)
+    mkdir -p .venv/bin
+    printf "#!/bin/sh\\n%s\\n" "{inner}" > .venv/bin/python
+    /bin/chmod +x .venv/bin/python;;
+esac"""
+
+
+@pytest.mark.parametrize(
+    ("name", "scripts", "said"),
+    [
+        ("x", {}, "Python 3.11 or newer is needed and PATH has"),
+        ("x", {"python3": OLD}, "Python 3.11 or newer is needed and PATH has Python 3.10.12"),
+        ("x", {"python3": "exit 127"}, "Python 3.11 or newer is needed and PATH has no python3"),
+        ("a:b", {"python3": "exit 0"}, "has a colon"),
+        ("x", {"python3": "exit 1", "python": 'test "$2" != venv'}, "cannot make a virtual environment"),
+        ("x y", {"python3.12": MAKES.format(inner='test \\$2 != pip')}, ".venv has no pip"),
+        ("é #", {"python3": MAKES.format(inner='test \\$3 != install')}, "the installation failed as said above"),
+    ],
+)  # fmt: skip
+def test_setting_up_refuses_in_one_line(tmp_path: Path, name: str, scripts: dict[str, str], said: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    code, text = set_up(folder, scripts)
+    last = text.splitlines()[-1]
+    assert code == 1 and last.startswith("prefactor: error: ") and said in last, text
+    assert not (folder / ".venv/.installed").exists()
