@@ -63,10 +63,19 @@ def check_code() -> None:
         if not repo.status(targets=[CHECK]):
             return
     words = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--quiet", "--single-item", CHECK]
-    done = subprocess.run(words, env=environment(), text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        words, env=environment(), encoding="utf-8", errors="replace", capture_output=True, check=False
+    )
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        said = [line for line in lines if line.startswith("prefactor: error: ")] or lines
+        said = next(
+            (
+                found
+                for mark in ("prefactor: error: ", "ERROR: ")
+                if (found := [x for x in lines if x.startswith(mark)])
+            ),
+            lines,
+        )
         raise StageFailed(CHECK, 2, said[-1] if said else "")
 
 

@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 KEPT = Path(".runs/seconds.json")  # by stage, of this machine
@@ -34,10 +35,11 @@ class Durations:
     def record(self, stage: str, seconds: float) -> None:
         """Keep what ``stage`` took, for the next run's estimates."""
         self._seconds[stage] = round(seconds, 1)
-        self._kept.parent.mkdir(exist_ok=True)
         temporary = self._kept.with_suffix(".tmp")
-        temporary.write_text(json.dumps(self._seconds, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(self._kept)
+        with suppress(OSError):  # nor is it worth an error here
+            self._kept.parent.mkdir(exist_ok=True)
+            temporary.write_text(json.dumps(self._seconds, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            temporary.replace(self._kept)
 
     def left(self, waiting: Collection[str], running: Mapping[str, float], cores: int) -> float | None:
         """Seconds until all is done: ``waiting`` not begun, ``running`` by the seconds since; ``None`` if unknown.

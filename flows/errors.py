@@ -13,6 +13,8 @@ class StageFailed(FlowError):
     def __init__(self, stage: str, code: int, last_line: str) -> None:
         self.code = 2 if code == 2 else 1
         said = last_line.removeprefix("prefactor: error: ") or "it printed nothing"
+        if code in (-9, 137):
+            said = f"it was killed, as the system does when memory runs out (last line: {said})"
         super().__init__(f"stage {stage} failed (exit code {code}): {said}; then run again: what is finished is kept")
 
 

@@ -11,10 +11,11 @@ from collections import deque
 from flows.dag import Dag
 from flows.durations import Durations
 from flows.environment import environment
-from flows.errors import Interrupted, StageFailed
+from flows.errors import FlowError, Interrupted, StageFailed
 from flows.slots import Slots, ways
-from flows.stage_process import GRACE
+from flows.watch import GRACE
 from prefactor.machine.progress import clock
+from prefactor.machine.trouble import trouble
 
 
 class Execution:
@@ -32,7 +33,7 @@ class Execution:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._remade: set[str] = set()  # stages of which this run changed an output
         self._stopped = False
-        self.failure: StageFailed | None = None
+        self.failure: FlowError | None = None
 
     def announce(self) -> None:
         """Say what will run and how long it will presumably take."""
@@ -57,8 +58,15 @@ class Execution:
             with self._lock:
                 self._waiting.discard(name)
             return "unchanged"
-        with self._slots.hold(name):
-            return self._run(name)
+        try:
+            with self._slots.hold(name):
+                return self._run(name)
+        except FlowError:
+            raise
+        except Exception as error:  # Prefect would keep it to itself
+            said = trouble(error) or f"{type(error).__name__}: {error}"
+            self._give_up(FlowError(f"stage {name} could not be run to its end: {said}"))
+            raise
 
     def stop(self) -> None:
         """End every running stage and begin no other; returns when they are gone."""
@@ -73,6 +81,11 @@ class Execution:
                 process.wait(timeout=2 * GRACE)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+    def _give_up(self, why: FlowError) -> None:
+        with self._lock:
+            self.failure = self.failure or why
+        self.stop()
 
     def _run(self, name: str) -> str:
         read, write = os.pipe()
@@ -140,5 +153,13 @@ class Execution:
         self._say(f"[{clock(time.monotonic() - self._begin):>6}] {what}{rest}")
 
     def _say(self, line: str) -> None:
-        with self._lock:
-            print(line, flush=True)
+        try:
+            with self._lock:
+                print(line, flush=True)
+        except OSError as error:  # `| head` that has seen enough, or a log on a full disk
+            why = trouble(error) or error.strerror or str(error)
+            gone = Interrupted(
+                f"the output cannot be written ({why}): stopped; what is finished is kept, run again to go on"
+            )
+            self._give_up(gone)
+            raise gone from None

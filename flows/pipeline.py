@@ -1,87 +1,108 @@
-"""The whole pipeline as a Prefect flow: ``python -m flows.pipeline [--stage NAME ...] [--serve CRON]``.
+"""Run or schedule the whole pipeline: ``python -m flows.pipeline [--stage NAME ...] [--serve CRON]``.
 
-One Prefect task a DVC stage. DVC alone remembers what is up to date; Prefect plans, runs stages side by side,
-schedules and shows. Plain ``dvc repro`` leaves the same files.
+What it finds around it is settled first (``surroundings``, ``repository``, ``server``), each before what needs it is
+imported: Prefect and DVC look at the environment at that moment.
 """
 
 import argparse
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any, cast
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from prefect import Task, flow
-from prefect.cache_policies import NO_CACHE
-from prefect.settings import PREFECT_API_URL
-from prefect.task_runners import ThreadPoolTaskRunner
-
-from flows.dag import Dag, check_code, read_dag
+from flows import surroundings
+from flows.environment import environment
 from flows.errors import FlowError, Interrupted
-from flows.execution import Execution
-from flows.headline import print_headline
+from flows.waiting import waiting
 from prefactor.errors import PrefactorError
-from stages.check import read_pipeline
+from prefactor.machine.streams import settle_streams
+from prefactor.machine.trouble import trouble
+
+TRACE = Path(".runs/traceback.txt")
 
 
-# Threads wait for the stages upstream and hold no core meanwhile: how many stages run at once is Execution's to say.
-@flow(name="prefactor", task_runner=cast(Any, ThreadPoolTaskRunner(max_workers=256)), persist_result=False)
-def pipeline(stages: Sequence[str] = ()) -> None:
-    """Check ``params.yaml``, then bring ``stages`` (default: all) and what they need up to date.
+def run(stages: Sequence[str], cron: str | None) -> None:
+    """Bring ``stages`` (all, if none is named) up to date, or do so by the line ``cron`` until stopped.
 
     Raises:
-        ParamsError: ``params.yaml`` is wrong; nothing was begun.
-        FlowError: a stage failed, or the run was interrupted.
+        PrefactorError: params, or a variable ``PREFACTOR_*``, are wrong; nothing was begun.
+        FlowError: something else to put right, a failed stage or an interruption.
     """
-    read_pipeline()
-    check_code()
-    _reproduce(read_dag(stages))
+    from flows.repository import alone, check_files, free_stale_locks, settle_git
 
+    with waiting("params are read"):
+        if Path("params.yaml").is_file():  # else reading it says that this is the wrong folder
+            check_files()
+        from stages.check import read_pipeline
 
-def _reproduce(dag: Dag) -> None:
-    execution = Execution(dag, cores=_cores())
-    execution.announce()
-    futures = {}
-    with _stopping(execution):
-        for name, needs in dag.needs.items():
-            task = Task(execution.stage, name=name, task_run_name=name, persist_result=False, cache_policy=NO_CACHE)
-            futures[name] = cast(Any, task).submit(name, wait_for=[futures[need] for need in needs])
-        for future in futures.values():
-            future.wait()
-    if execution.failure:
-        raise execution.failure
-    if any(not future.state.is_completed() for future in futures.values()):
-        raise Interrupted("the run was stopped")
-
-
-@contextmanager
-def _stopping(execution: Execution) -> Iterator[None]:
-    """Within it, a signal to end ends the stages first and then raises Interrupted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
+        read_pipeline()
+        notes = surroundings.settle()
+        environment()  # the stages' is the one of this moment
+        notes += settle_git()
+    for note in notes:
+        print(f"prefactor: {note}", file=sys.stderr, flush=True)
+    if cron:
+        _serve(stages, cron)
         return
+    with alone():
+        free_stale_locks()
+        with waiting("DVC looks for what has changed"):
+            from flows.dag import check_code, read_dag
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        execution.stop()
-        raise Interrupted("stopped; what is finished is kept, run again to go on")
+            check_code()
+            dag = read_dag(stages)
+        if not dag.changed:
+            print(f"all {len(dag.needs)} stages are up to date")
+            return
+        with waiting("Prefect is imported"):
+            server, pipeline = _prefect()
+        with server.server():
+            pipeline(stages)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+def _serve(stages: Sequence[str], cron: str) -> None:
+    server, pipeline = _prefect()
+    url = server.PREFECT_API_URL.value()
+    if not url:
+        raise FlowError(
+            "--serve: a schedule needs a Prefect server that stays: run `prefect server start`, "
+            "and `prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api`"
+        )
+    why = server.silence(url)
+    if why:
+        raise FlowError(f"--serve: {why}")
+    pipeline.serve(name="prefactor", cron=cron, parameters={"stages": list(stages)})
+
+
+def _prefect() -> tuple[ModuleType, Any]:
+    """Import what imports Prefect, which reads every setting that it finds.
+
+    Raises:
+        FlowError: one of them makes no sense.
+    """
+    from pydantic import ValidationError
+
     try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        from flows import server
+        from flows.flow import pipeline
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        which = f"setting {name} = {first['input']!r}" if name else "settings"  # without a name: all that there are
+        raise FlowError(
+            f"Prefect's {which}: {first['msg']}: put it right where it is set "
+            "(environment, .env, prefect.toml, or a profile: `prefect config unset`)"
+        ) from None
+    return server, pipeline
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run or schedule the flow; returns the exit code."""
+    settle_streams()
     parser = argparse.ArgumentParser(prog="python -m flows.pipeline", description="Run the whole pipeline.")
     parser.add_argument(
         "--stage", action="append", default=[], help="only this stage (edit, edit@NAME) and what it needs"
@@ -89,29 +110,67 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--serve", metavar="CRON", help='stay and run on a schedule, such as "0 3 * * *"')
     words = parser.parse_args(argv)
     try:
-        read_pipeline()  # before anything starts, Prefect included
-        if words.serve:
-            if not PREFECT_API_URL.value():
-                raise FlowError(
-                    "--serve: a schedule needs a Prefect server that stays: run `prefect server start`, "
-                    "and `prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api`"
-                )
-            pipeline.serve(name="prefactor", cron=words.serve, parameters={"stages": words.stage})
-            return 0
-        check_code()
-        dag = read_dag(words.stage)
-        if dag.changed:
-            pipeline(words.stage)
-        else:
-            print(f"all {len(dag.needs)} stages are up to date")
-        print_headline()
+        run(words.stage, words.serve)
+        if not words.serve:
+            from flows.headline import print_headline
+
+            print_headline()
+    except BrokenPipeError:
+        return _refuse("nobody reads the output any longer", Interrupted.code)
     except (PrefactorError, FlowError) as error:
-        print(f"prefactor: error: {error}", file=sys.stderr)
-        return getattr(error, "code", 2)
+        return _refuse(str(error), getattr(error, "code", 2))
     except KeyboardInterrupt:
-        print("prefactor: error: interrupted before any stage began", file=sys.stderr)
-        return 130
+        return _refuse("interrupted before any stage began", Interrupted.code)
+    except Exception as error:
+        line = trouble(error) or _from_dvc(error)
+        return _refuse(line, 2) if line else _refuse(_unforeseen(error), 1)
     return 0
+
+
+def _refuse(line: str, code: int) -> int:
+    with suppress(OSError):
+        print(f"prefactor: error: {line}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # let the last flush, at exit, succeed
+    return code
+
+
+def _from_dvc(error: Exception) -> str | None:
+    """What DVC has to say, on one line: what it cannot read, or who keeps it from working."""
+    from dvc.config import ConfigError
+    from dvc.exceptions import DvcException
+    from dvc.utils.strictyaml import YAMLValidationError
+    from ruamel.yaml.error import YAMLError
+
+    if not isinstance(error, DvcException):
+        return None
+    said, remedy = str(error), ""
+    cause: Any = error
+    while cause is not None:
+        if isinstance(cause, YAMLValidationError):
+            said = f"{error}: {cause.exc}"
+        if isinstance(cause, YAMLError | YAMLValidationError):
+            remedy = ": put it right, or bring it back (`git checkout`)"
+        if isinstance(cause, ConfigError):
+            remedy = ": mend .dvc/config, .dvc/config.local or ~/.config/dvc/config"
+        if getattr(cause, "problem_mark", None):
+            said = f"{error}: line {cause.problem_mark.line + 1}: {cause.problem}"
+        cause = cause.__cause__ or cause.__context__
+    return f"DVC: {' '.join(said.split()).rstrip('.')}{remedy}"
+
+
+def _unforeseen(error: Exception) -> str:
+    """One line for what nobody thought of; the whole of it is kept for whoever mends it."""
+    said = " ".join(str(error).split()) or "no message"
+    try:
+        TRACE.parent.mkdir(exist_ok=True)
+        TRACE.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        traceback.print_exception(error)
+        return f"{type(error).__name__}: {said}"
+    return f"{type(error).__name__}: {said}; {TRACE} has the traceback; what is finished is kept, run again to go on"
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ import json
 import logging
 import os
 import re
-import signal
 import sys
-import threading
 from typing import Any
 
 from dvc.exceptions import DvcException, ReproductionError
@@ -22,26 +20,7 @@ from dvc.repo import Repo, lock_repo
 from dvc.stage import Stage
 from dvc.stage.exceptions import StageCmdFailedError
 
-GRACE = 5.0  # seconds between asking the group to end and ending it
-
-
-def watch_parent() -> None:
-    """Watch standard input; at its end kill the process group. Call it first, in a process that leads its group."""
-    pipe = os.dup(0)  # not inheritable: the stage's command does not hold the pipe
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    # A handler, and not SIG_IGN, which the command would inherit. DVC itself ends in good order once its command died.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-
-    def watch() -> None:
-        while os.read(pipe, 1):
-            pass
-        os.killpg(0, signal.SIGTERM)
-        threading.Event().wait(GRACE)
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()
+from flows.watch import watch_parent
 
 
 def reproduce(stage: str) -> tuple[int, bool, str]:
@@ -74,7 +53,7 @@ def main(stage: str, report: str) -> None:
     os.set_inheritable(int(report), False)
     code, changed, message = reproduce(stage)
     if message:
-        print(message, file=sys.stderr, flush=True)
+        print(" ".join(message.split()), file=sys.stderr, flush=True)  # the flow shows the last line
     with os.fdopen(int(report), "w") as file:
         file.write(json.dumps({"code": code, "changed": changed}) + "\n")
 

@@ -23,6 +23,14 @@ find_python() {
     ! command -v uv >/dev/null || uv python find --no-python-downloads '>=3.11' 2>/dev/null || true
 }
 
+case $PWD in
+*:*) refuse "the path $PWD has a colon, which parts the entries of PATH, and no virtual environment works there: move the folder" ;;
+esac
+[ -w . ] || refuse "$PWD cannot be written by $(id -un 2>/dev/null || id -u): work in a folder of your own"
+if [ -d .venv ] && [ ! -w .venv ]; then
+    refuse ".venv cannot be written and is older than pyproject.toml or constraints.txt: let its owner say \`make setup\`, or \`touch $stamp\` if it suits"
+fi
+
 free_megabytes() { df -Pm . | awk 'NR == 2 {print $4}'; }
 
 # A .venv that a newer Python or a moved folder has broken is made anew; a sound one is kept and brought up to date.
@@ -55,11 +63,13 @@ else
     tool=pip
     recent "$python" || "$found" -m venv --clear .venv ||
         refuse "$found cannot make a virtual environment: install its venv module (python3-venv on Debian) or uv"
+    "$python" -m pip --version >/dev/null 2>&1 ||
+        refuse ".venv has no pip: install it (\`$python -m ensurepip\`), or uv, or remove .venv to have it made anew"
     set -- "$python" -m pip install --quiet --disable-pip-version-check
 fi
 
 echo "prefactor: installing into .venv with $tool; a few minutes the first time" >&2
 if ! "$@" -c constraints.txt -e '.[dev]'; then
-    refuse "the installation failed as said above ($(free_megabytes) MB free on the disk); \`make\` tries again"
+    refuse "the installation failed as said above ($("$python" -V 2>&1), $tool, $(free_megabytes) MB free on the disk); a package without a \`matching distribution\` wants another Python (3.11 to 3.13) or a network; \`make\` tries again"
 fi
 touch "$stamp"

@@ -90,8 +90,8 @@ def _source(path: Path) -> Source:
 @cache
 def _read(content: bytes, suffix: str, name: str) -> Source:
     """Read once, however many stages run it."""
-    if suffix != ".py":
-        return Source((), hashlib.sha256(content).digest())
+    if suffix != ".py":  # however a checkout ends its lines
+        return Source((), hashlib.sha256(content.replace(b"\r\n", b"\n")).digest())
     tree = ast.parse(content, filename=name)
     return Source(tuple(_imported(tree, name)), code_digest(content), all(map(stands_alone, tree.body)))
 

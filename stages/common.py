@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from prefactor.config.params import read_params, section
 from prefactor.errors import PrefactorError
+from prefactor.machine.streams import settle_streams
+from prefactor.machine.trouble import trouble
 
-__all__ = ["CHECKPOINT", "COMPONENTS", "DATA", "NET", "RUNS", "read_params", "run", "section"]
+__all__ = ["CHECKPOINT", "COMPONENTS", "DATA", "NET", "RUNS", "read_params", "refuse", "run", "section"]
 
 DATA = Path("data")  # what the stages write, kept by DVC
 CHECKPOINT, COMPONENTS, NET = (DATA / part for part in ("target/checkpoint", "decompose/components", "importance/net"))
@@ -16,8 +19,19 @@ RUNS = Path(".runs")  # checkpoints of stages that were interrupted: of this mac
 
 def run(main: Callable[..., None]) -> None:
     """Call ``main`` with the command line's words; an error the user can act on is one line and exit code 2."""
+    settle_streams()
     try:
         main(*sys.argv[1:])
     except PrefactorError as error:
-        print(f"prefactor: error: {error}", file=sys.stderr)
-        sys.exit(2)
+        refuse(str(error))
+    except Exception as error:
+        line = trouble(error)
+        if line is None:
+            raise
+        refuse(line)
+
+
+def refuse(line: str) -> NoReturn:
+    """Say ``line`` and end with exit code 2."""
+    print(f"prefactor: error: {line}", file=sys.stderr)
+    sys.exit(2)

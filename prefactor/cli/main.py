@@ -15,6 +15,7 @@ from rich.text import Text
 from prefactor.cli.label import app as label_app
 from prefactor.cli.terminal import MOST, AsJson, Folder, number, plainly, print_json, screen, visible
 from prefactor.errors import PrefactorError
+from prefactor.machine.streams import settle_streams
 
 TOKENS = 4  # target tokens of an edit by hand, unless told
 
@@ -280,4 +281,5 @@ def _quiet() -> None:
 
 
 def main() -> None:
+    settle_streams()
     app()

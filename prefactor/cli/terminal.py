@@ -14,11 +14,13 @@ import typer
 from rich.console import Console
 
 from prefactor.errors import PrefactorError
+from prefactor.machine.trouble import trouble
 from prefactor.printable import visible
 
 Folder = Annotated[Path, typer.Option("--folder", "-C", help="The folder with params.yaml and data/.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else.")]
 MOST = 20  # rows shown unless told
+LEAST_WIDTH = 80
 
 
 def plainly(command: Callable[..., None]) -> Callable[..., None]:
@@ -28,8 +30,11 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except PrefactorError as error:
-            print(f"prefactor: error: {visible(str(error))}", file=sys.stderr)
+        except (PrefactorError, OSError, RuntimeError, MemoryError) as error:
+            line = str(error) if isinstance(error, PrefactorError) else trouble(error)
+            if line is None:
+                raise
+            print(f"prefactor: error: {visible(line)}", file=sys.stderr)
             raise typer.Exit(2) from None
 
     return run
@@ -58,5 +63,6 @@ def print_json(value: Any) -> None:
 
 def screen() -> Console:
     """For plain text: what stands in square brackets or between colons is data, and no style or emoji."""
-    # A log has no width of its own, and these tables need more than 80 columns.
-    return Console(width=None if sys.stdout.isatty() else 140, markup=False, emoji=False)
+    # A log has no width of its own, and these tables need more than 80 columns: a narrower terminal wraps their rows.
+    wide = Console(markup=False, emoji=False).width if sys.stdout.isatty() else 140
+    return Console(width=max(wide, LEAST_WIDTH), markup=False, emoji=False)

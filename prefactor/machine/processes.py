@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from prefactor.errors import PrefactorError
+from prefactor.machine.settings import shard
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def join(device: torch.device) -> Processes:
         return ALONE
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return Processes(dist.get_rank(), count, os.environ.get("PREFACTOR_SHARD") == "1")
+    return Processes(dist.get_rank(), count, shard())
 
 
 def leave() -> None:

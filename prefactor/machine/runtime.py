@@ -4,22 +4,49 @@ import os
 
 import torch
 
+from prefactor.errors import PrefactorError
+from prefactor.machine.settings import DEVICE, device_name, threads
+
 
 def setup() -> torch.device:
     """Make torch deterministic and return the device: CUDA if there is one, else the CPU.
 
     ``PREFACTOR_DEVICE`` overrides the choice. Torch gets one CPU thread, or ``PREFACTOR_THREADS``: the number of
     threads can change the last bits of a sum, and the default's small model gains little from more.
+
+    Raises:
+        PrefactorError: one of the two makes no sense, or the device cannot be used.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     # No result reads uninitialised memory, and filling it takes 7 % of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
-    torch.set_num_threads(int(os.environ.get("PREFACTOR_THREADS", "1")))
-    device = torch.device(os.environ.get("PREFACTOR_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # torchrun gives each process its own
+    torch.set_num_threads(threads())
+    device = usable_device()
+    if device.type == "cuda":
         torch.cuda.set_device(device)
+    return device
+
+
+def usable_device() -> torch.device:
+    """The device that ``PREFACTOR_DEVICE`` names, else the first CUDA device, else the CPU: one that was tried.
+
+    Raises:
+        PrefactorError: it is not there, or holds no tensor.
+    """
+    named = device_name()
+    name = named or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"  # torchrun gives each process its own
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each library's way to say no
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
+        count = torch.cuda.device_count()
+        there = "cpu" + "".join(f", cuda:{index}" for index in range(count))
+        remedy = f"take one of those that are there ({there})" + (", or unset it" if named else f" with {DEVICE}")
+        raise PrefactorError(f"{DEVICE}={named or name}: this device cannot be used ({said}): {remedy}") from None
     return device
 
 

@@ -1,0 +1,143 @@
+"""The folder that a run works in: one run at a time, files that can be read, and DVC with or without git."""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from flows.errors import FlowError
+
+LOCK = Path(".runs/lock")
+CONFLICT = re.compile(rb"^(?:<{7}|>{7}|\|{7})(?: |\r?$)", re.MULTILINE)
+REMEDIES = {
+    "params.yaml": "keep one side of each, then run again",
+    "dvc.yaml": "keep one side of each, then run again",
+    ".dvc/config": "keep one side of each, then run again",
+    "dvc.lock": "take one side whole (`git checkout --ours dvc.lock`, or --theirs), then run again: "
+    "what it does not know of is made, or found in the cache",
+}
+_held: list[int] = []  # descriptors of LOCK in this process
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other runs out of this folder for the length of the block; the kernel lets go if the process dies.
+
+    Raises:
+        FlowError: another run works here.
+    """
+    if _held:
+        yield
+        return
+    LOCK.parent.mkdir(exist_ok=True)
+    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = os.read(descriptor, 20).decode("ascii", "replace").strip() or "of unknown number"
+            raise FlowError(
+                f"another run works in {Path.cwd()} (process {who}): wait for its end, or stop it; "
+                "two would remake each other's files"
+            ) from None
+        except OSError:
+            pass  # a file system without locks: DVC's own still keep writers apart
+        os.truncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        _held.append(descriptor)
+        yield
+    finally:
+        if descriptor in _held:
+            _held.remove(descriptor)
+        os.close(descriptor)
+
+
+def check_files() -> None:
+    """See that what DVC is about to read can be read.
+
+    Raises:
+        FlowError: there is no ``dvc.yaml``, a conflict of a merge stands in a file, or ``dvc.lock`` is not whole.
+    """
+    if not Path("dvc.yaml").is_file():
+        raise FlowError(
+            "dvc.yaml is missing: run from the folder that has it, or bring it back (`git checkout dvc.yaml`)"
+        )
+    for name, remedy in REMEDIES.items():
+        content = Path(name).read_bytes() if Path(name).is_file() else b""
+        found = CONFLICT.search(content)
+        if found:
+            line = content.count(b"\n", 0, found.start()) + 1
+            raise FlowError(f"{name}: line {line}: a merge left its conflict markers: {remedy}")
+    lock = Path("dvc.lock")
+    if lock.exists() and not _whole(lock):
+        raise FlowError(
+            "dvc.lock is not whole: bring it back (`git checkout dvc.lock`), or remove it, then run again: "
+            "what it does not know of is made, or found in the cache"
+        )
+
+
+def _whole(lock: Path) -> bool:
+    try:
+        value = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))
+    except (YAMLError, OSError, ValueError):
+        return False
+    stages = value.get("stages", {}) if isinstance(value, dict) and "schema" in value else None
+    if not isinstance(stages, dict):
+        return False
+    return all(isinstance(stage, dict) and isinstance(stage.get("cmd"), str | list) for stage in stages.values())
+
+
+def free_stale_locks() -> None:
+    """Remove DVC's list of readers and writers where none of them lives.
+
+    A killed DVC leaves its number in it, and another process may have that number today: one that is younger than
+    the list is not the one that it names.
+    """
+    path = Path(".dvc/tmp/rwlock")
+    try:
+        written = path.stat().st_mtime
+        listed = json.loads(path.read_text(encoding="utf-8"))
+        infos = [info for value in listed.get("write", {}).values() for info in [value]]
+        infos += [info for value in listed.get("read", {}).values() for info in value]
+        alive = any(_is_older(int(info["pid"]), written) for info in infos)
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError, AttributeError):
+        alive = False  # half written, by a process that was killed over it
+    if not alive:
+        path.unlink(missing_ok=True)
+
+
+def _is_older(pid: int, moment: float) -> bool:
+    try:
+        return psutil.Process(pid).create_time() <= moment
+    except psutil.Error:
+        return False
+
+
+def settle_git() -> list[str]:
+    """Let DVC work in a folder that no git repository knows, such as an unpacked archive; returns lines to say."""
+    from dvc.config import Config
+    from dvc.exceptions import DvcException
+    from dvc.scm import SCM
+
+    config = Config(".dvc")
+    if config["core"].get("no_scm"):
+        return []
+    try:
+        SCM(os.curdir).close()
+    except DvcException:
+        with config.edit("local") as local:
+            local.setdefault("core", {})["no_scm"] = True
+        return [
+            "no git repository here: DVC goes without (.dvc/config.local); "
+            "after `git init` say `dvc config --local --unset core.no_scm`"
+        ]
+    return []

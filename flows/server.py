@@ -1,0 +1,158 @@
+"""Which Prefect server a run speaks to: the one that its user has configured, else one of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from flows.environment import environment
+from flows.errors import FlowError
+from flows.waiting import waiting
+
+PATIENCE = 10.0  # seconds for a configured server to answer
+START = 300.0  # for one of our own: it makes its database first, and a busy machine is slow
+HOME = Path(".runs/prefect")
+
+
+@contextmanager
+def server() -> Iterator[None]:
+    """Within it flows run at a server that answers: the configured one, or one that ends with the block.
+
+    Raises:
+        FlowError: none could be started.
+    """
+    url = PREFECT_API_URL.value()
+    why = silence(url) if url else ""
+    if url and not why:
+        yield
+        return
+    if why:
+        print(f"prefactor: {why}; this run takes a server of its own and goes on", file=sys.stderr, flush=True)
+    with waiting("Prefect's server starts"):
+        process, own = _start()
+    try:
+        # The two speak over loopback: a proxy, of whatever kind, would only be in the way.
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
+        with temporary_settings({PREFECT_API_URL: own}):
+            yield
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()  # at its end the server stops
+
+
+def silence(url: str) -> str:
+    """Ask the configured server for something; returns why that failed, and what to do, or nothing if it answered."""
+    outcome: list[str] = []
+
+    def ask() -> None:
+        try:
+            with (
+                temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+                get_client(httpx_settings={"timeout": PATIENCE / 2}, sync_client=True) as client,
+            ):
+                client.raise_for_api_version_mismatch()
+                client.read_flows(limit=1)  # which needs the right key, too
+            outcome.append("")
+        except Exception as error:  # whatever a stranger's server, a proxy or a name server may cause
+            outcome.append(_reason(error))
+
+    # In a thread, since no time limit holds for the name server.
+    thread = threading.Thread(target=copy_context().run, args=(ask,), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    why = outcome[0] if outcome else f"no answer in {PATIENCE:.0f} s"
+    if not why:
+        return ""
+    forget = "unset PREFECT_API_URL" if "PREFECT_API_URL" in os.environ else "prefect config unset PREFECT_API_URL"
+    return (
+        f"PREFECT_API_URL={_without_secrets(url)}: no Prefect server to work with ({why}): "
+        f"start it (`prefect server start`), or forget it (`{forget}`)"
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause of ``error`` that says something, in a few words."""
+    said = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, httpx.HTTPStatusError):
+            return f"HTTP {cause.response.status_code}"
+        if isinstance(cause, httpx.TimeoutException):
+            return f"no answer in {PATIENCE / 2:g} s"
+        if isinstance(cause, httpx.TransportError | httpx.InvalidURL | ImportError):
+            return _short(cause)
+        if isinstance(cause, ValueError):
+            said = "its answer is not Prefect's"
+        said = said or _short(cause)
+        cause = cause.__cause__ or cause.__context__
+    return said
+
+
+def _short(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:120]
+
+
+def _without_secrets(url: str) -> str:
+    user, at, _ = urlsplit(url).netloc.rpartition("@")
+    return url.replace(user + at, "", 1) if at else url
+
+
+def _start() -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server of our own, from an empty database where the last one's is of no use."""
+    said = ""
+    for _ in range(2):
+        process, url = _launch()
+        if _answers(process, url):
+            return process, url
+        process.kill()
+        process.wait()
+        lines = (HOME / "server.log").read_text(encoding="utf-8", errors="replace").split("\n")
+        said = next((line.strip() for line in reversed(lines) if line.strip()), f"no answer in {START:.0f} s")
+        shutil.rmtree(HOME, ignore_errors=True)
+    raise FlowError(f"Prefect's own server does not start: {said}; `dvc repro` runs the same stages without Prefect")
+
+
+def _launch() -> tuple[subprocess.Popen[bytes], str]:
+    HOME.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # None of the user's settings of Prefect: they are meant for another server.
+    env = {name: value for name, value in environment().items() if not name.startswith("PREFECT_")}
+    with (HOME / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.server_process", str(HOME.absolute()), str(port)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=env,
+        )
+    return process, f"http://127.0.0.1:{port}/api"
+
+
+def _answers(process: subprocess.Popen[Any], url: str) -> bool:
+    until = time.monotonic() + START
+    with httpx.Client(trust_env=False) as client:
+        while process.poll() is None and time.monotonic() < until:
+            try:
+                if client.get(f"{url}/health", timeout=5).status_code == 200:
+                    return True
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+    return False

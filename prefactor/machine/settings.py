@@ -1,0 +1,89 @@
+"""The variables ``PREFACTOR_*``: how the machine is used, never what is computed. Free of torch."""
+
+import difflib
+import os
+
+from prefactor.errors import PrefactorError
+
+DEVICE, THREADS, PROCESSES, SHARD = (f"PREFACTOR_{name}" for name in ("DEVICE", "THREADS", "PROCESSES", "SHARD"))
+KNOWN = (DEVICE, THREADS, PROCESSES, SHARD, "PREFACTOR_LLM_URL", "PREFACTOR_LLM_MODEL", "PREFACTOR_LLM_KEY")
+DEVICES = ("cpu", "cuda", "mps", "xpu")
+MOST = 1024  # threads or processes
+
+
+def threads() -> int:
+    """CPU threads of a stage: ``PREFACTOR_THREADS``, or one.
+
+    Raises:
+        PrefactorError: it is no such number.
+    """
+    return _count(THREADS)
+
+
+def processes() -> int:
+    """In how many processes a stage runs that can be shared: ``PREFACTOR_PROCESSES``, or one.
+
+    Raises:
+        PrefactorError: it is no such number.
+    """
+    return _count(PROCESSES)
+
+
+def shard() -> bool:
+    """Whether each process holds only its part of the state: ``PREFACTOR_SHARD``.
+
+    Raises:
+        PrefactorError: it is neither 0 nor 1.
+    """
+    value = _read(SHARD)
+    if value not in ("", "0", "1"):
+        raise PrefactorError(f"{SHARD}={value}: write 1 or 0, or unset it")
+    return value == "1"
+
+
+def device_name() -> str:
+    """``PREFACTOR_DEVICE``, such as ``cuda:1``; empty where the choice is left to the machine.
+
+    Raises:
+        PrefactorError: it is the name of no device.
+    """
+    value = _read(DEVICE).lower()
+    kind, colon, index = value.partition(":")
+    if value and (kind not in DEVICES or (colon and not (index.isascii() and index.isdigit()))):
+        near = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps"}.get(kind) or _nearest(kind, DEVICES)
+        hint = f"did you mean {near}? " if near else ""
+        raise PrefactorError(f"{DEVICE}={value}: no such device: {hint}write cpu, cuda, cuda:1 or mps, or unset it")
+    return value
+
+
+def check_settings() -> list[str]:
+    """Look at every ``PREFACTOR_*`` variable; returns a line for each that nothing reads.
+
+    Raises:
+        PrefactorError: the value of one that is read makes no sense.
+    """
+    threads(), processes(), shard(), device_name()
+    lines = []
+    for name in sorted(os.environ):
+        if name.upper().startswith("PREFACTOR_") and name not in KNOWN:
+            near = _nearest(name.upper(), KNOWN)
+            hint = f": did you mean {near}?" if near else f" (there are {', '.join(KNOWN)})"
+            lines.append(f"{name} is set, and nothing reads it{hint}")
+    return lines
+
+
+def _count(name: str) -> int:
+    value = _read(name)
+    if not value:
+        return 1
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MOST and len(value) < 9):
+        raise PrefactorError(f"{name}={value}: write a whole number from 1 to {MOST}, or unset it")
+    return int(value)
+
+
+def _read(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _nearest(name: str, names: tuple[str, ...]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, names, 1)), None)
