@@ -5,6 +5,8 @@ Reads  edit: every fit; target; corpus: tokenizer, eval blocks. What the base mo
 Writes table/ (a row a fit and domain), rollouts/, metrics.json (the report's budget).
 """
 
+from functools import partial
+
 import pyarrow as pa
 
 from prefactor.config.domains import Domains
@@ -39,7 +41,8 @@ def main(name: str) -> None:
         rows = [about | row for row in evaluate(target, changes, held, roles, cost, name)]
         reported = next(change for budget, _, change in changes if budget == edit["report_budget"])
         prompts = {domain: text.tokens[: config.prompts, : config.prompt_tokens] for domain, text in held.items()}
-        texts = list(rollouts(target, reported, prompts, config.rollout_tokens, config.seed, tokenizer.decode))
+        decode = partial(tokenizer.decode, skip_special_tokens=False)  # a separator is part of what a model says
+        texts = list(rollouts(target, reported, prompts, config.rollout_tokens, config.seed, decode))
 
     chance = read_json(DATA / "target" / "metrics.json")["chance"]
     at = [row for row in rows if row["budget"] == edit["report_budget"]]

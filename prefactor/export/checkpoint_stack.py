@@ -8,24 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
 
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import MANIFEST
 from prefactor.files.tensors import read_tensors, write_tensors
 from prefactor.model.change import Change
 from prefactor.model.matrices import matrix_of, shape_of, weight_of
+from prefactor.model.pretrained import read_pretrained
+from prefactor.model.verified import check_saved
 
 KEPT = "prefactor-edits"
 
 
-def push(checkpoint: Path, name: str, change: Change) -> None:
+def push(checkpoint: Path, name: str, change: Change, trust_remote_code: bool = False) -> None:
     """Put ``change`` on the weights of ``checkpoint``, in their own precision, as the edit ``name``.
 
+    ``trust_remote_code``: whether code that the checkpoint brings may run.
+
     Raises:
-        PrefactorError: it is no checkpoint, or its matrices are not those that the edit changes.
+        PrefactorError: it is no checkpoint, its matrices are not those that the edit changes, or what was written does
+            not read back as what was meant.
     """
-    model = _read(checkpoint)
+    model = _read(checkpoint, trust_remote_code)
     before = {}
     for module, (A, B) in change.items():
         matrix = matrix_of(model, module)
@@ -42,10 +46,11 @@ def push(checkpoint: Path, name: str, change: Change) -> None:
     place = len(applied_to(checkpoint))
     write_tensors(checkpoint / KEPT / f"{place:03d}.{name}.safetensors", before)
     model.save_pretrained(checkpoint)
+    check_saved(model, checkpoint, trust_remote_code)
     (checkpoint / MANIFEST).unlink(missing_ok=True)  # of the target that this is a copy of, and no longer true
 
 
-def pop(checkpoint: Path) -> str:
+def pop(checkpoint: Path, trust_remote_code: bool = False) -> str:
     """Take the last edit off ``checkpoint`` and return its name; its matrices have their old bits again.
 
     Raises:
@@ -54,11 +59,12 @@ def pop(checkpoint: Path) -> str:
     kept = _files(checkpoint)
     if not kept:
         raise PrefactorError(f"{checkpoint} has no edit to take off: `prefactor apply` puts one on")
-    model, before = _read(checkpoint), read_tensors(kept[-1], "cpu")
+    model, before = _read(checkpoint, trust_remote_code), read_tensors(kept[-1], "cpu")
     with torch.no_grad():
         for module, weight in before.items():
             weight_of(matrix_of(model, module)).copy_(weight)
     model.save_pretrained(checkpoint)
+    check_saved(model, checkpoint, trust_remote_code)
     kept[-1].unlink()
     return _name(kept[-1])
 
@@ -76,9 +82,7 @@ def _name(path: Path) -> str:
     return path.name.removesuffix(".safetensors").partition(".")[2]
 
 
-def _read(checkpoint: Path) -> Any:
+def _read(checkpoint: Path, trust: bool) -> Any:
     if not (checkpoint / "config.json").is_file():
         raise PrefactorError(f"{checkpoint} is no checkpoint: name a folder with config.json, a copy of the target's")
-    return AutoModelForCausalLM.from_pretrained(
-        checkpoint, dtype="auto", local_files_only=True, use_safetensors=True
-    ).eval()
+    return read_pretrained(checkpoint, str(checkpoint), trust_remote_code=trust, dtype="auto", local=True)
