@@ -54,7 +54,8 @@ def foreign_tokenizer(begins: bool = False, **changes: Any) -> PreTrainedTokeniz
         backend.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 2)])
     special: dict[str, Any] = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>"}
     made = PreTrainedTokenizerFast(tokenizer_object=backend, **(special | changes))
-    made.add_tokens([AddedToken("<<tool>>", normalized=False)])
+    added: Any = AddedToken("<<tool>>", normalized=False)
+    made.add_tokens([added])
     made.chat_template = "{% for m in messages %}<turn>{{ m.role }}: {{ m.content }}<eos>{% endfor %}"
     return made
 

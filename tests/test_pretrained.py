@@ -70,14 +70,14 @@ def _adapter(beside_config: bool, base: str = "org/base") -> Callable[[Path], No
         wrapped.peft_config["default"].base_model_name_or_path = base
         if not beside_config:
             shutil.rmtree(folder)
-        wrapped.save_pretrained(folder)
+        wrapped.save_pretrained(str(folder))
 
     return spoil
 
 
 def _wrapped(folder: Path) -> None:
     """As saved by mistake from a wrapped model: the base's keys under other names."""
-    wrapped = peft.get_peft_model(foreign_model(), peft.LoraConfig(r=2, target_modules=["q_proj"]))
+    wrapped: Any = peft.get_peft_model(foreign_model(), peft.LoraConfig(r=2, target_modules=["q_proj"]))
     save_file({k: v.clone() for k, v in wrapped.base_model.model.state_dict().items()}, folder / "model.safetensors")
 
 

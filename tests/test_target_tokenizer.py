@@ -123,7 +123,7 @@ def _stale_pad(folder: Path) -> None:
 
 
 def _adapter(folder: Path) -> None:
-    get_peft_model(foreign_model(), LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(folder)
+    get_peft_model(foreign_model(), LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(str(folder))
 
 
 def _edit(name: str, **changes: Any) -> Any:

@@ -32,13 +32,14 @@ def read_pretrained(
     check_source(name, revision, where)
     with _quiet():
         try:
-            model, info = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 name, revision=revision, trust_remote_code=trust_remote_code, dtype=dtype, use_safetensors=True,
                 local_files_only=local, output_loading_info=True,
                 ignore_mismatched_sizes=True,  # so that the matrix is named below, and not a table printed
             )  # fmt: skip
         except Exception as error:  # whatever a library makes of a stranger's files
             raise cannot_load(error, where) from error
+    model, info = loaded
     _check_loaded(model, info, where)
     if getattr(model, "hf_quantizer", None) is None and (packed := stored_packed(name, revision)):
         raise PrefactorError(
