@@ -225,6 +225,14 @@ def test_a_name_of_nothing_is_one_line(name: str, said: str, monkeypatch: pytest
     assert str(raised.value).startswith(NAME) and "\n" not in str(raised.value)
 
 
+def test_an_adapter_on_the_hub_is_refused_with_its_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base"}')
+    found = "transformers.utils.peft_utils.find_adapter_config_file"
+    monkeypatch.setattr(found, lambda name, revision: str(tmp_path / "adapter_config.json"))
+    with pytest.raises(PrefactorError, match=r"'someone/adapter': it holds an adapter of 'org/base' .*merge it"):
+        load_target(LoadTarget(source="load", name="someone/adapter"), VOCABULARY, 32)
+
+
 @pytest.mark.parametrize("family", list(CONFIGS))
 @pytest.mark.parametrize(
     "how", [{}, {"max_shard_size": "20KB"}, {"dtype": torch.bfloat16}], ids=["f32", "shards", "bf16"]

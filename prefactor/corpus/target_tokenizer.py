@@ -42,6 +42,8 @@ def of_target(config: TargetTokenizer, block: int) -> Tokenizer:
     backend = Backend.from_str(files[TOKENIZER.name].decode("utf-8"))
     backend.no_truncation()
     backend.no_padding()
+    if backend.encode(SAMPLE, add_special_tokens=False).ids != loaded(SAMPLE, add_special_tokens=False)["input_ids"]:
+        raise PrefactorError(f"{where}: its tokenizer.json reads text in another way than it does; choose another")
     positions = positions_of(model)
     tokenizer = Tokenizer(backend, separator, _begins(loaded), files, positions)
     check_fits(tokenizer.vocabulary, block, embeddings_of(model), positions, of_model)

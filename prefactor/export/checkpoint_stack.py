@@ -46,7 +46,7 @@ def push(checkpoint: Path, name: str, change: Change, trust_remote_code: bool = 
     place = len(applied_to(checkpoint))
     write_tensors(checkpoint / KEPT / f"{place:03d}.{name}.safetensors", before)
     model.save_pretrained(checkpoint)
-    check_saved(model, checkpoint, trust_remote_code)
+    check_saved(model, checkpoint, trust_remote_code, dtype="auto")
     (checkpoint / MANIFEST).unlink(missing_ok=True)  # of the target that this is a copy of, and no longer true
 
 
@@ -64,7 +64,7 @@ def pop(checkpoint: Path, trust_remote_code: bool = False) -> str:
         for module, weight in before.items():
             weight_of(matrix_of(model, module)).copy_(weight)
     model.save_pretrained(checkpoint)
-    check_saved(model, checkpoint, trust_remote_code)
+    check_saved(model, checkpoint, trust_remote_code, dtype="auto")
     kept[-1].unlink()
     return _name(kept[-1])
 

@@ -76,9 +76,10 @@ def _check_adapter(path: Path, where: str) -> None:
         base = f" of {json.loads(path.read_bytes())['base_model_name_or_path']!r}"
     except (ValueError, KeyError, TypeError):
         base = ""
+    merged = ", or, if it is merged into the weights already, take it out" if (path.parent / CONFIG).is_file() else ""
     raise PrefactorError(
         f"{where}: it holds an adapter{base} ({path.name}), not a whole model; merge it into its base first (peft's "
-        "`merge_and_unload()`, then `save_pretrained(folder)`) and name that folder"
+        f"`merge_and_unload()`, then `save_pretrained(folder)`) and name that folder{merged}"
     )
 
 

@@ -50,13 +50,17 @@ def check_target(model: Any, where: str) -> None:
 
 
 @torch.no_grad()
-def check_saved(model: Any, folder: Path, trust_remote_code: bool = False) -> None:
+def check_saved(
+    model: Any, folder: Path, trust_remote_code: bool = False, dtype: torch.dtype | str = torch.float32
+) -> None:
     """Read the checkpoint in ``folder`` back and check that it makes of text, bit for bit, what ``model`` makes.
+
+    ``trust_remote_code`` and ``dtype`` are those that ``model`` was read with.
 
     Raises:
         PrefactorError: it does not, with the first weight that differs.
     """
-    device, dtype = next(model.parameters()).device, next(model.parameters()).dtype
+    device = next(model.parameters()).device
     where = f"{folder}: what was just saved does not read back"
     again = read_pretrained(folder, where, trust_remote_code=trust_remote_code, dtype=dtype, local=True).to(device)
     tokens = sample_tokens(model)
