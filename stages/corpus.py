@@ -8,14 +8,15 @@ two splits; ``metrics.json``. Each folder has a manifest of its own: other text 
 
 import sys
 
-from prefactor.config.corpus import SPLITS, CorpusConfig, FilesText
+from prefactor.config.corpus import SPLITS, CorpusConfig, FilesText, TargetTokenizer, TrainTokenizer
 from prefactor.corpus.blocks import write_blocks
 from prefactor.corpus.checks import check
 from prefactor.corpus.cut import cut
 from prefactor.corpus.gather import counts
 from prefactor.corpus.listing import some
 from prefactor.corpus.sources import gather
-from prefactor.corpus.tokenizer import obtain
+from prefactor.corpus.target_tokenizer import of_target
+from prefactor.corpus.tokenizer import balanced, train
 from prefactor.corpus.tokenizer_file import write_tokenizer
 from prefactor.files.artifacts import write_json
 from prefactor.files.cost import ledger
@@ -28,20 +29,27 @@ MOST_NAMES = 100  # of files passed over that metrics list
 def main() -> None:
     config: CorpusConfig = section("corpus", CorpusConfig)
     with ledger(FOLDER / "cost.json"):
+        # A target's own tokenizer is read first: it may be refused, and no text need be gathered for that.
+        wanted = config.tokenizer
+        own = of_target(wanted, config.block) if isinstance(wanted, TargetTokenizer) else None
         corpus = gather(config, FOLDER / "lexicon")
         left_out = sum(corpus.bad_rows.values())
         if left_out:
             print(f"corpus: left out {left_out} of {corpus.rows} rows: {counts(corpus.bad_rows)}", file=sys.stderr)
         if corpus.passed_over:
             print(f"corpus: passed over {len(corpus.passed_over)} files: {some(corpus.passed_over)}", file=sys.stderr)
-        tokenizer = obtain(config.tokenizer, corpus.documents["train"], config.shares)
+        if isinstance(wanted, TrainTokenizer):
+            tokenizer = train(balanced(corpus.documents["train"], config.shares), wanted.vocabulary)
+        else:
+            assert own is not None
+            tokenizer = own
         splits = {
             split: cut(corpus.documents[split], tokenizer, config.block, (config.seed, index), split)
             for index, split in enumerate(SPLITS)
         }
         check(splits, config.domains, tokenizer.vocabulary)
 
-        write_tokenizer(FOLDER, tokenizer.backend)
+        write_tokenizer(FOLDER, tokenizer.backend, tokenizer.files)
         for split, blocks in splits.items():
             write_blocks(FOLDER, split, blocks)
         metrics = {
@@ -58,6 +66,8 @@ def main() -> None:
         if isinstance(config.text, FilesText):
             names = list(corpus.passed_over)
             metrics["passed_over"] = {"files": len(names), "names": names[:MOST_NAMES]}
+        if tokenizer.positions is not None:
+            metrics["positions"] = tokenizer.positions
         write_json(FOLDER / "metrics.json", metrics)
 
 

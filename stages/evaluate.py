@@ -5,6 +5,8 @@ Reads  edit: every fit; target; corpus: tokenizer, eval blocks. What the base mo
 Writes table/ (a row a fit and domain), rollouts/, metrics.json (the report's budget).
 """
 
+from functools import partial
+
 import pyarrow as pa
 import torch
 
@@ -42,7 +44,8 @@ def main(name: str) -> None:
         reported = next(change for budget, _, change in changes if budget == edit["report_budget"])
         starts = {d: take(held_out, needs.prompts(config, d)).tokens[:, : config.prompt_tokens] for d in roles}
         prompts = {domain: torch.from_numpy(start).long().to(device) for domain, start in starts.items()}
-        texts = list(rollouts(target, reported, prompts, config.rollout_tokens, config.seed, tokenizer.decode))
+        decode = partial(tokenizer.decode, skip_special_tokens=False)  # a separator is part of what a model says
+        texts = list(rollouts(target, reported, prompts, config.rollout_tokens, config.seed, decode))
 
     chance = read_entry(DATA / "target" / "metrics.json", "chance")
     at = [row for row in rows if row["budget"] == edit["report_budget"]]

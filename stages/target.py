@@ -6,10 +6,10 @@ Writes checkpoint/ (a standard Hugging Face checkpoint), metrics.json (parameter
 
 import math
 
-from prefactor.config.target import TargetConfig, TrainTarget
+from prefactor.config.target import LoadTarget, TargetConfig, TrainTarget
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.needs import measured_target
-from prefactor.corpus.tokenizer_file import read_tokenizer
+from prefactor.corpus.tokenizer_file import read_tokenizer, vocabulary_of
 from prefactor.files.artifacts import identities, write_json
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
@@ -28,15 +28,17 @@ def main() -> None:
     measured = {domain: take(held_out, measured_target(config, domain)).tokens for domain in held_out.domains}
     device = setup()
     with ledger(out / "cost.json") as cost:
+        trust = isinstance(config.model, LoadTarget) and config.model.trust_remote_code
         if isinstance(config.model, TrainTarget):
             model = train_target(config.model, tokenizer.get_vocab_size(), train, config.seed, cost, device)
         else:
-            model = load_target(config.model).to(device)
+            block = train.tokens.shape[1]
+            model = load_target(config.model, vocabulary_of(tokenizer), block).to(device)
         vocabulary = model.get_input_embeddings().weight.shape[0]
         base = {domain: cross_entropy(model, tokens) for domain, tokens in measured.items()}
         unigram = {d: unigram_ce(train.of(d).tokens, tokens, vocabulary) for d, tokens in measured.items()}
         read = [corpus / "tokenizer"] + ([corpus / "train"] if isinstance(config.model, TrainTarget) else [])
-        save_target(model, tokenizer, out / "checkpoint", identities(*read))
+        save_target(model, corpus, out / "checkpoint", trust, identities(*read))
     check_better_than_unigram(base, unigram)
     metrics = {
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-from transformers import PreTrainedTokenizerFast
 
-from prefactor.config.corpus import TargetTokenizer, TrainTokenizer
 from prefactor.corpus.checks import check
 from prefactor.corpus.cut import cut
 from prefactor.corpus.document import Document
-from prefactor.corpus.tokenizer import Tokenizer, balanced, obtain, of_target, train
+from prefactor.corpus.tokenizer import Tokenizer, balanced, train
 from prefactor.errors import PrefactorError
 
 SENTENCES = ["The small house is old.", "Das kleine Haus ist alt.", "La petite maison est vieille, n'est-ce pas ?"]
@@ -49,8 +47,7 @@ def test_training_text_is_balanced_by_the_shares():
     texts = balanced(found, {"en": 0.5, "de": 0.5})
     assert (len([t for t in texts if t[0] == "e"]), len([t for t in texts if t[0] == "d"])) == (10, 10)
     assert len(balanced(found, {"en": 0.8, "de": 0.2})) == 50
-    tokenizer = obtain(TrainTokenizer(source="train", vocabulary=258), found, {"en": 0.5, "de": 0.5})
-    assert tokenizer.vocabulary == 258
+    assert train(texts, 258).vocabulary == 258
 
 
 def test_blocks_hold_the_documents_in_order_each_after_a_separator(tokenizer):
@@ -80,24 +77,3 @@ def test_check_names_a_split_without_a_domain_and_finds_leaks(tokenizer):
         check({"fit": fit, "eval": fit}, ("en",), VOCABULARY)
     with pytest.raises(AssertionError, match="vocabulary 100"):
         check({"fit": fit}, ("en",), 100)
-
-
-@pytest.mark.parametrize(
-    ("special", "separator"), [({"bos_token": "<s>"}, "<s>"), ({"eos_token": "<end>"}, "<end>"), ({}, None)]
-)
-def test_a_targets_own_tokenizer_separates_by_its_bos_or_eos_token(tmp_path, tokenizer, special, separator):
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend, **special).save_pretrained(tmp_path)
-    config = TargetTokenizer(source="target", name=str(tmp_path))
-    if separator is None:
-        with pytest.raises(PrefactorError, match="neither a bos nor an eos token"):
-            of_target(config)
-        return
-    loaded = of_target(config)
-    assert loaded.backend.id_to_token(loaded.separator) == separator
-    assert [ids.tolist() for ids in loaded.encode(SENTENCES)] == [ids.tolist() for ids in tokenizer.encode(SENTENCES)]
-
-
-def test_a_target_without_a_tokenizer_is_one_line(tmp_path):
-    with pytest.raises(PrefactorError, match=r"corpus\.tokenizer\.name = .* cannot be loaded") as raised:
-        of_target(TargetTokenizer(source="target", name=str(tmp_path)))
-    assert "\n" not in str(raised.value)

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from prefactor.config.base import parse
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.training import PRESETS
-from prefactor.config_check.pipeline import check_text, needs
+from prefactor.config_check.pipeline import check_positions, check_text, needs
 from prefactor.errors import ParamsError
 from stages.check import read_pipeline
 
@@ -223,6 +223,19 @@ def test_a_preset_is_its_coefficients_and_counts_have_three_forms() -> None:
 def test_the_params_of_the_repository_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     read_pipeline()
+
+
+@pytest.mark.parametrize(("positions", "fits"), [(None, True), (56, True), (2048, True), (55, False), (16, False)])
+def test_a_rollout_longer_than_a_loaded_targets_positions_is_named(
+    positions: int | None, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    config = read_pipeline()  # prompts of 16 tokens, rolled out by 40
+    if fits:
+        check_positions(config, positions)
+        return
+    with pytest.raises(ParamsError, match=r"evaluate.rollout_tokens = 40: after a prompt of 16 .* longer than the \d+"):
+        check_positions(config, positions)
 
 
 def test_a_need_that_the_corpus_as_made_does_not_meet_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

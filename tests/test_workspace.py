@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30, "fr": 30}}})
     tokenizer = Backend(WordLevel({f"t{i}": i for i in range(VOCABULARY)}, unk_token="t0"))
     write_tokenizer(data / "corpus", tokenizer)
-    save_target(model.target, tokenizer, data / "target" / "checkpoint")
+    save_target(model.target, data / "corpus", data / "target" / "checkpoint")
     write_components(data / "decompose" / "components", model)
     write_net(data / "importance" / "net", net)
     config = HarvestConfig(

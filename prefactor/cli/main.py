@@ -18,6 +18,7 @@ from prefactor.errors import PrefactorError
 from prefactor.machine.streams import settle_streams
 
 TOKENS = 4  # target tokens of an edit by hand, unless told
+Trust = Annotated[bool, typer.Option(help="Run code that the checkpoint brings; read it first.")]
 
 app = typer.Typer(
     help="Look at a cached decomposition, and edit the model with it.",
@@ -206,6 +207,7 @@ def apply(
     tokens: Annotated[int | None, typer.Option(help="Budget of the fit; the report's if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Draw of the fit.")] = 0,
     folder: Folder = Path("."),
+    trust_remote_code: Trust = False,
 ) -> None:
     """Put an edit on a checkpoint, on top of those that it has."""
     from prefactor.export.checkpoint_stack import applied_to, push
@@ -215,18 +217,21 @@ def apply(
     cached = folder / "data"
     if cached.resolve() in checkpoint.resolve().parents:
         raise PrefactorError(f"{checkpoint} is the cached target that every edit is made for: apply to a copy of it")
-    push(checkpoint, name, change_of(cached, name, tokens, seed)[1])
+    push(checkpoint, name, change_of(cached, name, tokens, seed)[1], trust_remote_code)
     print(visible(f"{checkpoint} has {', '.join(applied_to(checkpoint))}"))
 
 
 @app.command()
 @plainly
-def revert(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint that `apply` has changed.")]) -> None:
+def revert(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint that `apply` has changed.")],
+    trust_remote_code: Trust = False,
+) -> None:
     """Take the last edit off a checkpoint; its weights have their old bits again."""
     from prefactor.export.checkpoint_stack import applied_to, pop
 
     _quiet()
-    name = pop(checkpoint)
+    name = pop(checkpoint, trust_remote_code)
     print(visible(f"{checkpoint}: {name} is off; it has {', '.join(applied_to(checkpoint)) or 'no edit'}"))
 
 

@@ -68,11 +68,12 @@ class TrainTokenizer(Config):
 
 
 class TargetTokenizer(Config):
-    """The tokenizer of a model that exists: the same name and revision as in the target section."""
+    """The tokenizer of a model that exists: name, revision and trust as in the target section."""
 
     source: Literal["target"]
-    name: str
+    name: str = Field(min_length=1)
     revision: str | None = None
+    trust_remote_code: bool = False
 
 
 TokenizerConfig = Annotated[TrainTokenizer | TargetTokenizer, Field(discriminator="source")]

@@ -24,9 +24,9 @@ class LoadTarget(Config):
     """A causal language model from a local folder or the Hub."""
 
     source: Literal["load"]
-    name: str
+    name: str = Field(min_length=1)
     revision: str | None = None
-    trust_remote_code: bool = False
+    trust_remote_code: bool = False  # whether code that the model brings may run, in every stage that reads it
 
 
 class TargetConfig(Config):

@@ -111,6 +111,20 @@ def check_text(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]]) 
         need.check(sum(split.values()) if need.domain is None else split.get(need.domain, 0), block)
 
 
+def check_positions(config: PipelineConfig, positions: int | None) -> None:
+    """Check that no stage makes a longer text than the ``positions`` of a loaded target; None where it has no limit.
+
+    Raises:
+        ParamsError: a rollout would be longer.
+    """
+    prompt, more = min(config.evaluate.prompt_tokens, config.corpus.block), config.evaluate.rollout_tokens
+    if positions is not None and prompt + more > positions:
+        raise ParamsError(
+            f"params.yaml: evaluate.rollout_tokens = {more}: after a prompt of {prompt} tokens the text is longer than "
+            f"the {positions} that the target was made for; lower it, or evaluate.prompt_tokens"
+        )
+
+
 def needs(config: PipelineConfig) -> Iterator[Need]:
     """The text that each stage will take, in the order of the stages; ``corpus/needs.py`` says how much."""
     for domain in config.corpus.domains:
@@ -237,7 +251,7 @@ def _check_target(config: PipelineConfig) -> None:
             raise ParamsError(
                 "params.yaml: corpus.tokenizer.source = train: a loaded target reads its own tokens only; use target"
             )
-        for key in ("name", "revision"):
+        for key in ("name", "revision", "trust_remote_code"):
             if getattr(model, key) != getattr(tokenizer, key):
                 raise ParamsError(
                     f"params.yaml: corpus.tokenizer.{key} = {getattr(tokenizer, key)}: "

@@ -15,7 +15,8 @@ def cut(
     """Blocks of one split, shuffled by ``seed``.
 
     A domain's documents are joined, each after the separator, and cut into rows of ``block`` tokens; what is left over
-    at the end is dropped.
+    at the end is dropped. Where blocks have to begin with some tokens (``tokenizer.begins``), these are put before a
+    row that does not, and the row is the shorter for it.
     """
     parts = [
         _cut_domain(domain, documents[domain], tokenizer, block, f"{split} {domain}: chunks of text encoded")
@@ -35,11 +36,29 @@ def _cut_domain(domain: str, documents: Sequence[Document], tokenizer: Tokenizer
     for encoded in tokenizer.encode([document.text for document in documents], what):
         pieces += [separator, encoded]
     stream = np.concatenate(pieces)
-    count = len(stream) // block
+    tokens, starts, stops = _rows(stream, np.array(tokenizer.begins, dtype=np.int32), block)
     # Document d fills the stream up to ends[d]; a block holds the documents from its first token's to its last one's.
     ends = np.cumsum([len(piece) for piece in pieces[1:]], dtype=np.int64)[1::2]
-    starts = np.arange(count) * block
     first = np.searchsorted(ends, starts, side="right")
-    last = np.searchsorted(ends, starts + block - 1, side="right")
+    last = np.searchsorted(ends, stops - 1, side="right")
     ids = [[documents[d].id for d in range(a, b + 1)] for a, b in zip(first, last, strict=True)]
-    return Blocks(stream[: count * block].reshape(count, block), np.full(count, domain), ids)
+    return Blocks(tokens, np.full(len(tokens), domain), ids)
+
+
+def _rows(stream: np.ndarray, begins: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows (n, block) of ``stream`` that begin with ``begins``, and where of the stream each starts and stops (n)."""
+    if not len(begins):
+        starts = np.arange(len(stream) // block) * block
+        return stream[: len(starts) * block].reshape(len(starts), block), starts, starts + block
+    rows, starts, stops = [], [0], []
+    while True:
+        start = starts[-1]
+        before = begins[:0] if np.array_equal(stream[start : start + len(begins)], begins) else begins
+        stop = start + block - len(before)
+        if stop > len(stream):
+            break
+        rows.append(np.concatenate([before, stream[start:stop]]))
+        stops.append(stop)
+        starts.append(stop)
+    tokens = np.array(rows, dtype=np.int32).reshape(len(rows), block)
+    return tokens, np.array(starts[:-1], dtype=np.int64), np.array(stops, dtype=np.int64)

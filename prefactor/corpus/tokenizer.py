@@ -1,4 +1,4 @@
-"""Tokens of the corpus: a byte-level BPE trained here, or the tokenizer of a target that exists."""
+"""Tokens of the corpus: what any tokenizer is here, and a byte-level BPE trained on the corpus."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import numpy as np
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from prefactor.config.corpus import TargetTokenizer, TokenizerConfig
 from prefactor.corpus.document import Document
+from prefactor.corpus.tokenizer_file import vocabulary_of
 from prefactor.errors import PrefactorError
 from prefactor.machine.progress import track
 
@@ -18,15 +18,18 @@ CHUNK = 1_000_000  # characters encoded at a time: the backend's encodings take 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Encodes text; ``separator`` is the id of the token put before every document."""
+    """Encodes text. The last three are of a target's own tokenizer."""
 
     backend: Backend
-    separator: int
+    separator: int  # id of the token put before every document
+    begins: tuple[int, ...] = ()  # ids that every block begins with, since the tokenizer puts them before any text
+    files: Mapping[str, bytes] | None = None  # by name, as they are to be kept
+    positions: int | None = None  # tokens of the longest text that the target was made for
 
     @property
     def vocabulary(self) -> int:
         """The number of ids, the highest one plus 1."""
-        return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
+        return vocabulary_of(self.backend)
 
     def encode(self, texts: Sequence[str], what: str = "texts encoded") -> list[np.ndarray]:
         """Ids (n,) int32 of each text, the separator not among them.
@@ -39,15 +42,6 @@ class Tokenizer:
             batch = self.backend.encode_batch_fast(chunk, add_special_tokens=False)
             encoded.extend(np.asarray(encoding.ids, dtype=np.int32) for encoding in batch)
         return encoded
-
-
-def obtain(
-    config: TokenizerConfig, documents: Mapping[str, Sequence[Document]], shares: Mapping[str, float]
-) -> Tokenizer:
-    """The tokenizer that the params ask for; ``documents`` is the train split by domain."""
-    if isinstance(config, TargetTokenizer):
-        return of_target(config)
-    return train(balanced(documents, shares), config.vocabulary)
 
 
 def balanced(documents: Mapping[str, Sequence[Document]], shares: Mapping[str, float]) -> list[str]:
@@ -88,31 +82,6 @@ def train(texts: Sequence[str], vocabulary: int) -> Tokenizer:
             f"{tokenizer.vocabulary} tokens; lower it or raise corpus.characters"
         )
     return tokenizer
-
-
-def of_target(config: TargetTokenizer) -> Tokenizer:
-    """The target's own tokenizer; its bos token separates documents, or its eos token if it has no bos.
-
-    Raises:
-        PrefactorError: it cannot be loaded, has no ``tokenizers`` form, or has neither token.
-    """
-    from transformers import AutoTokenizer  # here, since it takes seconds and the default does not need it
-
-    where = f"params.yaml: corpus.tokenizer.name = {config.name}"
-    try:
-        loaded = AutoTokenizer.from_pretrained(config.name, revision=config.revision)
-    except (OSError, ValueError, ImportError) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise PrefactorError(f"{where}: cannot be loaded ({first}); mend name or revision") from None
-    if not loaded.is_fast:
-        raise PrefactorError(f"{where}: it is a slow tokenizer, without tokenizer.json; convert it or choose another")
-    separator = loaded.bos_token_id if loaded.bos_token_id is not None else loaded.eos_token_id
-    if separator is None:
-        raise PrefactorError(f"{where}: it has neither a bos nor an eos token to separate documents; choose another")
-    backend = loaded.backend_tokenizer
-    backend.no_truncation()
-    backend.no_padding()
-    return Tokenizer(backend, separator)
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[list[str]]:

@@ -127,7 +127,7 @@ def token_of(tokenizer: Tokenizer, text: str) -> int:
         PrefactorError: it is none, or more than one.
     """
     ids = tokenizer.encode(text, add_special_tokens=False).ids
-    parts = [tokenizer.decode([i]) for i in ids]
+    parts = [tokenizer.decode([i], skip_special_tokens=False) for i in ids]
     if len(ids) != 1 or parts[0].strip() != text.strip():  # one id may also stand for a text that is unknown
         shown = " ".join(map(repr, parts))
         raise PrefactorError(f"toward {text!r} reads as {len(ids)} tokens ({shown}): write text that is one token")

@@ -1,16 +1,18 @@
 """An edit for other tools: a standard PEFT adapter for the stock checkpoint, or a checkpoint that has it merged."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig
 from transformers.pytorch_utils import Conv1D
 
+from prefactor.export.written import check_adapter, copy_beside_weights
 from prefactor.files.artifacts import atomic, write_json
 from prefactor.files.tensors import write_tensors
 from prefactor.model.change import Change, applied
 from prefactor.model.matrices import matrix_of
+from prefactor.model.target import trusted
+from prefactor.model.verified import check_saved
 
 CARD = "README.md"
 
@@ -20,6 +22,9 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str, card: st
 
     A k-subcomponent edit is a rank-k LoRA whose scale is 1 (``lora_alpha`` = rank). ``base`` is recorded as the model
     that the adapter belongs to.
+
+    Raises:
+        PrefactorError: stock ``peft`` makes another model of them than the edit.
     """
     prefix = f"{target.base_model_prefix}." if target.base_model is not target else ""
     ranks = {f"{prefix}{name}": A.shape[0] for name, (A, _) in change.items()}
@@ -36,15 +41,20 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str, card: st
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "adapter_model.safetensors", tensors, {"format": "pt"})
     write_json(folder / "adapter_config.json", values)
+    check_adapter(folder, target, change)
     _write_card(folder, card)
 
 
 def write_merged(folder: Path, target: Any, change: Change, checkpoint: Path, card: str) -> None:
-    """Write ``target`` with ``change`` in its weights as a checkpoint, with the tokenizer of ``checkpoint``."""
+    """Write ``target`` with ``change`` in its weights as a checkpoint, with what ``checkpoint`` has beside weights.
+
+    Raises:
+        PrefactorError: what was written does not read back as the edited model.
+    """
     with applied(target, change):
         target.save_pretrained(folder)
-    for path in checkpoint.glob("tokenizer*"):
-        shutil.copy(path, folder)
+        copy_beside_weights(checkpoint, folder)
+        check_saved(target, folder, trusted(checkpoint))
     _write_card(folder, card)
 
 

@@ -6,15 +6,33 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from transformers import AutoModelForCausalLM
+
+from prefactor.files.artifacts import MANIFEST, read_json, verify
+from prefactor.model.pretrained import read_pretrained
+
+TRUSTED = "trust_remote_code"  # in the checkpoint's manifest: params said that the code beside the weights may run
 
 
 def read_target(folder: Path, device: torch.device | str = "cpu") -> Any:
-    """The checkpoint of the target stage, frozen, in evaluation mode."""
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
-    )
-    return model.to(device).eval().requires_grad_(False)
+    """The checkpoint of the target stage, frozen, in evaluation mode.
+
+    Raises:
+        PrefactorError: it is damaged, or is not one that the target stage has left.
+    """
+    model = read_pretrained(folder, str(folder), trust_remote_code=trusted(folder), local=True)
+    return model.to(device).requires_grad_(False)
+
+
+def trusted(checkpoint: Path) -> bool:
+    """Whether the target stage's ``checkpoint`` brings code that its params trusted, and that is still the same.
+
+    Raises:
+        PrefactorError: a file is another than the one that was trusted.
+    """
+    if not (checkpoint / MANIFEST).is_file() or read_json(checkpoint / MANIFEST)["about"].get(TRUSTED) is not True:
+        return False
+    verify(checkpoint)
+    return True
 
 
 def logits_of(model: Any, tokens: torch.Tensor) -> torch.Tensor:
