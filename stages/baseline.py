@@ -17,7 +17,7 @@ from prefactor.export.card import card
 from prefactor.export.facts import facts_of
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
-from prefactor.model.matrices import matrices
+from prefactor.model.sites import sites
 from stages.common import DATA, run, section
 from stages.models import CHECKPOINT, load_target
 
@@ -30,7 +30,7 @@ def main(name: str) -> None:
     with ledger(out / "cost.json") as cost:
         text = fit_text(target, read_blocks(corpus, "fit"), edit.domains, config)
         held_out = probe_text(target, read_blocks(corpus, "select"), edit.domains, config)
-        method = whole_matrices(edit, matrices(target, pattern))
+        method = whole_matrices(edit, sites(target, pattern, text.retained).matrices)
         fitter = Fitter(target, method, text, optimiser, config, objective_of(edit.goal))
         done = sweep(fitter, held_out, cost, f"baseline {name}")
     fit = done.first(config.report_budget)

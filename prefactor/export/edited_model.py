@@ -8,6 +8,7 @@ from typing import Any
 
 from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
 from prefactor.export.card import card
+from prefactor.export.lora import check_loadable
 from prefactor.model.change import Change, applied
 from prefactor.model.reference import HeldOut, measure
 
@@ -41,9 +42,14 @@ class Edited:
         return applied(self.target, self.change)
 
     def export(self, folder: Path | str) -> Path:
-        """Write the edit as a standard PEFT adapter with a model card, for which it is measured."""
+        """Write the edit as a standard PEFT adapter with a model card, for which it is measured.
+
+        Raises:
+            PrefactorError: PEFT loads no adapter of its matrices.
+        """
         from prefactor.export.adapter import write_adapter  # peft takes a second, and measuring needs none
 
+        check_loadable(self.target, self.change)
         write_adapter(Path(folder), self.target, self.change, self.checkpoint.as_posix(), self._card())
         return Path(folder)
 

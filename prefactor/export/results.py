@@ -10,6 +10,7 @@ from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.adapter import write_adapter, write_merged
 from prefactor.export.card import card
+from prefactor.export.lora import check_loadable
 from prefactor.files.artifacts import part, read_json, verify
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
@@ -64,7 +65,7 @@ def export(
         labels: of its subcomponents, for the card.
 
     Raises:
-        PrefactorError: no such edit was run, or not with this budget and seed.
+        PrefactorError: no such edit was run, or not with this budget and seed; or PEFT loads no adapter of its matrices.
     """
     about, checkpoint = _about(data, name), data / "target" / "checkpoint"
     budget, change = change_of(data, name, tokens, seed)
@@ -74,6 +75,7 @@ def export(
     if merged:
         write_merged(into, target, change, checkpoint, text)
     else:
+        check_loadable(target, change)
         write_adapter(into, target, change, checkpoint.as_posix(), text)
 
 

@@ -8,12 +8,15 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM
 
+from prefactor.model.experts import split_experts
+
 
 def read_target(folder: Path, device: torch.device | str = "cpu") -> Any:
     """The checkpoint of the target stage, frozen, in evaluation mode."""
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
     )
+    split_experts(model)
     return model.to(device).eval().requires_grad_(False)
 
 

@@ -1,6 +1,7 @@
-"""Decompose a target: choose its matrices, start the components, train them with the importance net."""
+"""Start the decomposition of a target: its components, and the importance net that is trained with them."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from prefactor.config.decompose import DecomposeConfig
 from prefactor.errors import PrefactorError
 from prefactor.machine.processes import ALONE, Processes
 from prefactor.machine.runtime import generator
-from prefactor.model.matrices import Matrix, matrices, shape_of
+from prefactor.model.matrices import Matrix, shape_of
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet
 from prefactor.vpd.initial import initial_components, singular_components
@@ -18,10 +19,14 @@ from prefactor.vpd.store import build_net
 
 
 def start_decomposition(
-    target: Any, config: DecomposeConfig, device: torch.device, processes: Processes = ALONE
-) -> tuple[DecomposedModel, ImportanceNet]:
-    """The untrained components and importance net of ``target``, drawn from the training seed."""
-    modules = matrices(target, config.modules)
+    target: Any, config: DecomposeConfig, modules: Mapping[str, Matrix], device: torch.device,
+    processes: Processes = ALONE,
+) -> tuple[DecomposedModel, ImportanceNet]:  # fmt: skip
+    """The untrained components and importance net of ``target``, drawn from the training seed.
+
+    Args:
+        modules: the matrices of ``target`` that are decomposed (:func:`prefactor.model.sites.sites`).
+    """
     rng = generator(config.training.seed, -2)
     counts = {name: _count(name, module, config) for name, module in modules.items()}
     parts = singular_components(modules, counts) if config.singular else initial_components(modules, counts, rng)
