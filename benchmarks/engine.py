@@ -37,6 +37,7 @@ from prefactor.config.target import TrainTarget
 from prefactor.config.training import AdversaryConfig, Coefficients, Penalty
 from prefactor.files.cost import Cost
 from prefactor.machine.runtime import setup
+from prefactor.model.matrices import matrices
 from prefactor.model.target import read_target
 from prefactor.model.train import train_target
 from prefactor.vpd.start import start_decomposition
@@ -124,7 +125,7 @@ class Stopwatch:
 
 
 def run_plain(target: Any, config: DecomposeConfig, blocks: np.ndarray, device: torch.device) -> tuple[Any, Any, list]:
-    model, net = start_decomposition(target, config, device)
+    model, net = start_decomposition(target, config, matrices(target, config.modules), device)
     watch = Stopwatch(device)
     watch.start()
     train_plain(model, net, blocks, config.training, config.clip, watch)
@@ -132,7 +133,7 @@ def run_plain(target: Any, config: DecomposeConfig, blocks: np.ndarray, device: 
 
 
 def run_engine(target: Any, config: DecomposeConfig, blocks: np.ndarray, device: torch.device) -> tuple[Any, Any, list]:
-    model, net = start_decomposition(target, config, device)
+    model, net = start_decomposition(target, config, matrices(target, config.modules), device)
     watch = Stopwatch(device)
     watch.start()
     train(model, net, blocks, config.training, Cost(), clip=config.clip, what="engine", after_step=watch)

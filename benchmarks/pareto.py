@@ -22,6 +22,7 @@ from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.training import Penalty
 from prefactor.files.cost import Cost
 from prefactor.machine.runtime import setup
+from prefactor.model.matrices import matrices
 from prefactor.model.target import read_target
 from prefactor.vpd.start import start_decomposition
 from prefactor.vpd.train import train
@@ -73,7 +74,7 @@ def scaled(config: DecomposeConfig, factor: float) -> DecomposeConfig:
 
 def measure(config: DecomposeConfig, target: Any, text: Text) -> dict[str, float]:
     since = time.perf_counter()
-    model, net = start_decomposition(target, config, text.device)
+    model, net = start_decomposition(target, config, matrices(target, config.modules), text.device)
     clip = config.clip if config.source == "trained" else None
     train(model, net, text.blocks, config.training, Cost(), clip=clip)
     seconds = time.perf_counter() - since

@@ -124,7 +124,7 @@ def checked(layers: int, width: int, mlp: int, rows: int, positions: int) -> lis
     cost = Cost()
 
     def run() -> None:
-        model, net = start_decomposition(target, config, torch.device("cpu"))
+        model, net = start_decomposition(target, config, matrices(target), torch.device("cpu"))
         train(model, net, blocks, training, cost, clip=0.01, what="count")
 
     run()  # so that what libraries allocate once is not counted

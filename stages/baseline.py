@@ -19,7 +19,7 @@ from prefactor.export.facts import facts_of
 from prefactor.files.artifacts import identities
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
-from prefactor.model.matrices import matrices
+from prefactor.model.sites import sites
 from stages.common import CHECKPOINT, DATA, run, section
 from stages.models import load_target
 
@@ -33,7 +33,7 @@ def main(name: str) -> None:
         drawn = fitted(config, optimiser, edit.domains.target)
         text = fit_text(target, read_blocks(corpus, "fit"), edit.domains, config, drawn)
         held_out = probe_text(target, read_blocks(corpus, "select"), edit.domains, config)
-        method = whole_matrices(edit, matrices(target, pattern))
+        method = whole_matrices(edit, sites(target, pattern, text.retained).matrices)
         fitter = Fitter(target, method, text, optimiser, config, objective_of(edit.goal))
         done = sweep(fitter, held_out, cost, f"baseline {name}")
     fit = done.first(config.report_budget)

@@ -2,11 +2,15 @@
 
 Reads  target: checkpoint; corpus: train blocks.
 Writes components/ (U, V), net/ (the jointly trained importance net), curve.parquet and live/ (the training curve),
-metrics.json.
+metrics.json (its end, and which share of the weights is decomposed).
 """
+
+import sys
+from dataclasses import asdict
 
 import pandas as pd
 import pyarrow as pa
+import torch
 
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.corpus.blocks import read_blocks
@@ -15,6 +19,8 @@ from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
+from prefactor.model.shares import in_words, shares
+from prefactor.model.sites import sites
 from prefactor.vpd.start import start_decomposition
 from prefactor.vpd.store import write_components, write_net
 from prefactor.vpd.train import train
@@ -30,7 +36,12 @@ def main() -> None:
     blocks = read_blocks(corpus, "train")
     device = setup()
     processes = join(device)
-    model, net = start_decomposition(load_target(device), config, device, processes)
+    target = load_target(device)
+    found = sites(target, config.modules, torch.from_numpy(blocks.tokens))
+    weights = shares(target, found)
+    if processes.main:
+        print(in_words(weights), file=sys.stderr)
+    model, net = start_decomposition(target, config, found.matrices, device, processes)
     made_from = identities(corpus / "train", CHECKPOINT)
     key = run_key(config.model_dump(mode="json"), list(made_from.values()))
     checkpoint = Checkpoint(RUNS / "decompose", key)
@@ -46,7 +57,8 @@ def main() -> None:
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))
     last = pd.DataFrame(curve).tail(max(1, len(curve) // 10)).mean().to_dict()  # the last tenth: a window, not a point
     metrics = {"subcomponents": model.subcomponents, "matrices": len(model.sites), "steps": config.training.steps}
-    write_json(out / "metrics.json", metrics | {k: v for k, v in last.items() if k != "step"})
+    metrics |= {key: value for key, value in last.items() if key != "step"}
+    write_json(out / "metrics.json", metrics | {"weights": [asdict(part) for part in weights]})
     checkpoint.done()
 
 

@@ -97,11 +97,12 @@ def test_singular_components_sum_to_the_best_approximation_of_their_rank() -> No
 def test_more_singular_directions_than_there_are_is_an_error(singular: dict[str, str]) -> None:
     net = {"width": 16, "blocks": 1, "heads": 2}
     config = {"net": net, "clip": 0.01, "training": training().model_dump(), **singular}
-    model, _ = start_decomposition(tiny_target(), DecomposeConfig.model_validate(config), torch.device("cpu"))
+    target, cpu = tiny_target(), torch.device("cpu")
+    model, _ = start_decomposition(target, DecomposeConfig.model_validate(config), matrices(target), cpu)
     assert [site.count for site in model.sites] == [min(shape_of(site.module)) for site in model.sites]
     with pytest.raises(PrefactorError, match=r"asks for 17 singular directions of layers\.0.*, which has 16"):
         start_decomposition(
-            tiny_target(), DecomposeConfig.model_validate(config | {"subcomponents": 17}), torch.device("cpu")
+            target, DecomposeConfig.model_validate(config | {"subcomponents": 17}), matrices(target), cpu
         )
 
 

@@ -12,6 +12,7 @@ from prefactor.edits.methods import Finetune
 from prefactor.machine.runtime import generator
 from prefactor.model.change import Change, applied, attached
 from prefactor.model.matrices import matrices, shape_of, weight_of
+from prefactor.model.sites import sites
 from prefactor.model.target import cross_entropy, logits_of, next_token_ce
 
 Grid = Literal["bf16", "int8"]
@@ -57,7 +58,8 @@ def relearned(
         if edited <= base:
             return None
         order = torch.randperm(len(text), generator=generator(seed))[:most].tolist()
-        method = Finetune({name: shape_of(module) for name, module in matrices(target).items()}, 1.0, device)
+        found = sites(target, ".*", torch.from_numpy(text)).matrices
+        method = Finetune({name: shape_of(module) for name, module in found.items()}, 1.0, device)
         needed = []
         for rate in rates:
             (parameters,) = method.starts(torch.Generator())

@@ -1,11 +1,13 @@
 """An edit for other tools: a standard PEFT adapter for the stock checkpoint, or a checkpoint that has it merged."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig
 from transformers.pytorch_utils import Conv1D
 
+from prefactor.export.lora import parts_of, refused
 from prefactor.export.written import check_adapter, copy_beside_weights
 from prefactor.files.artifacts import atomic, write_json
 from prefactor.files.tensors import write_tensors
@@ -27,22 +29,40 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str, card: st
         PrefactorError: stock ``peft`` makes another model of them than the edit.
     """
     prefix = f"{target.base_model_prefix}." if target.base_model is not target else ""
-    ranks = {f"{prefix}{name}": A.shape[0] for name, (A, _) in change.items()}
+    parts = parts_of(target, change)
+    ranks = {f"{prefix}{part.name}": part.rank for part in parts}
+    modules = sorted(f"{prefix}{part.name}" for part in parts if part.parameter is None)
     config = LoraConfig(
-        base_model_name_or_path=base, task_type="CAUSAL_LM", inference_mode=True, target_modules=sorted(ranks),
+        base_model_name_or_path=base, task_type="CAUSAL_LM", inference_mode=True,
+        target_modules=_exactly(target, modules),
+        target_parameters=sorted(f"{prefix}{part.name}" for part in parts if part.parameter is not None) or None,
         r=next(iter(ranks.values())), lora_alpha=next(iter(ranks.values())), rank_pattern=ranks, alpha_pattern=ranks,
         lora_dropout=0.0, bias="none", fan_in_fan_out=any(isinstance(matrix_of(target, n), Conv1D) for n in change),
     )  # fmt: skip
     values = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
     tensors = {}
-    for name, (A, B) in change.items():
-        tensors[f"base_model.model.{prefix}{name}.lora_A.weight"] = A
-        tensors[f"base_model.model.{prefix}{name}.lora_B.weight"] = B
+    for part in parts:
+        tensors[f"base_model.model.{prefix}{part.key}.lora_A.weight"] = part.A
+        tensors[f"base_model.model.{prefix}{part.key}.lora_B.weight"] = part.B
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "adapter_model.safetensors", tensors, {"format": "pt"})
     write_json(folder / "adapter_config.json", values)
-    check_adapter(folder, target, change)
+    if names := refused(target, change):
+        card += (
+            f"\nPEFT loads no adapter for {', '.join(f'`{name}`' for name in names)} of this kind of model: use the "
+        )
+        card += "merged checkpoint (`prefactor export --merged`).\n"
+    else:
+        check_adapter(folder, target, change)
     _write_card(folder, card)
+
+
+def _exactly(target: Any, modules: list[str]) -> list[str] | str:
+    """``modules`` for PEFT, which takes a name of a list for every module that ends in it: a pattern where one does."""
+    every = [name for name, _ in target.named_modules()]
+    if any(name.endswith(f".{module}") for module in modules for name in every):
+        return "|".join(map(re.escape, modules))
+    return modules
 
 
 def write_merged(folder: Path, target: Any, change: Change, checkpoint: Path, card: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
 from prefactor.export.card import card
+from prefactor.export.lora import check_loadable
 from prefactor.files.new_folder import new_folder
 from prefactor.model.change import Change, applied
 from prefactor.model.reference import HeldOut, measure
@@ -45,10 +46,11 @@ class Edited:
         """Write the edit as a standard PEFT adapter with a model card, for which it is measured, into a new folder.
 
         Raises:
-            PrefactorError: something is there already, or it cannot be written.
+            PrefactorError: something is there already, it cannot be written, or PEFT loads no adapter of its matrices.
         """
         from prefactor.export.adapter import write_adapter  # peft takes a second, and measuring needs none
 
+        check_loadable(self.target, self.change)
         with new_folder(Path(folder)) as new:
             write_adapter(new, self.target, self.change, self.checkpoint.as_posix(), self._card())
         return Path(folder)

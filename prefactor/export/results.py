@@ -13,6 +13,7 @@ from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.adapter import write_adapter, write_merged
 from prefactor.export.card import card
+from prefactor.export.lora import check_loadable
 from prefactor.files.artifacts import part, read_entry, verify
 from prefactor.files.new_folder import check_new, new_folder
 from prefactor.machine.runtime import setup
@@ -70,7 +71,8 @@ def export(
         labels: of its subcomponents, for the card.
 
     Raises:
-        PrefactorError: something is in ``into`` already, or no such edit was run, or not with this budget and seed.
+        PrefactorError: something is in ``into`` already; no such edit was run, or not with this budget and seed; or
+            PEFT loads no adapter of its matrices.
     """
     check_new(into)
     about, checkpoint = _about(data, name), data / "target" / "checkpoint"
@@ -78,6 +80,8 @@ def export(
     verify(checkpoint)
     target = read_target(checkpoint, setup())
     text = card(_facts(data, name, about, budget, seed), labels, _damage(data, name, budget, seed))
+    if not merged:
+        check_loadable(target, change)
     with new_folder(into) as new:
         if merged:
             write_merged(new, target, change, checkpoint, text)

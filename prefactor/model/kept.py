@@ -11,7 +11,7 @@ import torch
 
 from prefactor.files.code import code_digest
 from prefactor.files.tensors import read_tensors, write_tensors
-from prefactor.model import reference, target
+from prefactor.model import experts, reference, target
 from prefactor.model.reference import HeldOut, hold_out
 
 KEPT = Path(".runs", "reference")  # of this machine, known to neither git nor DVC
@@ -47,6 +47,6 @@ def hold_out_once(model: Any, tokens: np.ndarray, about: Any, folder: Path, name
 def _key(*parts: Any) -> str:
     """A hash of ``parts`` (JSON values), of torch's version, and of the code that works the figures out."""
     digest = hashlib.sha256(json.dumps([*parts, torch.__version__], sort_keys=True).encode())
-    for module in (reference, target):
+    for module in (experts, reference, target):
         digest.update(code_digest(Path(str(module.__file__)).read_bytes()))
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The weight matrices of a target: ``nn.Linear``, and GPT-2's ``Conv1D``, whose weight lies the other way round."""
+"""The weight matrices of a target: ``nn.Linear``, GPT-2's ``Conv1D``, whose weight lies the other way round, and experts'."""
 
 import re
 from typing import Any
@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from prefactor.errors import PrefactorError
+from prefactor.model.experts import ExpertMatrix, split_experts
 
-Matrix = nn.Linear | Conv1D
+Matrix = nn.Linear | Conv1D | ExpertMatrix
 FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -19,7 +20,7 @@ def matrices(model: Any, pattern: str = ".*") -> dict[str, Matrix]:
     Raises:
         PrefactorError: nothing matches, or a match is quantised or of a kind that is not supported.
     """
-    candidates = {name: module for name, module in model.base_model.named_modules() if _is_linear(module)}
+    candidates = all_matrices(model)
     matching = {name: module for name, module in candidates.items() if re.fullmatch(pattern, name)}
     if not matching:
         known = ", ".join(candidates) or "none"
@@ -33,12 +34,19 @@ def matrices(model: Any, pattern: str = ".*") -> dict[str, Matrix]:
     return matching
 
 
+def all_matrices(model: Any) -> dict[str, Any]:
+    """Every matrix of the base model by name, in order, those that are quantised or otherwise not supported too."""
+    split_experts(model)
+    return {name: module for name, module in model.base_model.named_modules() if _is_linear(module)}
+
+
 def matrix_of(model: Any, name: str) -> Matrix:
     """The matrix ``name`` of the base model of ``model``.
 
     Raises:
         PrefactorError: there is none, or it is quantised.
     """
+    split_experts(model)
     try:
         module = model.base_model.get_submodule(name)
     except AttributeError:
@@ -61,8 +69,11 @@ def shape_of(matrix: Matrix) -> tuple[int, int]:
 
 def _is_linear(module: nn.Module) -> bool:
     """Also true of what only calls itself so, as the layers of most quantisers do: they must not be passed over."""
-    named_so = re.search("linear|conv1d", type(module).__name__, re.IGNORECASE)
-    return isinstance(module, Matrix) or (named_so is not None and not any(module.children()))
+    if isinstance(module, Matrix):
+        return True
+    kind = type(module).__name__
+    named_so = re.search("linear|conv1d", kind, re.IGNORECASE) and not re.search("rotary|embed", kind, re.IGNORECASE)
+    return bool(named_so) and not isinstance(module, nn.Conv1d) and not any(module.children())
 
 
 def _unsupported(module: nn.Module) -> str | None:

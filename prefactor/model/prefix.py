@@ -24,7 +24,7 @@ class Prefix:
 
     target: Any
     layers: tuple[nn.Module, ...]
-    wrapped: bool = False  # whether a layer puts out a tuple
+    more: int | None = None  # of a tuple that a layer puts out, how many values come after the states
 
     @property
     def depth(self) -> int:
@@ -55,7 +55,7 @@ class Prefix:
     @contextmanager
     def given(self, states: Tensor) -> Iterator[None]:
         """Within the block the layers are skipped, and ``states`` are what they put out."""
-        out = (states,) if self.wrapped else states
+        out = states if self.more is None else (states, *[None] * self.more)
         try:
             for layer in self.layers:
                 layer.forward = lambda *args, **kwargs: out  # hides the class's own
@@ -70,7 +70,7 @@ def prefix_of(target: Any, modules: Iterable[str], tokens: Tensor) -> Prefix:
     """The layers that can be skipped while ``modules`` of the base model change.
 
     None where the modules are not all in one ``ModuleList`` of layers, where a layer's ``forward`` is its own already,
-    or where skipping does not give the very logits of ``tokens`` (batch, position) that the whole model gives.
+    or where skipping does not give the very logits of ``tokens`` (batch, position) that the whole model gives, or none.
     """
     nothing = Prefix(target, ())
     places = [re.match(r"(.*?)\.?(\d+)\.", name) for name in modules]
@@ -82,15 +82,21 @@ def prefix_of(target: Any, modules: Iterable[str], tokens: Tensor) -> Prefix:
     layers = tuple(stack)[:first] if isinstance(stack, nn.ModuleList) else ()
     if not layers or any("forward" in layer.__dict__ for layer in layers):
         return nothing
-    kinds: list[bool] = []
-    handle = layers[-1].register_forward_hook(lambda module, args, output: kinds.append(isinstance(output, tuple)))
+    kinds: list[int | None] = []
+    handle = layers[-1].register_forward_hook(
+        lambda module, args, output: kinds.append(len(output) - 1 if isinstance(output, tuple) else None)
+    )
     try:
         whole = logits_of(target, tokens)
     finally:
         handle.remove()
     prefix = Prefix(target, layers, kinds[0])
     with prefix.given(prefix.states(tokens)):
-        return prefix if torch.equal(logits_of(target, tokens), whole) else nothing
+        try:
+            same = torch.equal(logits_of(target, tokens), whole)
+        except (TypeError, ValueError, AttributeError, IndexError, RuntimeError):
+            same = False  # the model needs what else a layer puts out, such as a recurrent state
+    return prefix if same else nothing
 
 
 class Prefixes:

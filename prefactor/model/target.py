@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from prefactor.files.artifacts import MANIFEST, read_json, verify
+from prefactor.model.experts import split_experts
 from prefactor.model.pretrained import read_pretrained
 
 TRUSTED = "trust_remote_code"  # in the checkpoint's manifest: params said that the code beside the weights may run
@@ -20,6 +21,7 @@ def read_target(folder: Path, device: torch.device | str = "cpu") -> Any:
         PrefactorError: it is damaged, or is not one that the target stage has left.
     """
     model = read_pretrained(folder, str(folder), trust_remote_code=trusted(folder), local=True)
+    split_experts(model)
     return model.to(device).requires_grad_(False)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from prefactor.errors import PrefactorError
 from prefactor.files.model_config import positions_of
+from prefactor.model.experts import is_split, split_experts
 from prefactor.model.pretrained import read_pretrained
 from prefactor.model.target import logits_of
 
@@ -63,6 +64,8 @@ def check_saved(
     device = next(model.parameters()).device
     where = f"{folder}: what was just saved does not read back"
     again = read_pretrained(folder, where, trust_remote_code=trust_remote_code, dtype=dtype, local=True).to(device)
+    if is_split(model):
+        split_experts(again)  # the same sums in the same order
     tokens = sample_tokens(model)
     training = model.training
     model.eval()

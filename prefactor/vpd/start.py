@@ -1,4 +1,4 @@
-"""Decompose a target: choose its matrices, start the components, train them with the importance net."""
+"""Start the decomposition of a target: its components, and the importance net that is trained with them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from prefactor.config.decompose import DecomposeConfig
 from prefactor.errors import PrefactorError
 from prefactor.machine.processes import ALONE, Processes
 from prefactor.machine.runtime import generator
-from prefactor.model.matrices import Matrix, matrices, shape_of, weight_of
+from prefactor.model.matrices import Matrix, shape_of, weight_of
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet
 from prefactor.vpd.initial import initial_components, singular_components
@@ -21,14 +21,17 @@ NAMED = 3  # matrices in a message
 
 
 def start_decomposition(
-    target: Any, config: DecomposeConfig, device: torch.device, processes: Processes = ALONE
-) -> tuple[DecomposedModel, ImportanceNet]:
+    target: Any, config: DecomposeConfig, modules: Mapping[str, Matrix], device: torch.device,
+    processes: Processes = ALONE,
+) -> tuple[DecomposedModel, ImportanceNet]:  # fmt: skip
     """The untrained components and importance net of ``target``, drawn from the training seed.
 
+    Args:
+        modules: the matrices of ``target`` that are decomposed (:func:`prefactor.model.sites.sites`).
+
     Raises:
-        PrefactorError: nothing matches ``config.modules``, or a matrix has no parts: it is zero or not finite.
+        PrefactorError: a matrix has no parts: it is zero or not finite.
     """
-    modules = matrices(target, config.modules)
     check_values(modules)
     rng = generator(config.training.seed, -2)
     counts = {name: _count(name, module, config) for name, module in modules.items()}
