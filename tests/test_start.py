@@ -49,12 +49,12 @@ def _filled(**values: Any) -> Any:
 def test_matrices_without_parts_are_named(initial: str, values: dict[str, Any], said: str) -> None:
     target = _filled(**values)
     with pytest.raises(PrefactorError, match=f"^{re.escape(said)}") as error:
-        start_decomposition(target, _config(initial=initial), CPU)
+        start_decomposition(target, _config(initial=initial), matrices(target), CPU)
     assert "\n" not in str(error.value)
     if "zeros" in said:  # the remedy that is named is one
         (pattern,) = re.findall(r"decompose\.modules \('(.*)'\)", str(error.value))
         assert set(matrices(target)) - set(matrices(target, pattern)) == set(said.split(" of ")[0].split(", "))
-        start_decomposition(target, _config(initial=initial, modules=pattern), CPU)
+        start_decomposition(target, _config(initial=initial), matrices(target, pattern), CPU)
 
 
 def _rank_one(weight: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ def _one_entry(weight: Tensor) -> Tensor:
 )  # fmt: skip
 def test_any_other_matrix_is_the_sum_of_its_parts_at_the_start(initial: str, value: Any) -> None:
     target = _filled(one=value)
-    model, net = start_decomposition(target, _config(initial=initial), CPU)
+    model, net = start_decomposition(target, _config(initial=initial), matrices(target), CPU)
     assert all(torch.isfinite(p).all() for p in [*model.U, *model.V, *net.parameters()])
     for site, delta in zip(model.sites, model.deltas(), strict=True):
         assert delta.norm() <= 1e-5 * weight_of(site.module).norm() + 1e-44
