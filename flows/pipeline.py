@@ -157,12 +157,12 @@ def _from_dvc(error: Exception) -> str | None:
     from dvc.config import ConfigError
     from dvc.exceptions import DvcException
     from dvc.utils.strictyaml import YAMLValidationError
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     if not isinstance(error, DvcException):
         return None
     said, remedy = str(error), ""
-    cause: Any = error
+    cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, YAMLValidationError):
             said = f"{error}: {cause.exc}"
@@ -170,7 +170,7 @@ def _from_dvc(error: Exception) -> str | None:
             remedy = ": put it right, or bring it back (`git checkout`)"
         if isinstance(cause, ConfigError):
             remedy = ": mend .dvc/config, .dvc/config.local or ~/.config/dvc/config"
-        if getattr(cause, "problem_mark", None):
+        if isinstance(cause, MarkedYAMLError) and cause.problem_mark:
             said = f"{error}: line {cause.problem_mark.line + 1}: {cause.problem}"
         cause = cause.__cause__ or cause.__context__
     return f"DVC: {' '.join(said.split()).rstrip('.')}{remedy}"
