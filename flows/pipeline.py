@@ -9,7 +9,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -85,19 +86,33 @@ def _prefect() -> tuple[ModuleType, Any]:
         FlowError: one of them makes no sense.
     """
     from pydantic import ValidationError
+    from pydantic_settings.exceptions import SettingsError
 
+    chatter = StringIO()  # of plugins that stumble over the same setting first
     try:
-        from flows import server
-        from flows.flow import pipeline
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        which = f"setting {name} = {first['input']!r}" if name else "settings"  # without a name: all that there are
+        with redirect_stderr(chatter):
+            from flows import server
+            from flows.flow import pipeline
+    except (ValidationError, SettingsError) as error:
         raise FlowError(
-            f"Prefect's {which}: {first['msg']}: put it right where it is set "
+            f"Prefect's settings: {_first(error)}: put it right where it is set "
             "(environment, .env, prefect.toml, or a profile: `prefect config unset`)"
         ) from None
+    print(chatter.getvalue(), end="", file=sys.stderr, flush=True)
     return server, pipeline
+
+
+def _first(error: Exception) -> str:
+    """The first thing wrong: its name and value, where pydantic says them."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    return (
+        f"{name} = {first['input']!r}: {first['msg']}" if name else first["msg"]
+    )  # without a name: of all that there are
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -142,12 +157,12 @@ def _from_dvc(error: Exception) -> str | None:
     from dvc.config import ConfigError
     from dvc.exceptions import DvcException
     from dvc.utils.strictyaml import YAMLValidationError
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     if not isinstance(error, DvcException):
         return None
     said, remedy = str(error), ""
-    cause: Any = error
+    cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, YAMLValidationError):
             said = f"{error}: {cause.exc}"
@@ -155,7 +170,7 @@ def _from_dvc(error: Exception) -> str | None:
             remedy = ": put it right, or bring it back (`git checkout`)"
         if isinstance(cause, ConfigError):
             remedy = ": mend .dvc/config, .dvc/config.local or ~/.config/dvc/config"
-        if getattr(cause, "problem_mark", None):
+        if isinstance(cause, MarkedYAMLError) and cause.problem_mark:
             said = f"{error}: line {cause.problem_mark.line + 1}: {cause.problem}"
         cause = cause.__cause__ or cause.__context__
     return f"DVC: {' '.join(said.split()).rstrip('.')}{remedy}"

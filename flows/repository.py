@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 from ruamel.yaml import YAML
@@ -135,7 +136,7 @@ def settle_git() -> list[str]:
         SCM(os.curdir).close()
     except DvcException:
         with config.edit("local") as local:
-            local.setdefault("core", {})["no_scm"] = True
+            cast(dict[str, Any], local).setdefault("core", {})["no_scm"] = True
         return [
             "no git repository here: DVC goes without (.dvc/config.local); "
             "after `git init` say `dvc config --local --unset core.no_scm`"

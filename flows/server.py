@@ -22,7 +22,7 @@ from flows.environment import environment
 from flows.errors import FlowError
 from flows.waiting import waiting
 
-PATIENCE = 10.0  # seconds for a configured server to answer
+PATIENCE = 15.0  # seconds for a configured server to answer
 START = 300.0  # for one of our own: it makes its database first, and a busy machine is slow
 HOME = Path(".runs/prefect")
 
@@ -61,7 +61,7 @@ def silence(url: str) -> str:
         try:
             with (
                 temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
-                get_client(httpx_settings={"timeout": PATIENCE / 2}, sync_client=True) as client,
+                get_client(httpx_settings={"timeout": PATIENCE}, sync_client=True) as client,
             ):
                 client.raise_for_api_version_mismatch()
                 client.read_flows(limit=1)  # which needs the right key, too
@@ -72,8 +72,9 @@ def silence(url: str) -> str:
     # In a thread, since no time limit holds for the name server.
     thread = threading.Thread(target=copy_context().run, args=(ask,), daemon=True)
     thread.start()
-    thread.join(PATIENCE)
-    why = outcome[0] if outcome else f"no answer in {PATIENCE:.0f} s"
+    with waiting("the Prefect server is asked whether it is there"):
+        thread.join(PATIENCE)
+    why = outcome[0] if outcome else f"no answer in {PATIENCE:g} s"
     if not why:
         return ""
     forget = "unset PREFECT_API_URL" if "PREFECT_API_URL" in os.environ else "prefect config unset PREFECT_API_URL"
@@ -91,7 +92,7 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, httpx.HTTPStatusError):
             return f"HTTP {cause.response.status_code}"
         if isinstance(cause, httpx.TimeoutException):
-            return f"no answer in {PATIENCE / 2:g} s"
+            return f"no answer in {PATIENCE:g} s"
         if isinstance(cause, httpx.TransportError | httpx.InvalidURL | ImportError):
             return _short(cause)
         if isinstance(cause, ValueError):

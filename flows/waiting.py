@@ -13,13 +13,13 @@ FIRST, EVERY = 8.0, 15.0  # seconds
 def waiting(what: str) -> Iterator[None]:
     """Within it, say on standard error what is waited for: after FIRST seconds, then every EVERY."""
     done = threading.Event()
-    begin = time.monotonic()
+    begin, stream = time.monotonic(), sys.stderr
 
     def tell() -> None:
         pause = FIRST
         while not done.wait(pause):
             pause = EVERY
-            print(f"prefactor: {what}: {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
+            print(f"prefactor: {what}: {time.monotonic() - begin:.0f} s", file=stream, flush=True)
 
     thread = threading.Thread(target=tell, daemon=True)
     thread.start()

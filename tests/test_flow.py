@@ -190,6 +190,33 @@ def test_a_killed_flow_takes_its_stages_down(project: Path, start, sign: signal.
         assert "Traceback" not in output
 
 
+@pytest.mark.timeout(600)
+def test_a_run_gets_through_poor_surroundings(project: Path) -> None:
+    """All at once: no git, a Prefect server that is gone, proxies to nowhere, no home, an ASCII terminal, no shell."""
+    shutil.rmtree(project / ".git")
+    nowhere = "http://127.0.0.1:1"
+    env = {
+        **os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": f"{nowhere}/api", "HTTP_PROXY": nowhere,
+        "http_proxy": nowhere, "HTTPS_PROXY": nowhere, "ALL_PROXY": "socks5://127.0.0.1:1", "HOME": "/dev/null",
+        "PREFECT_HOME": "/dev/null/x", "TMPDIR": "/dev/null/x", "XDG_CACHE_HOME": "/proc/x", "SHELL": "/bin/false",
+        "DVC_SITE_CACHE_DIR": "/dev/null/x", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PREFACTOR_THREAD": "é",
+    }  # fmt: skip
+    for name in ("NO_PROXY", "no_proxy", "PREFECT_PROFILES_PATH"):
+        env.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.pipeline"], cwd=project, env=env, stdin=subprocess.DEVNULL, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "Traceback" not in done.stdout, done.stdout
+    assert files(project)["data/report/out.txt"] == "words\nfirst\nwords\nsecond\n"
+    notes = [line for line in done.stdout.splitlines(keepends=True) if line.startswith("prefactor: ")]
+    first, second, third = (line for line in notes if not WAITING.fullmatch(line))
+    assert first == "prefactor: PREFACTOR_THREAD is set, and nothing reads it: did you mean PREFACTOR_THREADS?\n"
+    assert second.startswith("prefactor: no git repository here: DVC goes without")
+    assert third.startswith(f"prefactor: PREFECT_API_URL={nowhere}/api: no Prefect server to work with (")
+    assert third.endswith("this run takes a server of its own and goes on\n")
+
+
 def ended(process: psutil.Process) -> bool:
     try:
         return process.status() == psutil.STATUS_ZOMBIE

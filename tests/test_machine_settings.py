@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_the_processor_is_always_there(value: str, monkeypatch: pytest.MonkeyPat
     ("name", "near"),
     [("PREFACTOR_DEVCE", "PREFACTOR_DEVICE"), ("PREFACTOR_THREAD", "PREFACTOR_THREADS"),
      ("prefactor_device", "PREFACTOR_DEVICE"), ("PREFACTOR_LLM_MODL", "PREFACTOR_LLM_MODEL"),
-     ("PREFACTOR_PROCS", "PREFACTOR_PROCESSES"), ("PREFACTOR_Q", "there are PREFACTOR_DEVICE")],
+     ("PREFACTOR_PROCS", "PREFACTOR_PROCESSES"), ("PREFACTOR_ZZZZZZZZZZZZ", "there are PREFACTOR_DEVICE")],
 )  # fmt: skip
 def test_a_variable_that_nothing_reads_is_named(name: str, near: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
@@ -129,36 +130,56 @@ run(main)
 """
 
 
-def call(code: str, shell: str = "", **variables: str) -> subprocess.CompletedProcess[bytes]:
+def call(folder: Path, code: str, streams: str = "", **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Run ``code``; ``streams`` closes some of them, as a shell writes it."""
+    (folder / "code.py").write_text(code, encoding="utf-8")
     env = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-    words = [sys.executable, "-c", code]
-    if shell:
-        words = [
-            "bash",
-            "-c",
-            f"{shell.replace('PY', 'exec ' + sys.executable + ' -c ' + chr(34) + '$0' + chr(34))}",
-            code,
-        ]
-    return subprocess.run(words, env=env, capture_output=True, check=False, timeout=120)
+    words = ["bash", "-c", f'exec "$0" code.py {streams}', sys.executable]
+    return subprocess.run(words, cwd=folder, env=env, capture_output=True, check=False, timeout=120)
 
 
 @pytest.mark.parametrize(
-    ("shell", "variables"),
+    ("streams", "variables"),
     [
         ("", {"PYTHONIOENCODING": "ascii"}),
         ("", {"PYTHONIOENCODING": "latin-1:strict"}),
         ("", {"PYTHONIOENCODING": "cp437", "COLUMNS": "20", "TERM": "dumb", "NO_COLOR": "1"}),
         ("", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
         ("", {"LC_ALL": "POSIX", "LANG": ""}),
-        ("PY >&-", {}),
-        ("PY <&- >&- 2>&-", {}),
+        (">&-", {}),
+        ("<&- >&- 2>&-", {}),
     ],
 )
-def test_any_terminal_is_written_to(shell: str, variables: dict[str, str]) -> None:
-    done = call(SPEAKS, shell, **variables)
+def test_any_terminal_is_written_to(tmp_path: Path, streams: str, variables: dict[str, str]) -> None:
+    done = call(tmp_path, SPEAKS, streams, **variables)
     assert done.returncode == 0, done.stderr.decode()
-    if not shell:
+    if not streams:
         assert b"\\udc80" in done.stdout and (b"\xce\xbb" in done.stdout or b"\\u03bb" in done.stdout)
+
+
+NARROW = """
+from flows.headline import headline
+from prefactor.cli.terminal import screen
+gap = {"mean": -0.2, "low": -0.3, "high": 0.1}
+edit = {"subcomponents": ["layers.0.self_attn.v_proj:96"], "target_ce_minus_chance": gap, "target": "de",
+        "damage": {"de": gap, "en": gap}, "target_tokens": 4}
+screen().print(headline({"target": {"base_ce": {"de": 1.0, "en": 1.0}, "chance": 6.9}, "edits": {"λ-edit": edit}}))
+"""
+
+
+@pytest.mark.parametrize("columns", [1, 20, 79, 80, 200])
+@pytest.mark.parametrize("term", ["dumb", "xterm-256color", ""])
+def test_a_narrow_terminal_wraps_and_loses_nothing(columns: int, term: str) -> None:
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (25, columns))
+    env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    env |= {"PYTHONPATH": str(ROOT), "TERM": term, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run([sys.executable, "-c", NARROW], env=env, stdout=slave, stderr=subprocess.PIPE, check=False)
+    os.close(slave)
+    shown = os.read(master, 100_000).decode()
+    os.close(master)
+    assert done.returncode == 0, done.stderr.decode()
+    assert all(word in shown for word in ("λ-edit", "de, 4 tokens", "-0.20 (-0.30, +0.10)", "CE - chance")), shown
 
 
 FULL = """

@@ -62,7 +62,8 @@ def check_settings() -> list[str]:
     Raises:
         PrefactorError: the value of one that is read makes no sense.
     """
-    threads(), processes(), shard(), device_name()
+    for read in (threads, processes, shard, device_name):
+        read()
     lines = []
     for name in sorted(os.environ):
         if name.upper().startswith("PREFACTOR_") and name not in KNOWN:

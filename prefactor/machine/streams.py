@@ -10,6 +10,7 @@ def settle_streams() -> None:
     for name in ("stdout", "stderr"):
         stream: TextIO | None = getattr(sys, name)
         if stream is None:  # `>&-`
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (it stays as long as the process)
-        elif hasattr(stream, "reconfigure"):
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (it stays as long as the process)
+            setattr(sys, name, stream)
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
