@@ -13,6 +13,7 @@ from prefactor.config.training import AdversaryConfig
 from prefactor.errors import PrefactorError
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import Cost
+from prefactor.machine.processes import ALONE
 from prefactor.machine.runtime import generator
 from prefactor.vpd.adversary import Adversary
 from prefactor.vpd.importance_net import lower_leaky
@@ -122,3 +123,29 @@ def test_too_small_a_gpu_is_told_what_to_lower(monkeypatch: pytest.MonkeyPatch) 
     model = tiny_decomposed()
     with pytest.raises(PrefactorError, match=r"decompose: .* lower decompose.training.batch \(now 3;"):
         vpd.train(model, tiny_net(model), tiny_blocks(), training(), Cost(), clip=0.01)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_resumed_optimiser_has_its_counts_where_torch_wants_them(fused: bool) -> None:
+    """On a device other than the CPU, for which ``meta`` stands in: fused Adam refuses counts on the CPU there."""
+    parameter = torch.nn.Parameter(torch.ones(3, 2))
+    optimiser = torch.optim.AdamW([parameter], fused=True)
+    parameter.grad = torch.ones(3, 2)
+    optimiser.step()
+    config = AdversaryConfig(ascents=0, learning_rate=0.05)
+    saved = vpd._state(
+        1, [{"step": 1.0}], [parameter], optimiser, Adversary(config, range(2), 3, 4, 1, 0, torch.device("cpu")),
+        Cost(), ALONE,
+    )  # fmt: skip
+    elsewhere = torch.nn.Parameter(torch.ones(3, 2, device="meta"))
+    resumed = torch.optim.AdamW([elsewhere])
+    resumed.param_groups[0]["fused"] = fused
+    vpd._restore(
+        saved, [elsewhere], resumed, Adversary(config, range(2), 3, 4, 1, 0, torch.device("cpu")), Cost()
+    )  # fmt: skip
+    state = resumed.state[elsewhere]
+    assert state["step"].device.type == ("meta" if fused else "cpu") and state["exp_avg"].device.type == "meta"
+    again = torch.optim.AdamW([parameter], fused=True)
+    vpd._restore(saved, [parameter], again, Adversary(config, range(2), 3, 4, 1, 0, torch.device("cpu")), Cost())
+    for name, value in optimiser.state[parameter].items():
+        assert torch.equal(again.state[parameter][name], value)

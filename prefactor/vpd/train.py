@@ -277,11 +277,14 @@ def _restore(
     saved: dict[str, Tensor], parameters: list[Tensor], optimiser: torch.optim.Optimizer, adversary: Adversary,
     cost: Cost,
 ) -> tuple[int, list[dict[str, float]]]:  # fmt: skip
+    moments: dict[int, dict[str, Tensor]] = {}
     for i, parameter in enumerate(parameters):
         parameter.copy_(like(saved[f"parameter.{i}"], parameter))
         prefix = f"optimiser.{i}."
-        state = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
-        optimiser.state[parameter] = {k: v if k == "step" else like(v, parameter) for k, v in state.items()}
+        own = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
+        moments[i] = {k: like(v, parameter) if v.shape == parameter.shape else v for k, v in own.items()}
+    # torch knows where its own counts belong: those of fused Adam on the parameters' device.
+    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
     seconds, tokens, flops = saved["cost"].tolist()
     cost.resume(seconds, int(tokens), flops)
     adversary.load({k.removeprefix("adversary."): v for k, v in saved.items() if k.startswith("adversary.")})
