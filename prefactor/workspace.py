@@ -24,7 +24,7 @@ from prefactor.config.guard import GuardByImportance
 from prefactor.config.params import PARAMS, section
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.corpus.blocks import Blocks, read_blocks, take
-from prefactor.corpus.languages import LANGUAGES
+from prefactor.corpus.languages import language_name
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.edits.build import build_method, token_of, unfitted
 from prefactor.edits.fit import FitSpec, Fitter
@@ -35,6 +35,7 @@ from prefactor.export.edited_model import Edited
 from prefactor.export.facts import facts_of
 from prefactor.files.artifacts import MANIFEST, part, read_json, verify
 from prefactor.files.cost import Cost
+from prefactor.label.about import name as name_of
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
 from prefactor.model.kept import KEPT, hold_out_once
@@ -269,7 +270,7 @@ class Workspace:
 
     def query(self, target: str) -> str:
         """The label query for ``target`` alone: its name, and none of the other domains'."""
-        words = {domain: LANGUAGES.get(domain, domain).lower() for domain in self.domains}
+        words = {domain: name_of(domain).lower() for domain in self.domains}
         return " ".join([words[target], *(f"-{word}" for domain, word in words.items() if domain != target)])
 
     def _roles(self, target: str, retain: Sequence[str] | None) -> Domains:
@@ -286,7 +287,7 @@ class Workspace:
         Raises:
             PrefactorError: there is none.
         """
-        by_word = {LANGUAGES.get(domain, domain).casefold(): domain for domain in self.domains}
+        by_word = {language_name(domain).casefold(): domain for domain in self.domains}
         tag = name if name in self.domains else by_word.get(name.casefold())
         if tag is None:
             near = difflib.get_close_matches(name.casefold(), [*self.domains, *by_word], n=1, cutoff=0.5)

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from prefactor.config.edits import Chosen
+from prefactor.corpus.languages import language_name
 from prefactor.report import words
 from prefactor.report.frontier import Point, headline_point, tokens_to_chance
 from prefactor.report.inputs import EDIT_STAGES, EditResult, Inputs, TableRow
@@ -63,7 +64,7 @@ def method_rows(
                 colour=colour[name],
                 control=name in controls,
                 headline=name == headline,
-                target=words.domain_name(result.edit.target),
+                target=language_name(result.edit.target),
                 budget=point.budget,
                 prefactors=words.prefactors(result.edit.prefactors),
                 gap=words.signed(point.target_ce_minus_chance["mean"]),
@@ -131,7 +132,7 @@ def edit_card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
             "mean activation where it fires": words.significant(row["mean_activation"] or math.nan),
             "norm ‖u‖ ‖v‖": words.significant(row["norm"]),
         },
-        "importance": [(words.domain_name(d), row[f"importance_{d}"] or 0.0) for d in order],
+        "importance": [(language_name(d), row[f"importance_{d}"] or 0.0) for d in order],
         "prefactors": [
             (budget, *(words.prefactors((value,)) for value in (fmean(values), min(values), max(values))))
             for budget, values in sorted(fitted.items())
@@ -150,7 +151,7 @@ def rollouts(result: EditResult, domains: list[str]) -> list[dict[str, Any]]:
     """Up to two prompts a domain, continued before and after the edit."""
     return [
         {
-            "domain": words.domain_name(domain),
+            "domain": language_name(domain),
             "target": domain == result.edit.target,
             "prompt": row["prompt"],
             "before": row["before"],
@@ -246,7 +247,7 @@ def spaces_shown(token: str) -> str:
 def _example(window: TableRow) -> dict[str, Any]:
     pieces = zip(window["tokens"], window["importance"], window["activation"], strict=True)
     return {
-        "domain": words.domain_name(window["domain"]),
+        "domain": language_name(window["domain"]),
         "pieces": [
             {
                 "text": token.replace("\n", "↵"),
