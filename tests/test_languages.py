@@ -33,23 +33,8 @@ def test_tags_of_languages(tag: str, called: str) -> None:
     assert (is_language(tag), language_name(tag)) == (True, called)
 
 
-WORDS = "text chat code web new war bug men day car fan sus bin ace mul".split()
-PHRASES = ["to-do", "is-it", "as-is", "in", "qa", "xx", "DE", "German", "de-web", "web-DE", "no code", "und-US", "", "é"]
-    "to-do",
-    "is-it",
-    "as-is",
-    "in",
-    "qa",
-    "xx",
-    "DE",
-    "German",
-    "de-web",
-    "web-DE",
-    "no code",
-    "und-US",
-    "",
-    "é",
-]
+WORDS = ["text", "chat", "code", "web", "new", "war", "bug", "men", "day", "car", "fan", "sus", "bin", "ace", "mul"]
+PHRASES = ["to-do", "is-it", "as-is", "in", "qa", "xx", "DE", "German", "de-web", "web-DE", "no code", "und-US", ""]
 
 
 @pytest.mark.parametrize("domain", [*WORDS, *PHRASES])
