@@ -34,7 +34,8 @@ def main(name: str) -> None:
         fitter = Fitter(target, method, text, optimiser, config, objective_of(edit.goal))
         done = sweep(fitter, held_out, cost, f"baseline {name}")
     fit = done.first(config.report_budget)
-    facts = facts_of(name, edit, [], [], fit.budget, done.recipes.as_rows(), None, None)
+    recipes = done.recipes.as_rows()
+    facts = facts_of(name, edit, [], [], fit.budget, recipes, None, None, config.probe_tokens)
     write_edit(out, facts, done.fits, prefactors=False)
     write_adapter(out / "adapter", target, fit.change, CHECKPOINT.as_posix(), card(facts))
 

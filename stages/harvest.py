@@ -2,8 +2,10 @@
 
 Reads  importance: net; decompose: components; target: checkpoint; corpus: tokenizer, harvest blocks.
 Writes subcomponents/ (statistics and token tables), examples/ (activating windows), sample/ (all firings on a few
-blocks), metrics.json.
+blocks), held_out/ (windows of further text, of which nothing enters the others), metrics.json.
 """
+
+import numpy as np
 
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import read_blocks, take
@@ -24,7 +26,9 @@ from stages.multiprocess import run_processes
 def main() -> None:
     config = section("harvest", HarvestConfig)
     corpus, out = DATA / "corpus", DATA / "harvest"
-    blocks = take(read_blocks(corpus, "harvest"), config.tokens, "harvest.tokens")
+    split = read_blocks(corpus, "harvest")
+    blocks = take(split, config.tokens, "harvest.tokens")
+    held_out = take(split.rows(np.arange(len(blocks), len(split))), config.held_out_tokens, "harvest.held_out_tokens")
     tokenizer = read_tokenizer(corpus)
     device = setup()
     processes = join(device)
@@ -35,7 +39,7 @@ def main() -> None:
     key = run_key(config.model_dump(mode="json"), inputs, processes.rank, processes.count)
     checkpoint = Checkpoint(RUNS / "harvest" / str(processes.rank), key)
     with ledger(out / "cost.json", processes.main) as cost:
-        gathered = harvest(model, net, blocks, config, cost, processes, checkpoint)
+        gathered = harvest(model, net, blocks, config, cost, processes, checkpoint, held_out)
     checkpoint.done()
     if not processes.main:
         return
@@ -49,9 +53,10 @@ def main() -> None:
         "alive": int(sum(table["alive"].to_pylist())),
         "subcomponents": model.subcomponents,
     }
-    about = {"tokens": metrics["tokens"], "decomposition": components_sha256(DATA)}
+    about = {"tokens": metrics["tokens"], "threshold": config.threshold, "decomposition": components_sha256(DATA)}
     write_part(out, "subcomponents", table, about)
-    write_part(out, "examples", example_table(gathered, model.names, blocks, decode))
+    write_part(out, "examples", example_table(gathered.examples, model.names, blocks, decode))
+    write_part(out, "held_out", example_table(gathered.held_out, model.names, held_out, decode))
     write_part(out, "sample", sample_table(gathered, blocks, decode))
     write_json(out / "metrics.json", metrics)
 

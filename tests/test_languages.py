@@ -8,7 +8,7 @@ from prefactor.label.about import name, text_of
 from prefactor.label.labeller import MOST_WORDS
 from prefactor.label.reading import read_label
 
-TWO_LETTERS = sorted(code for code in Locale("en").languages if len(code) == 2)
+TWO_LETTERS = sorted(code for code in map(str, Locale("en").languages) if len(code) == 2)
 
 
 @pytest.mark.parametrize(

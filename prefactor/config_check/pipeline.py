@@ -66,14 +66,19 @@ class Need:
     split: str
     domain: str | None = None
     shared_by: int = 1  # domains that the value is divided among, evenly
+    behind: int = 0  # tokens of the split that come before these and are taken by another key
 
     @property
     def tokens(self) -> int:
-        return -(-self.value // self.shared_by)
+        return self.behind + -(-self.value // self.shared_by)
 
     @property
     def whose(self) -> str:
         return f"the {self.split} split" + (f" of {self.domain}" if self.domain else "")
+
+    @property
+    def taken(self) -> str:
+        return f", of which {self.behind} are taken" if self.behind else ""
 
 
 def check(config: PipelineConfig) -> None:
@@ -106,6 +111,12 @@ def check(config: PipelineConfig) -> None:
             f"params.yaml: effects.tokens = {config.effects.tokens}: one block says nothing of how sure an effect is; "
             f"use at least {2 * config.corpus.block} (two blocks)"
         )
+    for role in ("target", "retained", "protected"):
+        if config.evaluate.tokens.of(role) < 2 * config.corpus.block:
+            raise ParamsError(
+                f"params.yaml: evaluate.tokens.{role} = {config.evaluate.tokens.of(role)}: one block says nothing of "
+                f"how sure a figure is; use at least {2 * config.corpus.block} (two blocks)"
+            )
     for need in needs(config):
         _check_possible(need, config.corpus)
 
@@ -123,8 +134,8 @@ def check_text(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]]) 
         whole_blocks = available // block * block
         if need.tokens > whole_blocks:
             raise ParamsError(
-                f"params.yaml: {need.key} = {need.value}: {need.whose} has only {available} tokens; "
-                f"use at most {whole_blocks * need.shared_by}, "
+                f"params.yaml: {need.key} = {need.value}: {need.whose} has only {available} tokens{need.taken}; "
+                f"use at most {max(0, whole_blocks - need.behind) * need.shared_by}, "
                 f"or raise corpus.characters or corpus.splits.{need.split}"
             )
 
@@ -134,7 +145,9 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
     for domain in config.corpus.domains:
         yield Need("target.evaluate_tokens", config.target.evaluate_tokens, "eval", domain)
     yield Need("importance.battery.tokens", config.importance.battery.tokens, "eval")
+    held_out, block = config.harvest.held_out_tokens, config.corpus.block
     yield Need("harvest.tokens", config.harvest.tokens, "harvest")
+    yield Need("harvest.held_out_tokens", held_out, "harvest", behind=-(-config.harvest.tokens // block) * block)
     for domain in config.corpus.domains:
         yield Need("effects.tokens", config.effects.tokens, "select", domain)
     for shortlist in config.shortlists.values():

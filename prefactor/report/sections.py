@@ -41,6 +41,8 @@ class MethodRow:
     headline: bool
     target: str
     budget: int
+    chosen_with: str  # tokens tagged as the target's, behind the choice of what it acts on; by stage in words
+    tuned_with: str  # ... of learning rate and length
     prefactors: str
     gap: str  # target CE - chance, with its interval
     gap_bounds: str
@@ -66,6 +68,8 @@ def method_rows(
                 headline=name == headline,
                 target=language_name(result.edit.target),
                 budget=point.budget,
+                chosen_with=" + ".join(f"{n:,} {stage}" for stage, n in result.selection.chosen_with.items()),
+                tuned_with=f"{result.edit.tuned_with:,}" if result.edit.tuned_with else "",
                 prefactors=words.prefactors(result.edit.prefactors),
                 gap=words.signed(point.target_ce_minus_chance["mean"]),
                 gap_bounds=words.bounds(point.target_ce_minus_chance),
@@ -127,7 +131,7 @@ def edit_card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
         "chosen": choice.reason if choice else "",
         "warning": choice.warning if choice else None,
         "facts": {
-            "tokens that need it (importance above 0.1)": f"{100 * row['density']:.1f} %",
+            f"tokens that need it (importance above {inputs.fires:g})": f"{100 * row['density']:.1f} %",
             "mean importance": f"{row['mean_importance']:.3f}",
             "mean activation where it fires": words.significant(row["mean_activation"] or math.nan),
             "norm ‖u‖ ‖v‖": words.significant(row["norm"]),

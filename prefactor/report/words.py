@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from prefactor.config.edits import FinetuneBaseline, GuardedEdit, LoraBaseline, RewriteEdit, ScalarEdit
 from prefactor.config.guard import GuardByDomain
 from prefactor.corpus.languages import language_name
-from prefactor.report.frontier import Interval, Point
+from prefactor.evaluate.intervals import Figure
+from prefactor.report.frontier import Point
 from prefactor.report.inputs import EditResult, Inputs
 
 SMALL_DAMAGE = 0.10  # nats: damage above this, to any domain but the target, is part of the title
@@ -20,10 +21,12 @@ def signed(value: float, digits: int = 2) -> str:
     return text.replace("-", "−")
 
 
-def bounds(value: Interval, digits: int = 2) -> str:
-    """``+0.01 to +0.05``; empty where a single seed leaves no interval."""
-    same = value["low"] == value["high"]
-    return "" if same else f"{signed(value['low'], digits)} to {signed(value['high'], digits)}"
+def bounds(value: Figure, digits: int = 2) -> str:
+    """``+0.01 to +0.05; text ±0.02``: over draws and over blocks of text; ``one draw`` where that has no interval."""
+    draws = f"{signed(value['low'], digits)} to {signed(value['high'], digits)}" if value["draws"] > 1 else "one draw"
+    if value["text_low"] is None:
+        return draws
+    return f"{draws}; text ±{(value['text_high'] - value['text_low']) / 2:.{digits}f}"
 
 
 def significant(value: float, digits: int = 3) -> str:
