@@ -21,9 +21,10 @@ from benchmarks.edits_report import REACHED, RIVALS
 from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, EditConfig, is_fitted
 from prefactor.config.params import section
 from prefactor.config.shortlists import ShortlistConfig
-from prefactor.edits.made import FITS_FOLDER
+from prefactor.edits.made import FITS_FOLDER, read_edit
 from prefactor.evaluate.intervals import interval
 from prefactor.files.artifacts import part, read_json
+from prefactor.selection.choice import read_selection
 from stages.common import DATA
 
 SHARED = ("decompose", "importance", "harvest", "effects", "label", "score")
@@ -61,6 +62,13 @@ def tokens_to_chance(name: str, chance: float) -> int | None:
     own = table[table["role"] == "target"].groupby("budget")["edited_ce"]
     gaps = {int(budget): interval(losses.tolist())["mean"] - chance for budget, losses in own}  # type: ignore[arg-type]
     return next((budget for budget, gap in gaps.items() if gap >= -REACHED), None)
+
+
+def chosen_with(name: str) -> int:
+    """Tokens tagged as the target's that were read to choose what is changed and how it is trained."""
+    folder = DATA / "selection" / name
+    chosen = sum(read_selection(folder).chosen_with.values()) if folder.is_dir() else 0
+    return chosen + read_edit(DATA / "edit" / name)["tuned_with"]
 
 
 def break_even(shared: float, own: float, rival: float) -> str:
@@ -120,16 +128,18 @@ def stage_table(bill: Bill, stages: Mapping[str, Mapping[str, float]]) -> list[s
 
 def edit_table(bill: Bill, shared: Spent, chance: float) -> list[str]:
     """A row an edit: what it costs with its share of the candidates, alone, added, and amortised."""
-    lines = ["| edit | target tokens to chance | seconds | FLOPs | tokens read | FLOPs, alone | amortised FLOPs at "]
+    lines = ["| edit | target tokens to chance | chosen with | seconds | FLOPs | tokens read | FLOPs, alone |"]
+    lines[-1] += " amortised FLOPs at "
     lines[-1] += ", ".join(f"{count:,}" for count in COUNTS) + " edits |"
-    lines.append("|---|---|---|---|---|---|---|")
+    lines.append("|---|---|---|---|---|---|---|---|")
     for name, cost in bill.own.items():
         edit, needs = name.removesuffix(ADDED), float(name in bill.built)
         spread = ", ".join(f"{cost['flops'] + needs * shared['flops'] / count:.1e}" for count in COUNTS)
         reached = tokens_to_chance(edit, chance)
         alone = f"{bill.alone[name]['flops']:.1e}" if name in bill.alone else "–"
         lines.append(
-            f"| {name} | {'–' if reached is None else reached} | {cost['seconds']:.1f} | {cost['flops']:.1e} | "
+            f"| {name} | {'–' if reached is None else reached} | {chosen_with(edit):,} | "
+            f"{cost['seconds']:.1f} | {cost['flops']:.1e} | "
             f"{cost['tokens']:,.0f} | {alone} | {spread} |"
         )
     return lines
@@ -185,7 +195,8 @@ def main() -> None:
         *stage_table(bill, stages),
         "",
         "An edit is charged its share of the candidates that it was chosen from; *alone*, as the only edit of its "
-        "shortlist, all of them; *added* to a shortlist that is already measured, or chosen by `rank: causal`, none.",
+        "shortlist, all of them; *added* to a shortlist that is already measured, or chosen by `rank: causal`, none. "
+        "*Chosen with*: tokens tagged as the target's that were read to choose what it changes and how it is trained.",
         "",
         *edit_table(bill, shared, chance),
         "",

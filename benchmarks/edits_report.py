@@ -111,7 +111,7 @@ def _target(rows: pd.DataFrame, part: pd.DataFrame) -> list[str]:
         seconds = rows[(rows["target"] == own["target"].iloc[0]) & (rows["edit"] == edit)]["seconds"].iloc[0]
         shown = {n for n in (0, HEADLINE, 32, int(own["budget"].max()), first) if n is not None}
         for _, one in own[own["budget"].isin(shown)].iterrows():
-            interval_ = "" if one["low"] == one["high"] else f" ({one['low']:+.2f}, {one['high']:+.2f})"
+            interval_ = "" if pd.isna(one["low"]) else f" ({one['low']:+.2f}, {one['high']:+.2f})"
             lines.append(
                 f"| {edit} | {'–' if first is None else first} | {one['budget']} | {one['gap']:+.2f}{interval_} | "
                 f"{one['retained']:+.3f} | {one['worst']:+.3f} ({one['worst_domain']}) | {one['protected']:+.3f} | "

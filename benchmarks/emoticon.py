@@ -27,7 +27,7 @@ from prefactor.edits.sweep import fit_text
 from prefactor.model.change import Change, applied
 from prefactor.model.matrices import shape_of
 from prefactor.model.target import logits_of
-from prefactor.rescale.footprint import EITHER_SIDE, importance_of, mean_over, near
+from prefactor.rescale.footprint import importance_of, mean_over, near
 from prefactor.rescale.terms import rewrite, term_of
 from prefactor.vpd.losses import token_kl
 from prefactor.workspace import Workspace
@@ -50,7 +50,7 @@ class Places:
         self.target, self.with_eyes = work.model.target, blocks[has]
         self.tokens = torch.from_numpy(np.concatenate([blocks[has], blocks[rest]])).long()
         self.at = self.tokens == eyes
-        self.near = near(self.at[..., None].float()) & ~self.at
+        self.near = near(self.at[..., None].float(), work.uses) & ~self.at
         with torch.no_grad():
             self.logp = torch.cat([logits_of(self.target, t).log_softmax(-1) for t in self.tokens.split(BATCH)])
 
@@ -129,7 +129,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{len(names)} candidates and {len(STRENGTHS)} strengths this one, at {best:g}, did best on the select split. "
         f"Eval split: {int(held.at.sum())} eyes in {held.tokens.numel():,} tokens, half of whose blocks have none.",
         "",
-        f"| edit | p({args.say!r} after {args.after!r}) | KL near ({EITHER_SIDE} tokens) | KL elsewhere | KL, all |",
+        f"| edit | p({args.say!r} after {args.after!r}) | KL near ({work.uses.either_side} tokens) | KL elsewhere | "
+        "KL, all |",
         "|---|---|---|---|---|",
     ]
     for what, change in edits:

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         domain: take(work.blocks("eval"), Need("TOKENS", TOKENS, "eval", domain)).tokens for domain in work.domains
     }
     held = {domain: hold_out(target, tokens) for domain, tokens in blocks.items()}
-    marks = {domain: near(importance_of(model, net, own.tokens, acted_on)) for domain, own in held.items()}
+    marks = {domain: near(importance_of(model, net, own.tokens, acted_on), work.uses) for domain, own in held.items()}
     text, watched = work.blocks("fit").of(goal).tokens, blocks[goal][: HELD_BACK // blocks[goal].shape[1]]
     base = {grid: _coarse_ce(target, {}, held, grid) for grid in ("bf16", "int8")}
     lines = [

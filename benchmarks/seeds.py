@@ -18,7 +18,7 @@ import torch
 from benchmarks.common import KEPT, markdown
 from prefactor.config.edits import EditConfig
 from prefactor.config.params import PARAMS, section
-from prefactor.evaluate.intervals import interval
+from prefactor.evaluate.intervals import Figure, interval
 from prefactor.files.artifacts import MANIFEST, part, read_json
 from prefactor.query.fields import TESTS
 from prefactor.selection.choice import read_selection
@@ -58,6 +58,10 @@ def run(folder: Path, stage: str, *words: str) -> None:
         subprocess.run([sys.executable, "-m", f"stages.{stage}", *words], cwd=folder, env=environment, check=True)
 
 
+def _over_draws(gap: Figure) -> str:
+    return f"{gap['low']:+.2f}, {gap['high']:+.2f}" if gap["draws"] > 1 else "one draw"
+
+
 def rows_of(folder: Path, edit: str) -> list[dict[str, str]]:
     """A row a budget."""
     data, rows = folder / "data", []
@@ -73,7 +77,7 @@ def rows_of(folder: Path, edit: str) -> list[dict[str, str]]:
                 "edit": edit,
                 "chosen": ", ".join(f"`{choice.subcomponent}` {choice.label}" for choice in chosen),
                 "n": str(budget),
-                "target − chance": f"{gap['mean']:+.2f} ({gap['low']:+.2f}, {gap['high']:+.2f})",
+                "target − chance": f"{gap['mean']:+.2f} ({_over_draws(gap)})",
                 "retained": f"{own[own['role'] == 'retained']['damage'].mean():+.3f}",
                 "worst": f"{others.max():+.3f} ({others.idxmax()})",
             }

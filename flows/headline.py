@@ -13,13 +13,18 @@ PAGE = Path("data/report/index.html")
 
 
 def headline(summary: dict[str, Any]) -> Table:
-    """A row an edit, from the report's ``summary.json``: means over seeds, and the interval of the gap to chance."""
+    """A row an edit, from the report's ``summary.json``: means over draws, and the intervals of the gap to chance."""
     domains = list(summary["target"]["base_ce"])
     chance = summary["target"]["chance"]
     table = Table(title=f"Nats a token at the report's budget. Chance is {chance:.2f}; damage is by domain.")
+    table.caption = (
+        "95 %: over draws of target tokens, in brackets; over blocks of the evaluated text, behind ±. Chosen with: "
+        "tokens tagged as the target's, read to choose what is changed and how it is trained."
+    )
     table.add_column("edit", no_wrap=True)
     table.add_column("acts on")
     table.add_column("removes", no_wrap=True)
+    table.add_column("chosen with", justify="right", no_wrap=True)
     table.add_column("CE - chance", justify="right", no_wrap=True)
     for domain in domains:
         table.add_column(visible(domain), justify="right", no_wrap=True)
@@ -29,10 +34,18 @@ def headline(summary: dict[str, Any]) -> Table:
             visible(name),
             visible(parts[0]) if len(parts) == 1 else f"{len(parts)} subcomponents" if parts else "matrices",
             visible(f"{edit['target']}, {edit['target_tokens']} tokens"),
-            f"{gap['mean']:+.2f} ({gap['low']:+.2f}, {gap['high']:+.2f})",
+            f"{edit['chosen_with'] + edit['tuned_with']:,}",
+            _told(gap),
             *(f"{damage[domain]['mean']:+.2f}" if domain in damage else "" for domain in domains),
         )
     return table
+
+
+def _told(gap: dict[str, Any]) -> str:
+    """``+0.03 (-0.01, +0.07) ±0.02``; a single draw has no interval over draws, and says so."""
+    draws = f"({gap['low']:+.2f}, {gap['high']:+.2f})" if gap["draws"] > 1 else "(one draw)"
+    text = "" if gap["text_low"] is None else f" ±{(gap['text_high'] - gap['text_low']) / 2:.2f}"
+    return f"{gap['mean']:+.2f} {draws}{text}"
 
 
 def print_headline() -> None:

@@ -19,7 +19,16 @@ import pyarrow.parquet as pq
 from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig, Optimiser
-from prefactor.config.edits import Given, Goal, GuardedEdit, PrefactorEdit, RewriteEdit, ScalarEdit, Tolerated
+from prefactor.config.edits import (
+    EditConfig,
+    Given,
+    Goal,
+    GuardedEdit,
+    PrefactorEdit,
+    RewriteEdit,
+    ScalarEdit,
+    Tolerated,
+)
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.guard import GuardByImportance
 from prefactor.config.numbers import real, whole
@@ -27,18 +36,21 @@ from prefactor.config.params import PARAMS, section
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, read_blocks, take
-from prefactor.corpus.languages import LANGUAGES
+from prefactor.corpus.languages import language_name
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.edits.build import build_method, token_of, unfitted
 from prefactor.edits.fit import FitSpec, Fitter
+from prefactor.edits.known import known_recipes
 from prefactor.edits.objective import objective_of
-from prefactor.edits.sweep import fit_text
+from prefactor.edits.recipe import Recipes, choose_recipes
+from prefactor.edits.sweep import fit_text, probe_text
 from prefactor.errors import PrefactorError
 from prefactor.export.edited_model import Edited
 from prefactor.export.facts import facts_of
 from prefactor.files.artifacts import MANIFEST, part, read_entry, read_json, verify
 from prefactor.files.cost import Cost
 from prefactor.label.about import name as name_of
+from prefactor.label.evidence import fires_above
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
 from prefactor.model.kept import KEPT, hold_out_once
@@ -46,6 +58,7 @@ from prefactor.model.reference import HeldOut
 from prefactor.model.target import read_target
 from prefactor.query.parse import parse_query
 from prefactor.query.words import matches_query, query_for
+from prefactor.rescale.footprint import Uses
 from prefactor.selection.effect import measured, order, read_candidates
 from prefactor.selection.shortlist import shortlist
 from prefactor.selection.spill import measure_candidates
@@ -81,6 +94,16 @@ class Workspace:
         checkpoint = self.data / "target" / "checkpoint"
         verify(checkpoint)
         return read_components(self.data / "decompose" / "components", read_target(checkpoint, setup()))
+
+    @property
+    def fires(self) -> float:
+        """The importance above which a subcomponent fires, in the harvest's tables."""
+        return fires_above(verify(self.data / "harvest" / "subcomponents", only=["subcomponents.parquet"]))
+
+    @property
+    def uses(self) -> Uses:
+        """Where a subcomponent is needed, and what is near to that."""
+        return Uses(section("harvest.threshold", float, self.params), section("harvest.either_side", int, self.params))
 
     @cached_property
     def net(self) -> ImportanceNet:
@@ -205,8 +228,14 @@ class Workspace:
         method, about = build_method(edit, chosen, self.model, self.net, blocks, config)
         optimiser = section(f"optimisers.{edit.method}", Optimiser, self.params)
         fitter = Fitter(self.model.target, method, text, optimiser, config, objective_of(goal))
-        (fit,) = fitter.fit(tokens, [FitSpec(seed, optimiser.learning_rates[0])])
-        return self._edited(edit, chosen, fit.parameters[0].tolist(), fit.change, about, tokens)
+        edits = section("edits", dict[str, EditConfig], self.params)
+        recipes = known_recipes(self.data, edits, edit, optimiser)
+        if recipes is None:  # as the stage would choose
+            probe = probe_text(self.model.target, self.blocks("select"), domains, config)
+            recipes = choose_recipes(fitter, probe)
+        recipe = recipes.of(tokens)
+        (fit,) = fitter.fit(tokens, [FitSpec(seed, recipe.learning_rate)], (recipe.steps,))
+        return self._edited(edit, chosen, fit.parameters[0].tolist(), fit.change, about, tokens, recipes)
 
     def set(self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None) -> Edited:
         """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged."""
@@ -249,15 +278,19 @@ class Workspace:
         config, token = section("edit", FitConfig, self.params), None
         if isinstance(edit, RewriteEdit):
             token = token_of(read_tokenizer(self.data / "corpus"), edit.toward)
-        values, change, about = unfitted(edit, chosen, self.model, self.net, self.blocks("fit"), config, token)
+        values, change, about = unfitted(
+            edit, chosen, self.model, self.net, self.blocks("fit"), config, token, self.uses
+        )
         return self._edited(edit, chosen, values, change, about, 0)
 
     def _edited(
         self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str], values: list[float], change: Change,
-        about: dict[str, Any] | None, tokens: int,
+        about: dict[str, Any] | None, tokens: int, recipes: Recipes | None = None,
     ) -> Edited:  # fmt: skip
         name, decomposition = f"{edit.domains.target} edited", components_sha256(self.data)
-        facts = facts_of(name, edit, chosen, values, tokens, [], about, decomposition)
+        tried = recipes.as_rows() if recipes else []
+        probe_tokens = section("edit", FitConfig, self.params).probe_tokens
+        facts = facts_of(name, edit, chosen, values, tokens, tried, about, decomposition, probe_tokens)
         known = self.table.set_index("subcomponent")["label"]
         labels = {name: str(known[name]) for name in chosen}
         base, held_out = self.data / "target" / "checkpoint", partial(self.held_out, edit.domains)
@@ -287,7 +320,7 @@ class Workspace:
             PrefactorError: there is none.
         """
         name = unicodedata.normalize("NFC", name)
-        by_word = {LANGUAGES.get(domain, domain).casefold(): domain for domain in self.domains}
+        by_word = {language_name(domain).casefold(): domain for domain in self.domains}
         tag = name if name in self.domains else by_word.get(name.casefold())
         if tag is None:
             near = difflib.get_close_matches(name.casefold(), [*self.domains, *by_word], n=1, cutoff=0.5)

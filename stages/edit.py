@@ -25,6 +25,7 @@ from prefactor.export.facts import facts_of
 from prefactor.files.artifacts import identities
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
+from prefactor.rescale.footprint import Uses
 from prefactor.selection.choice import read_chosen
 from prefactor.vpd.store import components_sha256
 from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, run, section
@@ -48,14 +49,15 @@ def main(name: str) -> None:
             fitter = Fitter(model.target, method, text, optimiser, config, objective_of(edit.goal))
             done = sweep(fitter, held_out, cost, f"edit {name}")
         else:
+            uses = Uses(section("harvest.threshold", float), section("harvest.either_side", int))
             token = token_of(read_tokenizer(corpus), edit.toward) if isinstance(edit, RewriteEdit) else None
-            values, change, about = unfitted(edit, chosen, model, net, fit_blocks, config, token)
+            values, change, about = unfitted(edit, chosen, model, net, fit_blocks, config, token, uses)
             done = Sweep.of_one(Fit(0, 0, math.nan, 0, math.nan, [torch.tensor(values)], change, []))
     fit = done.first(config.report_budget)
     rescales = isinstance(edit, PrefactorEdit)
     prefactors = fit.parameters[0].tolist() if rescales else []
     recipes, decomposition = done.recipes.as_rows(), components_sha256(DATA)
-    facts = facts_of(name, edit, chosen, prefactors, fit.budget, recipes, about, decomposition)
+    facts = facts_of(name, edit, chosen, prefactors, fit.budget, recipes, about, decomposition, config.probe_tokens)
     read = [corpus / "fit", corpus / "select", CHECKPOINT, COMPONENTS, NET, DATA / "selection" / name / "chosen"]
     write_edit(out, facts, done.fits, rescales, identities(*read))
     write_adapter(out / "adapter", model.target, fit.change, CHECKPOINT.as_posix(), card(facts))

@@ -16,7 +16,7 @@ from prefactor.corpus import needs
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
-from prefactor.evaluate.intervals import interval
+from prefactor.evaluate.intervals import Figure, figure
 from prefactor.evaluate.rollouts import rollouts
 from prefactor.evaluate.table import evaluate
 from prefactor.files.artifacts import MANIFEST, identities, read_entry, read_json, write_json, write_part
@@ -49,9 +49,14 @@ def main(name: str) -> None:
 
     chance = read_entry(DATA / "target" / "metrics.json", "chance")
     at = [row for row in rows if row["budget"] == edit["report_budget"]]
+
+    def figure_of(domain: str, column: str, less: float = 0.0) -> Figure:
+        own = [row for row in at if row["domain"] == domain]
+        return figure([r[column] - less for r in own], [r[f"{column}_error"] for r in own], own[0]["blocks"])
+
     metrics = {
-        "target_ce_minus_chance": interval([r["edited_ce"] - chance for r in at if r["role"] == "target"]),
-        "damage": {d: interval([r["damage"] for r in at if r["domain"] == d]) for d in roles if roles[d] != "target"},
+        "target_ce_minus_chance": figure_of(edit["target"], "edited_ce", chance),
+        "damage": {d: figure_of(d, "damage") for d in roles if roles[d] != "target"},
     }
     rollout_table = pa.Table.from_pylist([{"edit": name} | text for text in texts])
     made_from = identities(corpus / "eval", CHECKPOINT, folder / FITS_FOLDER)

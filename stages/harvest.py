@@ -2,12 +2,12 @@
 
 Reads  importance: net; decompose: components; target: checkpoint; corpus: tokenizer, harvest blocks.
 Writes subcomponents/ (statistics and token tables), examples/ (activating windows), sample/ (all firings on a few
-blocks), metrics.json.
+blocks), held_out/ (windows of further text, of which nothing enters the others), metrics.json.
 """
 
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import read_blocks, take
-from prefactor.corpus.needs import harvested
+from prefactor.corpus.needs import harvested, scored_on
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.files.artifacts import identities, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
@@ -25,7 +25,8 @@ from stages.multiprocess import run_processes
 def main() -> None:
     config = section("harvest", HarvestConfig)
     corpus, out = DATA / "corpus", DATA / "harvest"
-    blocks = take(read_blocks(corpus, "harvest"), harvested(config))
+    split = read_blocks(corpus, "harvest")
+    blocks, held_out = take(split, harvested(config)), take(split, scored_on(config))
     tokenizer = read_tokenizer(corpus)
     device = setup()
     processes = join(device)
@@ -36,7 +37,7 @@ def main() -> None:
     key = run_key(config.model_dump(mode="json"), inputs, processes.rank, processes.count)
     checkpoint = Checkpoint(RUNS / "harvest", key)  # every process's own, by its key
     with ledger(out / "cost.json", processes.main) as cost:
-        gathered = harvest(model, net, blocks, config, cost, processes, checkpoint)
+        gathered = harvest(model, net, blocks, config, cost, processes, checkpoint, held_out)
     if not processes.main:
         return
 
@@ -49,9 +50,10 @@ def main() -> None:
         "alive": int(sum(table["alive"].to_pylist())),
         "subcomponents": model.subcomponents,
     }
-    about = {"tokens": metrics["tokens"], "decomposition": components_sha256(DATA)}
+    about = {"tokens": metrics["tokens"], "threshold": config.threshold, "decomposition": components_sha256(DATA)}
     write_part(out, "subcomponents", table, about, made_from)
-    write_part(out, "examples", example_table(gathered, model.names, blocks, decode), made_from=made_from)
+    write_part(out, "examples", example_table(gathered.examples, model.names, blocks, decode), made_from=made_from)
+    write_part(out, "held_out", example_table(gathered.held_out, model.names, held_out, decode), made_from=made_from)
     write_part(out, "sample", sample_table(gathered, blocks, decode), made_from=made_from)
     write_json(out / "metrics.json", metrics)
     checkpoint.done()

@@ -14,7 +14,7 @@ from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import identities, part, verify, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.label.causal import DomainDamage
-from prefactor.label.evidence import read_harvest
+from prefactor.label.evidence import fires_above, read_held_out
 from prefactor.label.judge import DeterministicJudge, Hypothesis
 from prefactor.label.llm_judge.judge import LlmJudge, spread
 from prefactor.label.score import Subject, score_all
@@ -35,28 +35,31 @@ def main() -> None:
     harvest, effects, out = DATA / "harvest", DATA / "effects", DATA / "score"
     with ledger(out / "cost.json") as cost:
         labels = {row["subcomponent"]: row for row in read_labels(DATA).to_dict("records")}
-        domains = list(verify(harvest / "subcomponents", only=["subcomponents.parquet"])["tokens"])
+        about = verify(harvest / "subcomponents", only=["subcomponents.parquet"])
+        domains, held_out = list(about["tokens"]), read_held_out(DATA)
+        columns = ["subcomponent", "alive"]
+        rows = pq.read_table(harvest / "subcomponents" / "subcomponents.parquet", columns=columns).to_pylist()
         sampled = Sampled.read(pq.read_table(part(harvest, "sample")), len(labels))
         measured = {row["subcomponent"]: row for row in pq.read_table(part(effects, "effects")).to_pylist()}
 
         def subjects() -> Iterator[Subject]:
-            for column, evidence in enumerate(read_harvest(DATA)):
-                if not evidence.alive:
+            for column, row in enumerate(rows):
+                if not row["alive"]:
                     continue
-                name = evidence.subcomponent
+                name = row["subcomponent"]
                 if name not in measured:
                     raise PrefactorError(f"{effects}: it has no row for {name}: rerun the stage (`dvc repro effects`)")
                 ablated, inverted = (_measured(measured[name], kind, domains) for kind in PREFACTORS)
                 hypothesis = Hypothesis(labels[name]["label"], _domains(labels[name]["domains"]))
-                yield Subject(name, column, hypothesis, evidence.held_out, ablated, inverted)
+                yield Subject(name, column, hypothesis, held_out.of_one(name), ablated, inverted)
 
         judge = llm or DeterministicJudge(domains)
         judged = (lambda clear: clear) if llm is None else (lambda clear: spread(clear, llm.most))
-        table, metrics = score_all(subjects(), sampled, domains, judge, config, judged)
+        table, metrics = score_all(subjects(), sampled, domains, judge, config, fires_above(about), judged)
         if llm is not None:
             bill = llm.asker.bill
             cost.pay(bill.requests, bill.tokens, bill.usd)
-    read = [harvest / name for name in ("subcomponents", "examples", "sample")]
+    read = [harvest / name for name in ("subcomponents", "held_out", "sample")]
     made_from = identities(*read, DATA / "label" / "labels", effects / "effects")
     write_part(out, "scores", table, made_from=made_from)
     write_json(out / "metrics.json", metrics)

@@ -2,17 +2,21 @@
 
 Reads  candidates of the edit's shortlist; harvest, label, effects and score, for the reasons. Never a model.
 Writes selection.json: the chosen ones, the runners-up and the near misses, each with its score and reason, and with
-what inverting it costs each domain; and chosen/, the names alone, all that the edit stage reads of it.
+what inverting it costs each domain; how much tagged text of the target the choice read; and chosen/, the names alone,
+all that the edit stage reads of it.
 """
+
+from dataclasses import replace
 
 from prefactor.config.edits import EditConfig
 from prefactor.config.selection import SelectionConfig
 from prefactor.config.shortlists import ByName, ShortlistConfig
-from prefactor.files.artifacts import identities, inherited
+from prefactor.files.artifacts import identities, inherited, verify
 from prefactor.files.cost import ledger
 from prefactor.printable import visible
 from prefactor.selection.choice import write_selection
 from prefactor.selection.choose import select, select_singular
+from prefactor.selection.chosen_with import chosen_with
 from prefactor.selection.effect import read_candidates
 from prefactor.selection.shortlist import query_of, shortlist
 from prefactor.selection.table import read_subcomponents
@@ -34,6 +38,13 @@ def main(name: str) -> None:
             top = edit.top or (len(options.ranked) if isinstance(listed.choose, ByName) else 1)
             selection = select(name, options, candidates, tried, config.runners_up, top)
         harvest = DATA / "harvest" / "subcomponents"
+        about = verify(harvest, only=["subcomponents.parquet"])
+        tokens = {
+            "harvest": about["tokens"][edit.domains.target],
+            "effects": section("effects.tokens", int),
+            "candidates": section("candidates.tokens", int),
+        }
+        selection = replace(selection, chosen_with=chosen_with(listed, query, tokens))
         read = [DATA / "candidates" / edit.shortlist / "effects", harvest, DATA / "label" / "labels"]
         made_from = identities(*read, *(DATA / part for part in ("effects/effects", "score/scores")))
         write_selection(DATA / "selection" / name, selection, made_from, inherited(harvest, COMPONENTS))

@@ -22,7 +22,11 @@ BASE_CE = {"en": 1.31, "de": 1.25, "fr": 1.22, "es": 1.27, "it": 1.28}
 BUDGETS = (1, 2, 4, 8, 16, 32, 64, 128)
 REPORT_BUDGET = 4
 SEEDS = range(5)
-ABOUT = {"tokens": dict.fromkeys(BASE_CE, 16384), "decomposition": "5" * 64}  # tokens harvested, by domain
+ABOUT = {
+    "tokens": dict.fromkeys(BASE_CE, 16384),
+    "threshold": 0.1,
+    "decomposition": "5" * 64,
+}  # tokens harvested, by domain
 CHOSEN = "layers.0.self_attn.v_proj:5"
 _DOMAINS = {"target": "de", "retain": ["en"], "protect": ["fr", "es", "it"]}
 _BY_IMPORTANCE = {"weigh": "importance", "ridge": 0.01}
@@ -193,7 +197,8 @@ def table_rows(edit: str) -> list[dict[str, Any]]:
                 rows.append({
                     "edit": edit, "method": EDITS[edit]["method"], "budget": budget, "seed": seed, "domain": domain,
                     "role": roles.get(domain, "protected"), "base_ce": base, "edited_ce": base + change,
-                    "damage": change, "kl": 1.1 * change, "tokens": 16384,
+                    "damage": change, "kl": 1.1 * change, "tokens": 16384, "blocks": 256,
+                    "edited_ce_error": 0.02, "damage_error": 0.001 * (1 + seed),
                 })  # fmt: skip
     return rows
 

@@ -22,7 +22,7 @@ from prefactor.model.change import applied, attached
 from prefactor.model.matrices import matrix_of
 from prefactor.model.prefix import prefix_of
 from prefactor.model.reference import hold_out, measure
-from prefactor.rescale.footprint import divergence, importance_of, near
+from prefactor.rescale.footprint import Uses, divergence, importance_of, near
 from prefactor.rescale.terms import Prefactors, Term, rewrite, term_of
 from prefactor.rescale.tolerance import tolerated
 from prefactor.selection.spill import effects
@@ -289,24 +289,27 @@ def test_singular_directions_add_up_to_their_matrix() -> None:
 def test_near_is_within_so_many_tokens_of_a_use() -> None:
     importance = torch.zeros(1, 9, 2)
     importance[0, 4, 1] = 0.5
-    assert near(importance, 0.1, 2)[0].tolist() == [False, False, True, True, True, True, True, False, False]
-    assert not near(importance, 0.6, 2).any()
+    assert near(importance, Uses(0.1, 2))[0].tolist() == [False, False, True, True, True, True, True, False, False]
+    assert not near(importance, Uses(0.6, 2)).any()
 
 
 def test_tolerance_is_met_and_not_exceeded() -> None:
     model = tiny_decomposed()
     net, text = tiny_net(model), tiny_blocks(40)
-    rare = min(model.names, key=lambda n: float((importance_of(model, net, text, [n]) > 0.1).float().mean()))
-    method = Prefactors((term_of(model, rare),))
-    far = ~near(importance_of(model, net, text, [rare]))
-    if not far.any():
-        with pytest.raises(PrefactorError, match="choose a rarer one"):
-            tolerated(method, [rare], model, net, text, 1e-3)
-        return
-    alpha, about = tolerated(method, [rare], model, net, text, 1e-3)
-    found = divergence(model.target, method.common(alpha), hold_out(model.target, text))[far].mean().item()
-    assert alpha < 1 and about["far_tokens"] == int(far.sum())
-    assert found == pytest.approx(1e-3, rel=0.05) and found <= 1e-3 * 1.0001
+    importance, uses = importance_of(model, net, text, model.names), Uses(0.5, 1)
+    share = [near(importance[..., [c]], uses).double().mean().item() for c in range(len(model.names))]
+    some = model.names[min(range(len(share)), key=lambda c: abs(share[c] - 0.5))]  # near to about half of the tokens
+    method = Prefactors((term_of(model, some),))
+    far = ~near(importance_of(model, net, text, [some]), uses)
+    assert 0.2 < far.double().mean() < 0.8
+    before = hold_out(model.target, text)
+    for kl in (1e-4, 1e-3):
+        alpha, about = tolerated(method, [some], model, net, text, kl, uses)
+        found = divergence(model.target, method.common(alpha), before)[far].mean().item()
+        assert alpha < 1 and about["far_tokens"] == int(far.sum())
+        assert found == pytest.approx(kl, rel=0.05) and found <= kl * 1.0001
+    with pytest.raises(PrefactorError, match=r"needed within 12 tokens of every token .*choose a rarer one"):
+        tolerated(method, model.names, model, net, text, 1e-3, Uses(1e-6, 12))  # of all one is near to every token
 
 
 def test_the_effect_is_at_chance_or_as_near_as_any_prefactor_tried_comes() -> None:

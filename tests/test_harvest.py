@@ -19,6 +19,7 @@ from prefactor.vpd.importance_net import lower_leaky
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
 
 N = 70
+HELD_OUT = Blocks(tiny_blocks(20, seed=8), np.array(["en", "fr"] * 10), [["held out"]] * 20)
 
 
 def _config(batch: int) -> HarvestConfig:
@@ -39,12 +40,12 @@ def _blocks() -> Blocks:
 
 
 def _harvest(model: DecomposedModel, batch: int, checkpoint: Checkpoint | None = None) -> Harvest:
-    return harvest(model, tiny_net(model), _blocks(), _config(batch), Cost(), checkpoint=checkpoint)
+    return harvest(model, tiny_net(model), _blocks(), _config(batch), Cost(), checkpoint=checkpoint, held_out=HELD_OUT)
 
 
 def same(a: Harvest, b: Harvest) -> bool:
     """Bit for bit."""
-    pairs = [(vars(a.sums), vars(b.sums)), (a.examples.kept, b.examples.kept)]
+    pairs = [(vars(a.sums), vars(b.sums)), (a.examples.kept, b.examples.kept), (a.held_out.kept, b.held_out.kept)]
     equal = [torch.equal(x.nan_to_num(9), pair[1][k].nan_to_num(9)) for pair in pairs for k, x in pair[0].items()]
     return all(equal) and torch.equal(a.sample.bits, b.sample.bits)
 
@@ -77,6 +78,28 @@ def test_a_killed_harvest_goes_on_where_it_was(
     resumed = _harvest(model, 7, checkpoint)
     assert read == list(range(0, N, 7))  # no batch twice
     assert same(resumed, _harvest(model, 7))
+
+
+def test_held_out_text_gives_windows_to_score_on_and_touches_nothing_that_a_label_rests_on(
+    model: DecomposedModel,
+) -> None:
+    alone = harvest(model, tiny_net(model), _blocks(), _config(7), Cost())
+    beside = _harvest(model, 7)
+    assert not len(alone.held_out.kept["key"]) and len(beside.held_out.kept["key"])
+    for domain in ("", "zz"):  # whatever it says, and in whatever domain
+        other = Blocks(tiny_blocks(20, seed=3), np.array([domain] * 20), [["other"]] * 20)
+        found = harvest(model, tiny_net(model), _blocks(), _config(7), Cost(), held_out=other)
+        assert not torch.equal(found.held_out.kept["place"], beside.held_out.kept["place"])
+        tables = [subcomponent_table(each, model, str, _config(7)) for each in (alone, beside, found)]
+        windows = [example_table(each.examples, model.names, _blocks(), str) for each in (alone, beside, found)]
+        for each in (*tables, *windows):
+            assert each.equals(tables[0] if each in tables else windows[0])
+    g = lower_leaky(tiny_net(model)(model.observe(torch.from_numpy(HELD_OUT.tokens).long())[1])).detach().numpy()
+    rows = example_table(beside.held_out, model.names, HELD_OUT, str).to_pandas()
+    kept = rows.groupby("subcomponent").size().reindex(model.names, fill_value=0).to_numpy()
+    assert (kept == np.minimum((g > 0.1).sum((0, 1)), 1)).all()  # a third of four
+    text = {" ".join(map(str, block)) for block in HELD_OUT.tokens}
+    assert all(any(" ".join(words) in block for block in text) for words in rows["tokens"])
 
 
 def test_figures_are_a_direct_count(model: DecomposedModel) -> None:
@@ -116,10 +139,10 @@ def test_windows_hold_the_firing_token_and_its_surroundings(model: DecomposedMod
     _, inputs = model.observe(torch.from_numpy(blocks.tokens).long())
     g = lower_leaky(net(inputs)).detach().numpy()
     activations = model.inner_activations(inputs) * torch.cat([u.norm(dim=1) for u in model.U])
-    table = example_table(_harvest(model, 5), model.names, blocks, str).to_pandas()
+    table = example_table(_harvest(model, 5).examples, model.names, blocks, str).to_pandas()
     fired = (g > 0.1).sum((0, 1))
     kept = table.groupby("subcomponent").size().reindex(model.names, fill_value=0).to_numpy()
-    assert (kept == np.minimum(fired, 4)).all()
+    assert (kept == np.minimum(fired, 3)).all()
     for row in table.itertuples():
         c = model.names.index(row.subcomponent)
         words = list(row.tokens)
@@ -148,8 +171,8 @@ def test_reservoir_is_uniform() -> None:
     for seed in range(40):
         result = harvest(model, net, blocks, _config(7).model_copy(update={"seed": seed}), Cost())
         np.add.at(kept, result.examples.kept["place"].numpy(), 1)
-    expected = 40 * 4 * model.subcomponents / (N * 12)
-    assert kept.sum() == 40 * 4 * model.subcomponents
+    expected = 40 * 3 * model.subcomponents / (N * 12)
+    assert kept.sum() == 40 * 3 * model.subcomponents
     assert ((kept - expected) ** 2 / expected).mean() < 1.5  # chi-square a degree of freedom; 1 if uniform
 
 

@@ -1,9 +1,19 @@
-"""Intervals against the printed t-table."""
+"""Intervals: against the printed t-table, over draws and over text, and what is said of them."""
 
+import math
+
+import numpy as np
 import pytest
 
+from flows.headline import _told
 from prefactor.errors import PrefactorError
-from prefactor.evaluate.intervals import interval, t_quantile
+from prefactor.evaluate.intervals import figure, interval, t_quantile
+from prefactor.model.change import applied
+from prefactor.model.reference import hold_out, measure
+from prefactor.model.target import cross_entropy
+from prefactor.report.words import bounds
+from prefactor.rescale.terms import Prefactors, term_of
+from tests.tiny import tiny_blocks, tiny_decomposed
 
 
 @pytest.mark.parametrize(
@@ -16,11 +26,55 @@ def test_quantiles_are_those_of_the_printed_table(freedom: int, quantile: float)
 def test_interval_of_five_values() -> None:
     # mean 3, standard deviation sqrt(2.5), standard error sqrt(0.5)
     half = 2.776445 * 0.5**0.5
-    assert interval([1, 2, 3, 4, 5]) == pytest.approx({"mean": 3, "low": 3 - half, "high": 3 + half})
+    assert interval([1, 2, 3, 4, 5]) == pytest.approx({"mean": 3, "draws": 5, "low": 3 - half, "high": 3 + half})
 
 
-def test_one_value_has_no_spread() -> None:
-    assert interval([0.25]) == {"mean": 0.25, "low": 0.25, "high": 0.25}
+@pytest.mark.parametrize("value", [0.25, 0.0, -3.0, 1e9])
+def test_one_draw_has_no_interval_over_draws_and_one_of_text(value: float) -> None:
+    assert interval([value]) == {"mean": value, "draws": 1, "low": None, "high": None}
+    found = figure([value], [0.5], 5)
+    half = 2.776445 * 0.5
+    assert (found["draws"], found["low"], found["high"]) == (1, None, None)
+    assert (found["text_low"], found["text_high"]) == pytest.approx((value - half, value + half))
+    assert figure([value], [math.nan], 1)["text_low"] is None  # a single block says nothing of other text
+
+
+@pytest.mark.parametrize(("shared", "least"), [(1.0, 0.93), (0.0, 0.99)])
+def test_the_text_interval_covers_what_all_text_would_have_said(shared: float, least: float) -> None:
+    """Five draws on the same blocks: exact where they agree on which blocks are hard, else wider than need be."""
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(1000):
+        block = shared * rng.normal(size=(1, 30)) + (1 - shared) * rng.normal(size=(5, 30))
+        values = 2.0 + np.broadcast_to(block, (5, 30))
+        found = figure(values.mean(1).tolist(), (values.std(1, ddof=1) / 30**0.5).tolist(), 30)
+        covered += found["text_low"] <= 2.0 <= found["text_high"]
+    assert least <= covered / 1000 <= (0.97 if shared else 1.0)
+
+
+def test_errors_are_over_the_blocks_of_the_text() -> None:
+    model = tiny_decomposed()
+    tokens = tiny_blocks(40)
+    change = Prefactors(tuple(term_of(model, f"{site.name}:0") for site in model.sites[:3])).common(-2.0)
+    found = measure(model.target, change, {"": hold_out(model.target, tokens)})[""]
+    before = [cross_entropy(model.target, tokens[[i]]) for i in range(40)]
+    with applied(model.target, change):
+        after = [cross_entropy(model.target, tokens[[i]]) for i in range(40)]
+    damage = np.subtract(after, before)
+    assert found["damage"] == pytest.approx(damage.mean(), abs=1e-5)
+    assert found["damage_error"] == pytest.approx(damage.std(ddof=1) / 40**0.5, rel=1e-3)
+    assert found["edited_ce_error"] == pytest.approx(np.std(after, ddof=1) / 40**0.5, rel=1e-3)
+    assert found["damage_error"] != pytest.approx(found["edited_ce_error"], rel=0.05)
+    one = measure(model.target, change, {"": hold_out(model.target, tokens[:1])})[""]
+    assert math.isnan(one["damage_error"]) and math.isnan(one["edited_ce_error"])
+
+
+def test_a_terminal_and_a_page_say_what_each_interval_covers() -> None:
+    several, single = figure([0.01, 0.03], [0.01, 0.01], 100), figure([0.02], [0.01], 100)
+    assert _told(several) == "+0.02 (-0.11, +0.15) ±0.02"
+    assert _told(single) == "+0.02 (one draw) ±0.02"
+    assert bounds(several) == "−0.11 to +0.15; text ±0.02"
+    assert bounds(single, 3) == "one draw; text ±0.020"
+    assert bounds(figure([0.02], [math.nan], 1)) == "one draw"
 
 
 def test_no_value_is_an_error() -> None:

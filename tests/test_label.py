@@ -22,6 +22,7 @@ from prefactor.label.labeller import LABELS, Label, label_all, summary
 from prefactor.label.tokens import quoted
 from prefactor.llm.prompt import Failure
 
+Harvested = tuple[pa.Table, pa.Table, int, float]  # the two tables, tokens, and above what it fires
 LANGUAGES = ("en", "de", "fr", "es", "it")
 SHARED = [".", ",", " 3", " 17", " 1", " 28", " Anna", " Paris", " Rom", " Max", " a", "er", "\n"]
 OWN = {
@@ -34,7 +35,7 @@ OWN = {
 Rule = Callable[[str, str, int], float]  # (domain, token, position in its block) -> g
 
 
-def harvest(rules: dict[str, Rule], domains: tuple[str, ...] = LANGUAGES) -> tuple[pa.Table, pa.Table, int]:
+def harvest(rules: dict[str, Rule], domains: tuple[str, ...] = LANGUAGES) -> Harvested:
     """The two tables of docs/contracts.md for made-up text (the first domain is half of it), and its tokens."""
     draw = random.Random(0)
     blocks: list[tuple[str, list[str]]] = []
@@ -84,7 +85,7 @@ def harvest(rules: dict[str, Rule], domains: tuple[str, ...] = LANGUAGES) -> tup
                 {"subcomponent": f"{module}:{index}", "rank": rank, "domain": domain, "position": t - begin,
                  "tokens": window, "importance": g, "activation": g}
             )  # fmt: skip
-    return pa.Table.from_pylist(rows), pa.Table.from_pylist(examples), sum(total.values())
+    return pa.Table.from_pylist(rows), pa.Table.from_pylist(examples), sum(total.values()), 0.1
 
 
 def by_domain(**g: float) -> Rule:
@@ -124,12 +125,12 @@ KNOWN: dict[str, tuple[str, Rule]] = {
 
 
 @pytest.fixture(scope="module")
-def known() -> tuple[pa.Table, pa.Table, int]:
+def known() -> Harvested:
     return harvest({name: rule for name, (_, rule) in KNOWN.items()})
 
 
 @pytest.fixture(scope="module")
-def labels(known: tuple[pa.Table, pa.Table, int]) -> dict[str, dict]:
+def labels(known: Harvested) -> dict[str, dict]:
     table = label_all(read_evidence(*known), LABELLER)
     assert table.schema == LABELS
     return {row["subcomponent"].split(".")[-1].split(":")[0]: row for row in table.to_pylist()}
@@ -158,7 +159,7 @@ def test_reasoning_and_evidence_carry_the_figures(labels: dict[str, dict]) -> No
     assert labels["rare"]["reasoning"] == "It fires on 4 tokens of the harvest; below 10 none is judged."
     evidence = json.loads(labels["der"]["evidence"])
     assert evidence["domains"]["most"] == ["de"]
-    assert evidence["tokens"] == {'"der"': 20}  # of 30 windows a third is kept for scoring
+    assert evidence["tokens"] == {'"der"': 30}
     assert evidence["importance"]["en"] == 0.0
     assert {row["labeller"] for row in labels.values()} == {"deterministic-v1"}
 
@@ -169,21 +170,21 @@ def test_domains_are_those_that_the_label_names(labels: dict[str, dict]) -> None
     assert all(labels[name]["domains"] is None for name in ("comma", "start", "dense", "weak", "rare", "dead"))
 
 
-def test_labels_do_not_depend_on_the_order_of_rows(known: tuple[pa.Table, pa.Table, int]) -> None:
-    subcomponents, examples, tokens = known
+def test_labels_do_not_depend_on_the_order_of_rows(known: Harvested) -> None:
+    subcomponents, examples, tokens, fires = known
     shuffled = examples.take(random.Random(1).sample(range(len(examples)), len(examples)))
-    assert label_all(read_evidence(subcomponents, shuffled, tokens), LABELLER).equals(
+    assert label_all(read_evidence(subcomponents, shuffled, tokens, fires), LABELLER).equals(
         label_all(read_evidence(*known), LABELLER)
     )
 
 
 def test_what_comes_next_is_said_where_it_is_nearly_always_the_same() -> None:
-    subcomponents, examples, tokens = harvest({"before": on(lambda d, t, p: d == "de" and p % 2 == 0)})
+    subcomponents, examples, tokens, fires = harvest({"before": on(lambda d, t, p: d == "de" and p % 2 == 0)})
     row = subcomponents.to_pylist()[0]
     firings = round(row["density"] * tokens)
     row["output_recall"] = [{"token": " Haus", "value": 0.8, "count": round(0.9 * firings)}]
     row["output_pmi"] = [{"token": " Haus", "value": math.log(0.8 / row["density"]), "count": round(0.9 * firings)}]
-    (label,) = label_all(read_evidence(pa.Table.from_pylist([row]), examples, tokens), LABELLER).to_pylist()
+    (label,) = label_all(read_evidence(pa.Table.from_pylist([row]), examples, tokens, fires), LABELLER).to_pylist()
     assert label["label"] == 'German text, before "Haus"'
     assert "90% of the firings" in label["reasoning"]
 
@@ -246,12 +247,12 @@ class Same:
         return [Failure(reasons[i]) if i < self.failures else good for i, _ in enumerate(evidence)]
 
 
-def test_a_label_of_nine_words_is_refused(known: tuple[pa.Table, pa.Table, int]) -> None:
+def test_a_label_of_nine_words_is_refused(known: Harvested) -> None:
     with pytest.raises(PrefactorError, match=r"same: layers\.0\.german:0: .* has 9 words"):
         label_all(read_evidence(*known), Same("one two three four five six seven eight nine"))
 
 
-def test_a_failure_is_a_row_without_a_label(known: tuple[pa.Table, pa.Table, int]) -> None:
+def test_a_failure_is_a_row_without_a_label(known: Harvested) -> None:
     table = label_all(read_evidence(*known), Same("a label", failures=3))
     row = table.to_pylist()[0]
     assert (row["subcomponent"], row["labeller"]) == ("layers.0.german:0", "same")
@@ -261,27 +262,29 @@ def test_a_failure_is_a_row_without_a_label(known: tuple[pa.Table, pa.Table, int
     assert summary(table) == {"labelled": len(KNOWN) - 4, "clear": len(KNOWN) - 4, "failed": 3, "dead": 1}
 
 
-def test_too_many_failures_are_refused_with_their_commonest_reasons(known: tuple[pa.Table, pa.Table, int]) -> None:
+def test_too_many_failures_are_refused_with_their_commonest_reasons(
+    known: Harvested,
+) -> None:
     with pytest.raises(PrefactorError) as caught:
         label_all(read_evidence(*known), Same("a label", failures=7))
     assert f"same: 7 of {len(KNOWN) - 1} subcomponents got no label" in str(caught.value)
     assert "most_failures = 0.2 of them: 3 × slow; 2 × gone; 1 × mad; and 1 more reasons." in str(caught.value)
 
 
-def test_a_harvest_that_contradicts_itself_is_refused(known: tuple[pa.Table, pa.Table, int]) -> None:
-    subcomponents, examples, tokens = known
+def test_a_harvest_that_contradicts_itself_is_refused(known: Harvested) -> None:
+    subcomponents, examples, tokens, fires = known
     with pytest.raises(PrefactorError, match=r"layers\.0\.german:0 has examples but no row"):
-        list(read_evidence(subcomponents.slice(1), examples, tokens))
+        list(read_evidence(subcomponents.slice(1), examples, tokens, fires))
     with pytest.raises(PrefactorError, match="'output_pmi'"):
-        list(read_evidence(subcomponents.drop_columns(["output_pmi"]), examples, tokens))
+        list(read_evidence(subcomponents.drop_columns(["output_pmi"]), examples, tokens, fires))
 
 
-def test_the_stage(known: tuple[pa.Table, pa.Table, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stage(known: Harvested, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stages.label import main
 
     monkeypatch.chdir(tmp_path)
     folder = Path("data/harvest")
-    write_part(folder, "subcomponents", known[0], {"tokens": {"all": known[2]}})
+    write_part(folder, "subcomponents", known[0], {"tokens": {"all": known[2]}, "threshold": known[3]})
     write_part(folder, "examples", known[1])
     Path("params.yaml").write_text("label:\n  labeller: {kind: deterministic, clear: 0.4}\n")
     main()

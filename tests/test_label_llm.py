@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import openai._base_client
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
@@ -24,7 +23,7 @@ from prefactor.label.llm_labeller.labeller import FILE, LlmLabeller, answer_of, 
 from prefactor.llm.endpoint import Endpoint
 from prefactor.llm.prompt import Failure
 from tests.endpoint import KEY, MODEL, Reply, Server, refused, serving, wrote
-from tests.test_label import by_domain, harvest, on
+from tests.test_label import Harvested, by_domain, harvest, on
 
 DOMAINS = ("en", "de", "fr")
 RULES = {
@@ -45,7 +44,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def known() -> tuple[pa.Table, pa.Table, int]:
+def known() -> Harvested:
     return harvest(RULES, DOMAINS)
 
 
@@ -127,7 +126,7 @@ def test_the_prompt_holds_the_evidence(tmp_path: Path) -> None:
 # What is accepted
 
 
-def test_labels_of_a_harvest(known: tuple[pa.Table, pa.Table, int], tmp_path: Path) -> None:
+def test_labels_of_a_harvest(known: Harvested, tmp_path: Path) -> None:
     script = answers(
         comma={"label": " Commas anywhere ", "domains": [], "reasoning": "Recall 1;\nno  domain."},
         french={"label": "perhaps something about French or German or both", "domains": ["fr", "de"], "clear": False},
@@ -222,7 +221,7 @@ def test_a_window_cannot_end_the_data_nor_touch_another_label(tmp_path: Path) ->
 # Money, and the stage
 
 
-def test_the_estimate_is_of_what_is_then_asked(known: tuple[pa.Table, pa.Table, int], tmp_path: Path) -> None:
+def test_the_estimate_is_of_what_is_then_asked(known: Harvested, tmp_path: Path) -> None:
     with serving(lambda prompt, nth: wrote(json.dumps(GOOD), usage={})) as server:
         made = labeller(server, tmp_path, price={"input": 0.5, "output": 2.0}, output_tokens=300)
         before = estimate(read_evidence(*known), made)
@@ -237,11 +236,11 @@ def test_the_estimate_is_of_what_is_then_asked(known: tuple[pa.Table, pa.Table, 
 
 
 @pytest.fixture
-def folder(known: tuple[pa.Table, pa.Table, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(known: Harvested, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with a harvest, labelled by an endpoint."""
     monkeypatch.chdir(tmp_path)
     harvested = Path("data/harvest")
-    write_part(harvested, "subcomponents", known[0], {"tokens": {"all": known[2]}})
+    write_part(harvested, "subcomponents", known[0], {"tokens": {"all": known[2]}, "threshold": known[3]})
     write_part(harvested, "examples", known[1])
     Path("params.yaml").write_text(
         "label: {labeller: {kind: llm, windows: 3, endpoint: {price: {input: 1.0, output: 1.0}, retries: 0}}}\n"

@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> Path:
         data / "harvest",
         "subcomponents",
         pa.Table.from_pylist(rows),
-        {"tokens": {"de": 1000}, "decomposition": "5" * 64},
+        {"tokens": {"de": 1000}, "threshold": 0.1, "decomposition": "5" * 64},
     )
     write_part(data / "harvest", "examples", pa.Table.from_pylist(windows))
     write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30, "fr": 20}}})

@@ -72,7 +72,7 @@ def shortlist(query: str, **changes: Any) -> dict[str, Any]:
     [
         # unknown and missing keys
         ({"harvset": {}}, "harvset = {}: unknown key; did you mean `harvest`?"),
-        ({"harvest": ...}, "harvest is missing; add it (a mapping with tokens, batch, threshold"),
+        ({"harvest": ...}, "harvest is missing; add it (a mapping with tokens, held_out_tokens, batch"),
         ({"harvest.tokns": 5}, "harvest.tokns = 5: unknown key; did you mean `tokens`?"),
         ({"harvest.tokns": 5, "harvest.tokens": ...}, "harvest.tokns = 5: unknown key; did you mean `tokens`?"),
         ({"target.model.stesp": 5}, "target.model.stesp = 5: unknown key; did you mean `steps`?"),

@@ -24,7 +24,8 @@ from prefactor.files.artifacts import MANIFEST, sha256, write_manifest
 from prefactor.label.overrides import decomposition_of, make_override, write_override
 from prefactor.model.change import applied
 from prefactor.model.target import read_target
-from prefactor.selection.choice import CHOSEN
+from prefactor.selection.choice import CHOSEN, read_selection
+from prefactor.selection.effect import read_candidates
 from prefactor.workspace import Workspace
 from tests.contracts import check as check_contracts
 
@@ -34,7 +35,10 @@ GERMAN = {"target": "de", "retain": ["en"], "protect": ["fr"]}
 
 
 def _params() -> dict[str, Any]:
-    """The default's params, shrunk: three languages, one layer, a handful of steps, three edits."""
+    """The default's params, shrunk: three languages, one layer, a handful of steps, two edits and two baselines.
+
+    What the default rests on is in use: candidates ranked by spill, a guard by domain, fine-tuning.
+    """
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["corpus"] |= {
         "characters": 150_000, "shares": {"en": 0.4, "de": 0.3, "fr": 0.3}, "block": 32,
@@ -43,36 +47,39 @@ def _params() -> dict[str, Any]:
     }  # fmt: skip
     params["target"] |= {"evaluate_tokens": 512}
     params["target"]["model"] |= {"layers": 1, "width": 32, "heads": 2, "mlp_width": 48, "steps": 80, "batch": 16}
-    params["decompose"] |= {"subcomponents": 12, "net": {"width": 16, "blocks": 1, "heads": 2}}
+    params["decompose"] |= {"subcomponents": 12, "initial": "singular", "net": {"width": 16, "blocks": 1, "heads": 2}}
     params["decompose"]["training"] |= {"steps": 12, "batch": 2}
     params["importance"]["training"] |= {"steps": 6, "batch": 2}
     params["importance"]["battery"] |= {"tokens": 256, "pgd_steps": [2, 20]}
-    params["harvest"] |= {"tokens": 2048, "batch": 8}
+    params["harvest"] |= {"tokens": 2048, "held_out_tokens": 512, "batch": 8}
     params["edit"] |= {
         "budgets": [2, 4], "seeds": 2, "report_budget": 4, "retain_tokens": 256, "retain_batch": 2,
         "probe_budgets": [2], "probe_seeds": 1, "probe_tokens": 256, "guard_tokens": 512,
     }  # fmt: skip
     prefactor = {"steps": 4, "learning_rates": [0.3], "retain_weight": 3.0}
     lora = {"steps": 4, "learning_rates": [0.01, 0.03], "retain_weight": 1.0}
-    params["optimisers"] |= {"scalar": prefactor, "guarded": prefactor, "lora": lora}
+    params["optimisers"] |= {"scalar": prefactor, "guarded": prefactor, "lora": lora, "finetune": lora}
     params["evaluate"] |= {
         "tokens": {"target": 512, "retained": 512, "protected": 512},
         "prompts": 1,
         "prompt_tokens": 4,
         "rollout_tokens": 4,
     }
-    params["candidates"] |= {"tried": 2, "tokens": 256, "untagged_tokens": 512}
-    by_effect = {"by": "label", "query": "unclear", "rank": "effect"}  # what a dozen steps leave to say of most
-    guard = {"weigh": "importance", "ridge": 0.01}
+    params["candidates"] |= {"tried": 8, "tokens": 256, "untagged_tokens": 512}
+    by_spill = {"by": "label", "query": 'not label ~ "nobody"', "rank": "spill"}  # any, until a person says so
+    guard = {"weigh": "domain", "spare": ["en"], "ridge": 0.01}
     params["shortlists"] = {
         "contrast": {"domains": GERMAN, "choose": {"by": "contrast"}},
-        "effect": {"domains": GERMAN, "choose": by_effect, "guard": guard, "singular": True},
+        "spill": {"domains": GERMAN, "choose": by_spill, "guard": guard, "singular": True},
     }
     params["edits"] = {
         "scalar": {"method": "scalar", "domains": GERMAN, "shortlist": "contrast", "top": 2},
-        "guarded": {"method": "guarded", "domains": GERMAN, "shortlist": "effect", "guard": guard},
+        "guarded": {"method": "guarded", "domains": GERMAN, "shortlist": "spill", "guard": guard},
     }
-    params["baselines"] = {"lora": {"method": "lora", "domains": GERMAN, "rank": 2}}
+    params["baselines"] = {
+        "lora": {"method": "lora", "domains": GERMAN, "rank": 2},
+        "finetune": {"method": "finetune", "domains": GERMAN, "share": 0.1},
+    }
     params["report"] |= {"edit": "scalar", "controls": []}
     return params
 
@@ -179,16 +186,44 @@ def test_a_changed_edit_reruns_only_what_follows_from_it(through_prefect: Path, 
 def test_summary_is_what_the_tables_say(through_prefect: Path) -> None:
     summary = json.loads((through_prefect / "data/report/summary.json").read_text())
     assert set(summary) == {"target", "decomposition", "labels", "edits", "frontier", "cost"}
-    assert set(summary["edits"]) == {"scalar", "guarded", "lora"}
+    assert set(summary["edits"]) == {"scalar", "guarded", "lora", "finetune"}
     for name, edit in summary["edits"].items():
         metrics = json.loads((through_prefect / "data/evaluate" / name / "metrics.json").read_text())
         assert edit["target_ce_minus_chance"]["mean"] == pytest.approx(metrics["target_ce_minus_chance"]["mean"])
         assert edit["damage"]["fr"]["mean"] == pytest.approx(metrics["damage"]["fr"]["mean"])
-    assert summary["decomposition"]["kl"]["unmasked"] >= 0
-    assert summary["cost"]["decompose"]["flops"] > 0
+        assert edit["target_tokens"] == 4 and edit["damage"]["fr"]["draws"] == 2
+    kl = json.loads((through_prefect / "data/importance/metrics.json").read_text())["kl"]
+    assert summary["decomposition"]["kl"] == {
+        mode: kl[mode] for mode in ("unmasked", "stochastic", "importance", "pgd20")
+    }
+    assert summary["edits"]["scalar"]["chosen_with"] == _harvested(through_prefect)["de"]
+    assert summary["edits"]["guarded"]["chosen_with"] == _harvested(through_prefect)["de"] + 256
+    assert {name: edit["tuned_with"] for name, edit in summary["edits"].items()} == {
+        "scalar": 0, "guarded": 0, "lora": 256, "finetune": 256,
+    }  # fmt: skip
+    for stage, spent in summary["cost"].items():
+        ledgers = [json.loads(path.read_text()) for path in (through_prefect / "data" / stage).rglob("cost.json")]
+        assert spent["flops"] == pytest.approx(sum(ledger["flops"] for ledger in ledgers)), stage
 
 
-@pytest.mark.parametrize("name", ["scalar", "guarded", "lora"])
+def _harvested(project: Path) -> dict[str, int]:
+    return json.loads((project / "data/harvest/metrics.json").read_text())["tokens"]
+
+
+def test_candidates_are_ranked_by_the_spill_that_was_measured(through_prefect: Path) -> None:
+    measured = read_candidates(through_prefect / "data/candidates/spill").subcomponents
+    known = {name: effect for name, effect in measured.items() if effect is not None}
+    at_chance = [effect for effect in known.values() if effect.short == 0]
+    spills = [effect.spill for effect in at_chance if effect.spill is not None]
+    assert 0 < len(spills) < len(at_chance), known  # some are needed by all text, and theirs is unknown
+    best = read_selection(through_prefect / "data/selection/guarded").chosen[0]
+    effect = known[best.subcomponent]
+    assert (effect.short, effect.spill) == (0, min(spills)) and best.score == round(-min(spills), 6)
+    facts = read_edit(through_prefect / "data/edit/guarded")["guard"]
+    assert (facts["weigh"], facts["spare"], facts["target_tokens"]) == ("domain", ["en"], 512)
+
+
+@pytest.mark.parametrize("name", ["scalar", "guarded", "lora", "finetune"])
 def test_every_adapter_in_stock_peft_is_our_edit(through_prefect: Path, name: str) -> None:
     checkpoint, folder = through_prefect / "data/target/checkpoint", through_prefect / "data/edit" / name
     tokens = torch.arange(3, 43)[None]
@@ -204,32 +239,43 @@ def test_every_adapter_in_stock_peft_is_our_edit(through_prefect: Path, name: st
 
 
 @pytest.mark.timeout(600)
-def test_a_corrected_label_reruns_only_what_follows_from_it(through_prefect: Path, prefect_env: dict[str, str]) -> None:
-    data = through_prefect / "data"
-
-    def chosen() -> dict[str, str]:
-        return {name: (data / "selection" / name / CHOSEN).read_text() for name in ("scalar", "guarded")}
-
-    before = chosen()
-    (name,) = json.loads(before["guarded"])  # its query is for labels that say unclear
+def _override(project: Path, env: dict[str, str], name: str, label: str) -> set[str]:
+    """Put a person's label over that of ``name``; the stages that this reruns."""
+    data = project / "data"
     entry = make_override(
-        name, label="German text", domains=["de"], author="Ada", reason="tested by hand",
+        name, label=label, domains=["de"], author="Ada", reason="tested by hand",
         decomposition=decomposition_of(data),
     )  # fmt: skip
     write_override(data, name, entry)
-    out = _call(through_prefect, prefect_env, "dvc", "repro")
-    ran = {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
-    changed = {edit for edit, text in chosen().items() if text != before[edit]}
+    out = _call(project, env, "dvc", "repro")
+    return {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
+
+
+@pytest.mark.timeout(600)
+def test_a_corrected_label_reruns_only_what_follows_from_it(through_prefect: Path, prefect_env: dict[str, str]) -> None:
+    data = through_prefect / "data"
+    cheap = {"score", "shortlist@contrast", "shortlist@spill", "selection@scalar", "selection@guarded", "report"}
+    made = {path: sha256(path) for path in sorted((data / "edit").rglob("*")) if path.is_file()}
+    (name,) = json.loads((data / "selection" / "guarded" / CHOSEN).read_text())
+
+    # Other words that choose the same: they are told, and no model is run.
+    assert _override(through_prefect, prefect_env, name, "what Ada says") == cheap
+    assert json.loads((data / "selection" / "guarded" / CHOSEN).read_text()) == [name]
+    assert {path: sha256(path) for path in made} == made
+    assert read_selection(data / "selection" / "guarded").chosen[0].label == "what Ada says"
+
+    # Words by which the query finds another: what is measured and fitted of it, and nothing of any other edit.
+    follows = {"candidates@spill", "edit@guarded", "evaluate@guarded"}
+    assert _override(through_prefect, prefect_env, name, "nobody knows") == cheap | follows
+    assert json.loads((data / "selection" / "guarded" / CHOSEN).read_text()) != [name]
+    changed = {path.relative_to(data / "edit").parts[0] for path in made if sha256(path) != made[path]}
     assert changed == {"guarded"}
-    follows = {"candidates@effect", "edit@guarded", "evaluate@guarded"}
-    cheap = {"score", "shortlist@contrast", "shortlist@effect", "selection@scalar", "selection@guarded", "report"}
-    assert ran == cheap | follows
 
 
 def test_what_the_stages_made_is_compared_and_exported(through_prefect: Path, tmp_path: Path) -> None:
     data = through_prefect / "data"
     rows = {row["edit"]: row for row in compare(data)}
-    assert set(rows) == {"scalar", "guarded", "lora"}
+    assert set(rows) == {"scalar", "guarded", "lora", "finetune"}
     metrics = json.loads((through_prefect / "data/evaluate/lora/metrics.json").read_text())
     assert rows["lora"]["damage"]["fr"] == pytest.approx(metrics["damage"]["fr"]["mean"])
     export(data, "lora", tmp_path / "adapter", tokens=2, seed=1)
@@ -243,7 +289,7 @@ def test_what_the_stages_made_is_compared_and_exported(through_prefect: Path, tm
         compare(data, ["lora"], tokens=3)
     with pytest.raises(PrefactorError, match=r"edits\.lora has no draw 9: use one of 0 to 1"):
         export(data, "lora", tmp_path / "none", seed=9)
-    with pytest.raises(PrefactorError, match="has no edit 'nope': add it, or name one of scalar, guarded, lora"):
+    with pytest.raises(PrefactorError, match="has no edit 'nope': add it, or name one of "):
         compare(data, ["nope"])
 
 

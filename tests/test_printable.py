@@ -53,7 +53,7 @@ def _folder(root: Path) -> Path:
         ("label", "labels", pa.Table.from_pylist([label], schema=LABELS)),
         ("score", "scores", pa.Table.from_pylist([score_row(NAME, 0.3)], schema=SCORES)),
     ):
-        write_part(data / stage, name, table, {"tokens": {"de": 1000}})
+        write_part(data / stage, name, table, {"tokens": {"de": 1000}, "threshold": 0.1})
     write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30}}})
     write_table(root / "other.parquet", pa.Table.from_pylist([label | {"label": f"{NASTY} too"}], schema=LABELS))
     return root

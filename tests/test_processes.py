@@ -73,11 +73,12 @@ def _harvest(processes: Processes) -> Harvest:
     config = HarvestConfig(
         tokens=84, batch=2, threshold=0.1, examples=4, either_side=3, table=5, least_count=2, sample_tokens=48, seed=0
     )
-    return harvest(model, tiny_net(model), texts, config, Cost(), processes)
+    return harvest(model, tiny_net(model), texts, config, Cost(), processes, held_out=texts)
 
 
 def _tensors(gathered: Harvest) -> dict[str, torch.Tensor]:
-    return {**vars(gathered.sums), **gathered.examples.kept, "bits": gathered.sample.bits}
+    held_out = {f"held_out.{field}": value for field, value in gathered.held_out.kept.items()}
+    return {**vars(gathered.sums), **gathered.examples.kept, **held_out, "bits": gathered.sample.bits}
 
 
 def _harvesting(rank: int, folder: str) -> None:
@@ -91,7 +92,7 @@ def test_two_processes_harvest_what_one_does(tmp_path: Path) -> None:
     """Four batches of seven blocks: one process reads more than the other."""
     mp.spawn(_harvesting, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
     alone = _tensors(_harvest(ALONE))
-    assert alone["firings"].any() and len(alone["key"]) and alone["bits"].any()
+    assert alone["firings"].any() and len(alone["key"]) and len(alone["held_out.key"]) and alone["bits"].any()
     for rank in (0, 1):
         both = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         for field, value in alone.items():

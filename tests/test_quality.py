@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from prefactor.machine.runtime import generator
 from prefactor.vpd.battery import battery, pgd_kl
 from prefactor.vpd.importance_net import lower_leaky
 from prefactor.vpd.losses import token_kl
@@ -31,8 +32,41 @@ def test_battery_is_the_masks_applied_by_hand_in_any_batching() -> None:
     assert parts["alive"] == found["alive"]
 
 
-def test_pgd_never_loses_to_its_start_and_a_longer_one_never_to_a_shorter() -> None:
+def test_stochastic_and_random_masks_are_drawn_as_they_are_said_to_be() -> None:
+    """Every number drawn anew: the battery's, of the same generator, and one by hand."""
     model = tiny_decomposed(6)
-    found = pgd_kl(model, tiny_net(model), tiny_blocks(5), (0, 5, 20), seed=0)
-    assert found["pgd0"] < found["pgd5"] <= found["pgd20"]
-    assert found == pgd_kl(model, tiny_net(model), tiny_blocks(5), (0, 5, 20), seed=0)
+    net, blocks = tiny_net(model), tiny_blocks(7)
+    tokens = torch.from_numpy(blocks).long()
+    logits, inputs = model.observe(tokens)
+    g, logp = lower_leaky(net(inputs)), F.log_softmax(logits, -1)
+    rng = generator(3, 0)
+    r = torch.rand(g.shape, generator=rng)
+    rho = torch.rand(7, 12, len(model.sites), generator=rng)
+    found = battery(model, net, blocks, seed=3, batch=7)["kl"]
+    kept = token_kl(logp, model.masked(tokens, torch.lerp(r, torch.ones(()), g), rho)).mean().item()  # g + (1 - g) r
+    assert found["stochastic"] == pytest.approx(kept, abs=1e-5)
+    by_chance = token_kl(logp, model.masked(tokens, r, torch.zeros_like(rho))).mean().item()
+    assert found["random"] == pytest.approx(by_chance, abs=1e-5) != found["stochastic"]
+
+
+def test_pgd_climbs_as_plain_gradient_ascent_does() -> None:
+    """Against the ascent written out, in one batch and in several; what it climbs to is the best of all that it saw."""
+    model = tiny_decomposed(6)
+    net, blocks = tiny_net(model), tiny_blocks(5)
+    tokens = torch.from_numpy(blocks).long()
+    logits, inputs = model.observe(tokens)
+    g, logp = lower_leaky(net(inputs)).detach(), F.log_softmax(logits, -1).detach()
+    drawn = torch.rand(model.subcomponents + len(model.sites), generator=generator(0, -7))
+    source, climbed = drawn.clone(), []
+    for _ in range(21):
+        source.requires_grad_(True)
+        r, rho = source[: model.subcomponents], source[model.subcomponents :].expand(1, 1, -1)
+        loss = token_kl(logp, model.masked(tokens, g + (1 - g) * r, rho)).mean()
+        (slope,) = torch.autograd.grad(loss, source)
+        climbed.append(loss.item())
+        source = (source.detach() + 0.1 * slope.sign()).clamp(0, 1)
+    for batch in (2, 16):
+        found = pgd_kl(model, net, blocks, (0, 5, 20), seed=0, batch=batch)
+        for steps in (0, 5, 20):
+            assert found[f"pgd{steps}"] == pytest.approx(max(climbed[: steps + 1]), rel=1e-3), (batch, steps)
+    assert climbed[0] < max(climbed[:6]) < max(climbed)

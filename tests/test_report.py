@@ -107,7 +107,11 @@ def test_summary_against_figures_worked_out_by_hand(tree: Path) -> None:
     # whose standard deviation is 0.02 * sqrt(2.5) of their mean.
     english = 0.03 * 4 / 4.02
     half = t_quantile(4) * 0.02 * 2.5**0.5 / 5**0.5 * english
-    expected = {"mean": english, "low": english - half, "high": english + half}
+    text = t_quantile(255) * 0.003  # 256 blocks; errors of 0.001 to 0.005
+    expected = {
+        "mean": english, "draws": 5, "low": english - half, "high": english + half, "text_low": english - text,
+        "text_high": english + text,
+    }  # fmt: skip
     assert scalar.damage["en"].model_dump() == pytest.approx(expected)
     german = 1.01 * (fake_data.CHANCE - 1.25) * 4 / 4.02
     assert scalar.target_ce_minus_chance.mean == pytest.approx(1.25 + german - fake_data.CHANCE)

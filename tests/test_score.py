@@ -32,7 +32,7 @@ WORDS = {
 }
 CONFIG = ScoreConfig.model_validate({"judge": {"kind": "deterministic"}, "windows": 6, "trials": 3, "seed": 0})
 JUDGE = DeterministicJudge(DOMAINS)
-BLOCKS, LENGTH = 90, 40
+BLOCKS, LENGTH, FIRES = 90, 40, 0.5
 
 
 def sampled(*rules: Any) -> Sampled:
@@ -68,7 +68,7 @@ ARTICLES = sampled(lambda d, t: t == " der", lambda d, t: d == "de" and t != " H
 
 
 def test_the_trials_are_what_they_say() -> None:
-    found = make_trials(windows(ARTICLES, 0, 12), 0, ARTICLES, 6, 3, np.random.default_rng(0))
+    found = make_trials(windows(ARTICLES, 0, 12), 0, ARTICLES, 6, 3, FIRES, np.random.default_rng(0))
     assert found.detection and found.fuzzing and len(found.intruder) == 3
     for window, right in zip(found.detection.windows, found.detection.right, strict=True):
         assert right == (" der" in window.tokens)
@@ -84,7 +84,7 @@ def test_nothing_but_the_words_tells_right_from_wrong() -> None:
     """A judge that sees where a window's mark stands and how long it is, and no word, is left at chance."""
     long = windows(ARTICLES, 0, 12)
     short = [replace(w, tokens=w.tokens[:30], importance=w.importance[:30]) for w in long if w.position < 22]
-    found = make_trials([*short, *long], 0, ARTICLES, 12, 6, np.random.default_rng(0))
+    found = make_trials([*short, *long], 0, ARTICLES, 12, 6, FIRES, np.random.default_rng(0))
     assert found.detection and found.fuzzing and found.intruder
 
     def lengths(trial: Trial, right: bool) -> list[int]:
@@ -97,10 +97,12 @@ def test_nothing_but_the_words_tells_right_from_wrong() -> None:
 
 
 def test_too_little_text_is_not_tested() -> None:
-    found = make_trials(windows(ARTICLES, 0, 2), 0, ARTICLES, 6, 3, np.random.default_rng(0))
+    found = make_trials(windows(ARTICLES, 0, 2), 0, ARTICLES, 6, 3, FIRES, np.random.default_rng(0))
     assert (found.detection, found.fuzzing, found.intruder) == (None, None, ())
     everywhere = sampled(lambda d, t: True)
-    assert make_trials(windows(everywhere, 0, 12), 0, everywhere, 6, 3, np.random.default_rng(0)).detection is None
+    assert (
+        make_trials(windows(everywhere, 0, 12), 0, everywhere, 6, 3, FIRES, np.random.default_rng(0)).detection is None
+    )
 
 
 def test_balanced_accuracy_gives_nothing_for_one_answer_to_all() -> None:
@@ -120,7 +122,7 @@ def test_balanced_accuracy_gives_nothing_for_one_answer_to_all() -> None:
     ],
 )
 def test_a_label_scores_as_it_is_true(label: str, passes: bool, fuzzing: float) -> None:
-    table, _ = score_all([subject(ARTICLES, 0, label, en=0, de=1, fr=0)], ARTICLES, DOMAINS, JUDGE, CONFIG)
+    table, _ = score_all([subject(ARTICLES, 0, label, en=0, de=1, fr=0)], ARTICLES, DOMAINS, JUDGE, CONFIG, FIRES)
     (row,) = table.to_pylist()
     assert row["detection"] == 1.0 if passes else row["detection"] < 0.5
     assert row["fuzzing"] == fuzzing
@@ -130,7 +132,7 @@ def test_a_label_scores_as_it_is_true(label: str, passes: bool, fuzzing: float) 
 
 def test_a_label_that_says_nothing_to_the_judge_has_no_score() -> None:
     table, metrics = score_all(
-        [subject(ARTICLES, 0, "moods of the sea", en=0, de=1, fr=0)], ARTICLES, DOMAINS, JUDGE, CONFIG
+        [subject(ARTICLES, 0, "moods of the sea", en=0, de=1, fr=0)], ARTICLES, DOMAINS, JUDGE, CONFIG, FIRES
     )
     (row,) = table.to_pylist()
     assert row["detection"] is row["fuzzing"] is row["agreement"] is None and row["intruder"] == 1.0
@@ -176,7 +178,7 @@ def test_the_metrics_count_what_there_is() -> None:
         subject(ARTICLES, 1, "German text", en=0, de=1, fr=0.9),
         subject(ARTICLES, 1, "unclear: fires on many tokens", en=0, de=1, fr=0),
     ]
-    table, metrics = score_all(subjects, ARTICLES, DOMAINS, JUDGE, CONFIG)
+    table, metrics = score_all(subjects, ARTICLES, DOMAINS, JUDGE, CONFIG, FIRES)
     assert (metrics["alive"], metrics["clear"], metrics["judged"]) == (3, 2, 2)
     assert metrics["detection"]["n"] == 2 and metrics["detection"]["chance"] == 0.5
     assert metrics["agreement"]["mean"] == pytest.approx((1.0 + 0.75) / 2)
@@ -184,10 +186,10 @@ def test_the_metrics_count_what_there_is() -> None:
     rows = table.to_pylist()
     assert rows[1]["surprising"] == ["fr"] and rows[1]["surprise"] == pytest.approx(0.9)
     assert rows[2]["detection"] is rows[2]["agreement"] is rows[2]["judge"] is None
-    again, _ = score_all(subjects, ARTICLES, DOMAINS, JUDGE, CONFIG)
+    again, _ = score_all(subjects, ARTICLES, DOMAINS, JUDGE, CONFIG, FIRES)
     assert again.equals(table)
     with pytest.raises(PrefactorError, match="no label makes a claim"):
-        score_all(subjects[2:], ARTICLES, DOMAINS, JUDGE, CONFIG)
+        score_all(subjects[2:], ARTICLES, DOMAINS, JUDGE, CONFIG, FIRES)
 
 
 def test_judged_subjects_are_spread_evenly() -> None:
@@ -230,9 +232,9 @@ def test_a_model_judges(tmp_path: Path) -> None:
     subjects = [subject(ARTICLES, 0, 'German text: "der"', en=0, de=1, fr=0)]
     with serving(reader) as server:
         one = judge(server.url, tmp_path)
-        table, metrics = score_all(subjects, ARTICLES, DOMAINS, one, CONFIG)
+        table, metrics = score_all(subjects, ARTICLES, DOMAINS, one, CONFIG, FIRES)
         asked = len(server.bodies)
-        score_all(subjects, ARTICLES, DOMAINS, judge(server.url, tmp_path), CONFIG)
+        score_all(subjects, ARTICLES, DOMAINS, judge(server.url, tmp_path), CONFIG, FIRES)
         assert len(server.bodies) == asked == 1 + 1 + 3  # nothing is asked twice
     row = table.to_pylist()[0]
     assert (row["detection"], row["fuzzing"], row["intruder"]) == (1.0, 1.0, 1.0)
@@ -242,7 +244,7 @@ def test_a_model_judges(tmp_path: Path) -> None:
 
 
 def test_a_judge_that_answers_nonsense_gives_no_score(tmp_path: Path) -> None:
-    trials = make_trials(windows(ARTICLES, 0, 12), 0, ARTICLES, 6, 3, np.random.default_rng(0))
+    trials = make_trials(windows(ARTICLES, 0, 12), 0, ARTICLES, 6, 3, FIRES, np.random.default_rng(0))
     assert trials.detection
     with serving(lambda prompt, nth: wrote('{"windows": [99]}')) as server:
         asked = [(Hypothesis("x", None), trials.detection)]

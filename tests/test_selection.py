@@ -370,9 +370,10 @@ def _folder(root: Path, query: str = "german text") -> Path:
         ("effects", "effects", effects().to_dict("records")),
         ("score", "scores", scores),
     ):
-        write_part(data / stage, name, pa.Table.from_pylist(rows), {"decomposition": "5" * 64})
+        write_part(data / stage, name, pa.Table.from_pylist(rows), {"tokens": {"de": 1234}, "decomposition": "5" * 64})
     (root / "params.yaml").write_text(
         "candidates: {tried: 3, tokens: 64, untagged_tokens: 64}\n"
+        "effects: {tokens: 77}\n"
         "selection: {runners_up: 5}\n"
         "shortlists:\n"
         "  german:\n"
@@ -403,7 +404,8 @@ def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     main("one")
     assert read_selection(data / "selection/one").subcomponents == ("layers.0.v_proj:2",)
     value = read_json(data / "selection/one" / FILE)
-    assert set(value) == {"edit", "by", "subcomponents", "candidates", "near_misses"}
+    assert set(value) == {"edit", "by", "chosen_with", "subcomponents", "candidates", "near_misses"}
+    assert value["chosen_with"] == {"harvest": 1234}
     keys = {"subcomponent", "label", "score", "reason", "collateral", "warning"}
     assert set(value["subcomponents"][0]) == keys and set(value["near_misses"][0]) == keys
     assert len(value["candidates"]) == 3

@@ -29,7 +29,8 @@ from prefactor.corpus.blocks import Blocks, write_blocks
 from prefactor.corpus.tokenizer_file import write_tokenizer
 from prefactor.errors import PrefactorError
 from prefactor.export.checkpoint_stack import applied_to, pop, push
-from prefactor.files.artifacts import write_json, write_part
+from prefactor.export.edited_model import Edited
+from prefactor.files.artifacts import write_json, write_manifest, write_part
 from prefactor.files.cost import Cost
 from prefactor.harvest.collect import harvest
 from prefactor.harvest.tables import example_table, subcomponent_table
@@ -70,9 +71,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     read = _blocks(30, 9)
     found = harvest(model, net, read, config, Cost())
-    about = {"tokens": {"de": 120, "en": 120, "fr": 120}, "decomposition": "5" * 64}
+    about = {"tokens": {"de": 120, "en": 120, "fr": 120}, "threshold": 0.1, "decomposition": "5" * 64}
     write_part(data / "harvest", "subcomponents", subcomponent_table(found, model, str, config), about)
-    write_part(data / "harvest", "examples", example_table(found, model.names, read, str))
+    write_part(data / "harvest", "examples", example_table(found.examples, model.names, read, str))
     text = {GERMAN: "German text", "layers.0.self_attn.q_proj:1": "German and French text"}
     labels = [
         {
@@ -165,6 +166,53 @@ def test_remove_chooses_by_label_and_effect_and_can_be_saved(work: Workspace, tm
         work.remove("de", tokens=0)
     with pytest.raises(PrefactorError, match="de cannot be both removed and retained"):
         work.remove("de", tokens=3, retain=["de"])
+
+
+def test_the_learning_rate_is_what_a_stage_chose_or_would_choose(folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    root.mkdir()
+    (root / "data").mkdir()
+    for path in (folder / "data").iterdir():
+        (root / "data" / path.name).symlink_to(path)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["optimisers"]["scalar"] |= {"learning_rates": [1e-9, 0.3], "stops": [2, 4], "retain_weight": 0.0}
+    # The first rate gets nowhere, and nothing is held.
+    params["edit"] |= {"probe_budgets": [1, 6], "probe_seeds": 1, "probe_tokens": 60}
+    domains = {"target": "de", "retain": ["en"], "protect": ["fr"]}
+    params["edits"] = {"mine": {"method": "scalar", "domains": domains, "shortlist": "german", "goal": "uniform"}}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+
+    def removed(**other: Any) -> Edited:
+        return Workspace(root).remove("de", tokens=3, subcomponents=[GERMAN], **{"goal": "uniform"} | other)
+
+    by_hand = removed()
+    tried = by_hand.facts["recipes"]
+    assert [len([row for row in tried if row["budget"] == budget]) for budget in (1, 6)] == [4, 4]
+    for budget in (1, 6):
+        own = [row for row in tried if row["budget"] == budget]
+        assert next(row for row in own if row["chosen"])["loss"] == min(row["loss"] for row in own)
+    assert {row["learning_rate"] for row in tried if row["chosen"]} == {0.3}
+    assert abs(by_hand.prefactors[GERMAN] - 1) > 0.05 and by_hand.facts["tuned_with"] == 60
+
+    # A stage has made the choice, however odd: 6 tokens are nearer to 3 than 1 is.
+    odd = [dict(row, chosen=(row["learning_rate"], row["steps"]) == (1e-9, 2)) for row in tried]
+    _made(root, odd)
+    known = removed()
+    assert known.facts["recipes"] == odd
+    at_rest = removed(seed=1).prefactors[GERMAN]
+    assert at_rest == pytest.approx(known.prefactors[GERMAN], abs=1e-6) != by_hand.prefactors[GERMAN]
+    # ... of another goal, of other domains, or among other rates: it is none for this one.
+    chance = removed(goal="chance")
+    french = removed(retain=["fr"])
+    assert chance.facts["recipes"] != odd != french.facts["recipes"]
+    _made(root, [row for row in odd if row["steps"] == 2])
+    assert removed().facts["recipes"] == tried
+
+
+def _made(root: Path, recipes: list[dict[str, Any]]) -> None:
+    fits = root / "data" / "edit" / "mine" / "fits"
+    write_json(fits / "edit.json", {"recipes": recipes})
+    write_manifest(fits, ["edit.json"])
 
 
 def test_what_a_stage_measured_is_taken_until_its_query_matches_others(folder: Path, tmp_path: Path) -> None:

@@ -89,10 +89,11 @@ def show(
     for side, what in (("input", "fires on"), ("output", "the target then predicts")):
         tokens = "  ".join(repr(entry["token"]) for entry in known[f"{side}_pmi"])
         console.print(f"{what}: {tokens}")
+    fires = work.fires
     for example in known["examples"]:
         line = Text(f"{visible(example['domain'])}  ", style="dim")
         for token, importance in zip(example["tokens"], example["importance"], strict=True):
-            line.append(visible(token), style="reverse" if importance > 0.1 else "")
+            line.append(visible(token), style="reverse" if importance > fires else "")
         console.print(line)
 
 

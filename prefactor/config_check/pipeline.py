@@ -95,6 +95,12 @@ def check(config: PipelineConfig) -> None:
             f"params.yaml: evaluate.prompt_tokens = {config.evaluate.prompt_tokens}: a prompt is the beginning of a "
             f"block; use at most corpus.block = {config.corpus.block}"
         )
+    for role in ("target", "retained", "protected"):
+        if config.evaluate.tokens.of(role) < 2 * config.corpus.block:
+            raise ParamsError(
+                f"params.yaml: evaluate.tokens.{role} = {config.evaluate.tokens.of(role)}: one block says nothing of "
+                f"how sure a figure is; use at least {2 * config.corpus.block} (two blocks)"
+            )
     for need in needs(config):
         _check_possible(need, config.corpus)
 
@@ -131,6 +137,7 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
         yield text.measured_target(config.target, domain)
     yield text.battery(config.importance)
     yield text.harvested(config.harvest)
+    yield text.scored_on(config.harvest)
     for domain in config.corpus.domains:
         yield text.ablated(config.effects, domain)
     for shortlist in config.shortlists.values():
@@ -265,7 +272,7 @@ def _check_possible(need: Need, corpus: CorpusConfig) -> None:
     share = corpus.splits[need.split] * (1 if need.domain is None else corpus.shares[need.domain])
     # Documents fall into splits by hash, so a share is met in the mean only; twice of it is out of reach.
     most = int(2 * UTF8 * corpus.characters * share)
-    if need.blocks(corpus.block) * corpus.block > most:
+    if (need.start(corpus.block) + need.blocks(corpus.block)) * corpus.block > most:
         raise ParamsError(
             f"params.yaml: {need.key} = {need.value}: {need.whose} comes from some "
             f"{round(corpus.characters * share)} characters and cannot have as many tokens; "

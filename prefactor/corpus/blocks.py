@@ -41,12 +41,15 @@ class Blocks:
 def take(blocks: Blocks, need: Need) -> Blocks:
     """The first blocks that ``need`` asks for, in file order: of one domain, or in the domain mix of the split.
 
+    Those of the need that it says it comes behind are passed over.
+
     Raises:
         ParamsError: there are fewer blocks than that.
     """
     own, length = blocks if need.domain is None else blocks.of(need.domain), blocks.tokens.shape[1]
     need.check(own.tokens.size, length)
-    return own.rows(np.arange(need.blocks(length)))
+    start = need.start(length)
+    return own.rows(np.arange(start, start + need.blocks(length)))
 
 
 def read_blocks(folder: Path, split: str) -> Blocks:

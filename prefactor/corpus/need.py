@@ -19,6 +19,7 @@ class Need:
     # What `value` counts: tokens, rounded up to blocks; target tokens, a quarter of a block each; or blocks.
     unit: Literal["tokens", "targets", "blocks"] = "tokens"
     shared_by: int = 1  # domains that the value is divided among, evenly
+    behind: "Need | None" = None  # which takes the blocks before these
     where: str = PARAMS  # what the key belongs to; empty for a word of the command line
 
     @property
@@ -29,20 +30,25 @@ class Need:
         """How many blocks of ``length`` tokens that is."""
         return -(-self.value // (self._a_block(length) * self.shared_by))
 
+    def start(self, length: int) -> int:
+        """The first block of ``length`` tokens that is taken."""
+        return self.behind.blocks(length) if self.behind else 0
+
     def check(self, available: int, length: int) -> None:
         """Whether ``available`` tokens in blocks of ``length`` suffice.
 
         Raises:
             ParamsError: they do not; with the most that could be asked for.
         """
-        there = available // length
+        there = max(0, available // length - self.start(length))
         if self.blocks(length) <= there:
             return
         most = there * self._a_block(length) * self.shared_by
         remedy = f"use at most {most}, or " if most else ""
         remedy += f"raise corpus.characters or corpus.splits.{self.split}"
+        taken = f", of which {self.start(length) * length} are taken" if self.behind else ""
         raise ParamsError(
-            f"{self.where}{self.key} = {self.value}: {self.whose} has only {available} tokens, and "
+            f"{self.where}{self.key} = {self.value}: {self.whose} has only {available} tokens{taken}, and "
             f"{self.blocks(length)} blocks of {length} are drawn; {remedy}"
         )
 

@@ -28,6 +28,11 @@ def harvested(config: HarvestConfig) -> Need:
     return Need("harvest.tokens", config.tokens, "harvest")
 
 
+def scored_on(config: HarvestConfig) -> Need:
+    """Of text that nothing else is harvested from."""
+    return Need("harvest.held_out_tokens", config.held_out_tokens, "harvest", behind=harvested(config))
+
+
 def ablated(config: EffectsConfig, domain: str) -> Need:
     return Need("effects.tokens", config.tokens, "select", domain)
 

@@ -24,6 +24,7 @@ from prefactor.edits.methods import Finetune, Lora, Method
 from prefactor.errors import PrefactorError
 from prefactor.model.change import Change
 from prefactor.model.matrices import Matrix, shape_of
+from prefactor.rescale.footprint import Uses
 from prefactor.rescale.guard import guarded_terms
 from prefactor.rescale.terms import Prefactors, rewrite, term_of
 from prefactor.rescale.tolerance import tolerated
@@ -58,12 +59,13 @@ def whole_matrices(edit: AnyEdit, among: Mapping[str, Matrix]) -> Method:
 
 def unfitted(
     edit: AnyEdit, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, blocks: Blocks,
-    config: FitConfig, token: int | None,
+    config: FitConfig, token: int | None, uses: Uses,
 ) -> tuple[list[float], Change, dict | None]:  # fmt: skip
     """The prefactors (none for a rewrite), the change, and what it was set from, of an edit that no token is fitted on.
 
     Args:
         token: what a rewrite writes toward.
+        uses: where subcomponents are needed, and what is far from that, for a tolerance.
 
     Raises:
         PrefactorError: the prefactors given are not one a subcomponent, the chosen matrix cannot write a token, or the
@@ -87,7 +89,7 @@ def unfitted(
     else:
         assert isinstance(edit.alpha, Tolerated)
         text = take(blocks, guarding(edit, config)[None]).tokens
-        alpha, tolerance = tolerated(method, chosen, model, net, text, edit.alpha.kl)
+        alpha, tolerance = tolerated(method, chosen, model, net, text, edit.alpha.kl, uses)
         values, about = [alpha] * len(chosen), (about or {}) | tolerance
     change = method.change([torch.tensor(values, device=model.U[0].device)])
     if bad := [module for module, parts in change.items() if not all(torch.isfinite(part).all() for part in parts)]:

@@ -5,13 +5,14 @@ what it should retain, so that both are chosen at several budgets, and the neare
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
 import torch
 
+from prefactor.config.edit import Optimiser
 from prefactor.edits.fit import FitSpec, Fitter, Text
 from prefactor.model.change import Change, attached
 from prefactor.model.target import logits_of
@@ -35,6 +36,20 @@ class Recipes:
         """The recipe of the probe budget that is nearest to ``budget`` as a ratio."""
         return self.chosen[min(self.chosen, key=lambda probe: (abs(math.log(probe / budget)), probe))]
 
+    @classmethod
+    def of_rows(cls, rows: Sequence[Mapping[str, Any]]) -> "Recipes":
+        """What :meth:`as_rows` gave."""
+        tried: dict[int, dict[Recipe, float]] = {}
+        for row in rows:
+            tried.setdefault(row["budget"], {})[Recipe(row["learning_rate"], row["steps"])] = row["loss"]
+        chosen = {row["budget"]: Recipe(row["learning_rate"], row["steps"]) for row in rows if row["chosen"]}
+        return cls(chosen, tried)
+
+    def within(self, optimiser: Optimiser) -> bool:
+        """Whether it is a choice from all that ``optimiser`` leaves open, and from nothing else."""
+        options = {Recipe(rate, steps) for rate in optimiser.learning_rates for steps in optimiser.ends}
+        return bool(self.chosen) and all(set(losses) == options for losses in self.tried.values())
+
     def as_rows(self) -> list[dict[str, Any]]:
         """A row a probe budget and recipe: ``budget``, ``learning_rate``, ``steps``, ``loss``, ``chosen``."""
         return [
@@ -44,11 +59,18 @@ class Recipes:
         ]
 
 
+def sole_recipe(optimiser: Optimiser) -> Recipes | None:
+    """The recipe of an optimiser that leaves no choice; None of one that does."""
+    if len(optimiser.learning_rates) * len(optimiser.ends) > 1:
+        return None
+    return Recipes({1: Recipe(optimiser.learning_rates[0], optimiser.ends[0])}, {})
+
+
 def choose_recipes(fitter: Fitter, held_out: Text) -> Recipes:
     """For each probe budget the learning rate and the step with the least validation loss, a mean over probe seeds."""
     optimiser, config = fitter.optimiser, fitter.config
-    if not optimiser.has_choice:
-        return Recipes({1: Recipe(optimiser.learning_rates[0], optimiser.ends[0])}, {})
+    if sole := sole_recipe(optimiser):
+        return sole
     draws = [FitSpec(seed, rate) for rate in optimiser.learning_rates for seed in range(config.probe_seeds)]
     tried: dict[int, dict[Recipe, float]] = {}
     for budget in config.probe_budgets:

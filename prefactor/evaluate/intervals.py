@@ -1,8 +1,13 @@
-"""A mean and its 95 % interval, over a handful of seeds or over many pieces of text."""
+"""A mean and its 95 % intervals, over a handful of draws and over many pieces of text.
+
+The two say different things, and neither stands for the other: how far other target tokens would have led elsewhere,
+and how far other text to measure on would have said something else.
+"""
 
 from collections.abc import Sequence
 from math import isfinite
 from statistics import NormalDist, fmean, stdev
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +30,13 @@ def t_quantile(freedom: int) -> float:
     return z + first / n + second / n**2 + third / n**3 + fourth / n**4
 
 
-def interval(values: Sequence[float]) -> dict[str, float]:
-    """``{"mean", "low", "high"}`` of ``values``: the 95 % Student t interval of their mean, in their unit.
+Figure = dict[str, Any]  # mean, draws, low and high over draws, text_low and text_high over blocks of text
 
-    A single value has no spread to estimate: low and high are then the value itself.
+
+def interval(values: Sequence[float]) -> Figure:
+    """``{"mean", "draws", "low", "high"}`` of ``values``: the 95 % Student t interval of their mean, in their unit.
+
+    A single value has no spread to estimate: low and high are then None.
 
     Raises:
         PrefactorError: there is no value, or one is not finite.
@@ -41,9 +49,31 @@ def interval(values: Sequence[float]) -> dict[str, float]:
         raise PrefactorError(
             "a value is infinite or no number: the edit has broken the model; lower its learning rate or its prefactor"
         )
-    mean = fmean(values)
-    half = t_quantile(len(values) - 1) * stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return {"mean": mean, "low": mean - half, "high": mean + half}
+    mean, draws = fmean(values), len(values)
+    if draws == 1:
+        return {"mean": mean, "draws": 1, "low": None, "high": None}
+    half = t_quantile(draws - 1) * stdev(values) / draws**0.5
+    return {"mean": mean, "draws": draws, "low": mean - half, "high": mean + half}
+
+
+def figure(values: Sequence[float], errors: Sequence[float], blocks: int) -> Figure:
+    """:func:`interval` of ``values``, one a draw, and with ``text_low`` and ``text_high`` what other text leaves open.
+
+    The latter is the 95 % interval over blocks of the evaluated text, the draws as they are. All draws are measured on
+    the same blocks, so that the error of their mean is at most the mean of their errors, which is taken.
+
+    Args:
+        errors: the standard error over blocks of each of ``values``.
+        blocks: of the text.
+
+    Raises:
+        PrefactorError: there is no value, or one is not finite.
+    """
+    over_draws = interval(values)
+    if blocks < 2:
+        return over_draws | {"text_low": None, "text_high": None}
+    mean, half = over_draws["mean"], t_quantile(blocks - 1) * fmean(errors)
+    return over_draws | {"text_low": mean - half, "text_high": mean + half}
 
 
 def bootstrap(values: Sequence[float], seed: int, draws: int = 2000) -> dict[str, float]:

@@ -15,7 +15,8 @@ def evaluate(
     target: Any, changes: Sequence[tuple[int, int, Change]], held: Mapping[str, HeldOut],
     roles: Mapping[str, Role], cost: Cost, what: str,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """A row a fit and domain: ``budget``, ``seed``, ``domain``, ``role``, the figures of ``measure``, ``tokens``.
+    """A row a fit and domain: ``budget``, ``seed``, ``domain``, ``role``, the figures of ``measure``, and the text's
+    ``tokens`` and ``blocks``.
 
     The layers that no change reaches are run once.
 
@@ -31,5 +32,6 @@ def evaluate(
     for budget, seed, change in track(changes, len(changes), f"evaluate {what}"):
         for domain, figures in measure(target, change, domains, prefix).items():
             fit = {"budget": budget, "seed": seed, "domain": domain, "role": roles[domain]}
-            yield fit | figures | {"tokens": domains[domain].tokens.numel()}
+            text = domains[domain].tokens
+            yield fit | figures | {"tokens": text.numel(), "blocks": len(text)}
         cost.add(tokens, flops)

@@ -46,7 +46,12 @@ def card(
 def _text(facts: Mapping[str, Any]) -> str:
     held = ", ".join(f"`{domain}`" for domain in facts["retain"])
     if not facts["report_budget"]:
-        return "No target token was used to set it."
+        if not facts["subcomponents"]:
+            return "No target token was used to set it."
+        return (
+            "No target token was used to set it; choosing its subcomponents, unless somebody named them, read text "
+            "that is tagged as the target's."
+        )
     return (
         f"Fitted on {facts['report_budget']} target tokens of the corpus's fit split; {held} held by KL to the base "
         "model. Protected domains are in no loss."

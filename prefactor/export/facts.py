@@ -9,6 +9,7 @@ from prefactor.config.edits import AnyEdit
 def facts_of(
     name: str, edit: AnyEdit, chosen: Sequence[str], prefactors: Sequence[float], budget: int,
     recipes: Sequence[Mapping[str, Any]], guard: Mapping[str, Any] | None, decomposition: str | None,
+    probe_tokens: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """The value of ``edit.json`` (docs/contracts.md).
 
@@ -17,6 +18,7 @@ def facts_of(
         budget: its target tokens, 0 where no token is fitted on.
         recipes: what was tried on the select split.
         guard: what a guard's second moments came from, and a tolerance.
+        probe_tokens: of the target, that a recipe is tried on.
         decomposition: sha256 of the components; None for a baseline, which needs none.
     """
     return {
@@ -27,6 +29,7 @@ def facts_of(
         **edit.domains.model_dump(mode="json"),
         "report_budget": budget,
         "recipes": list(recipes),
+        "tuned_with": probe_tokens if recipes else 0,
         "guard": None if guard is None else dict(guard),
         "decomposition": decomposition,
     }

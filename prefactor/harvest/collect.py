@@ -64,7 +64,12 @@ class Harvest:
     domains: list[str]
     sums: Sums
     examples: Reservoir
+    held_out: Reservoir  # of text that nothing else here has seen: labels are scored on it
     sample: Sample
+
+    @property
+    def reservoirs(self) -> tuple[Reservoir, Reservoir]:
+        return self.examples, self.held_out
 
     @property
     def importance(self) -> Tensor:
@@ -90,11 +95,14 @@ class Harvest:
 @torch.no_grad()
 def harvest(
     model: DecomposedModel, net: ImportanceNet, blocks: Blocks, config: HarvestConfig, cost: Cost,
-    processes: Processes = ALONE, checkpoint: Checkpoint | None = None,
+    processes: Processes = ALONE, checkpoint: Checkpoint | None = None, held_out: Blocks | None = None,
 ) -> Harvest:  # fmt: skip
     """Read ``blocks`` once through target and importance net; of several processes each reads its share of batches.
 
     With a ``checkpoint`` (one a process) a run that was killed goes on where its last one was written.
+
+    Args:
+        held_out: other text, read after it; it gives windows and enters no sum, so that no label rests on it.
     """
     device = next(net.parameters()).device
     C, window = model.subcomponents, 2 * config.either_side + 1
@@ -103,32 +111,41 @@ def harvest(
     domains = blocks.domains
     domain_of = torch.tensor([domains.index(str(d)) for d in blocks.domain])
     gathered = Harvest(
-        domains, Sums.zero(C, len(domains), vocabulary, device), Reservoir(C, config.examples, window, device),
-        Sample.of(len(blocks), positions, config.sample_tokens, C),
+        domains, Sums.zero(C, len(domains), vocabulary, device), Reservoir(C, config.shown, window, device),
+        Reservoir(C, config.scored, window, device), Sample.of(len(blocks), positions, config.sample_tokens, C),
     )  # fmt: skip
     reader = _Reader(model, net)
     flops = flops_of(lambda: reader.read(torch.from_numpy(blocks.tokens[:1]).long().to(device)))
-    mine = range(0, len(blocks), config.batch)[processes.rank :: processes.count]
+    batches = [(blocks, start) for start in range(0, len(blocks), config.batch)]
+    if held_out is not None:
+        batches += [(held_out, start) for start in range(0, len(held_out), config.batch)]
+    mine = batches[processes.rank :: processes.count]
     done = 0
     if checkpoint and (saved := checkpoint.load()):
         done = _resume(gathered, saved, cost)
     left, saved_at, saving = mine[done:], time.monotonic(), 0.0
-    for start in track(left, len(mine), "harvest", done=done) if processes.main else left:
-        tokens = torch.from_numpy(blocks.tokens[start : start + config.batch]).long().to(device)
-        _add(gathered, reader, tokens, domain_of[start : start + config.batch].to(device), start, config)
+    for text, start in track(left, len(mine), "harvest", done=done) if processes.main else left:
+        tokens = torch.from_numpy(text.tokens[start : start + config.batch]).long().to(device)
+        if text is blocks:
+            _add(gathered, reader, tokens, domain_of[start : start + config.batch].to(device), start, config)
+        else:
+            _hold_out(gathered.held_out, reader, tokens, start, config)
         done += 1
         if checkpoint and time.monotonic() - saved_at > max(SAVE_EVERY, SAVING * saving):
             begin = time.monotonic()
             checkpoint.save(_state(gathered, done, cost))
             saved_at = time.monotonic()
             saving = saved_at - begin
-    cost.add(blocks.tokens.size, flops * len(blocks))
-    gathered.examples.merge()
+    read = len(blocks) + (0 if held_out is None else len(held_out))
+    cost.add(read * positions, flops * read)
+    for reservoir in gathered.reservoirs:
+        reservoir.merge()
     if processes.count > 1:
         _join(gathered, processes, device)
     for field, value in vars(gathered.sums).items():
         setattr(gathered.sums, field, value.cpu())
-    gathered.examples.kept = {field: value.cpu() for field, value in gathered.examples.kept.items()}
+    for reservoir in gathered.reservoirs:
+        reservoir.kept = {field: value.cpu() for field, value in reservoir.kept.items()}
     return gathered
 
 
@@ -186,6 +203,30 @@ def _add(gathered: Harvest, reader: _Reader, tokens: Tensor, domain: Tensor, sta
         total.index_add_(0, ids, torch.ones_like(ids))
     sums.tokens.index_add_(0, domain, torch.ones_like(domain))
 
+    _offer(gathered.examples, z, activation, (fires, row, c), start, positions, config)
+    if gathered.sample.holds(start, batch):
+        gathered.sample.note(start, (z > config.threshold).view(batch, positions, C))
+
+
+def _hold_out(held_out: Reservoir, reader: _Reader, tokens: Tensor, start: int, config: HarvestConfig) -> None:
+    """Keep windows of a batch of held-out ``tokens`` (batch, position), and nothing else of it."""
+    _, z, activation = reader.read(tokens)
+    row, c = (z > config.threshold).nonzero().unbind(1)
+    fires = torch.ones_like(row, dtype=torch.bool)
+    _offer(held_out, z, activation, (fires, row, c), start, tokens.shape[1], config)
+
+
+def _offer(
+    examples: Reservoir, z: Tensor, activation: Tensor, needed: tuple[Tensor, Tensor, Tensor], start: int,
+    positions: int, config: HarvestConfig,
+) -> None:  # fmt: skip
+    """Offer the firings of a batch of rows ``z``, ``activation`` (batch · position, C), with what is around them.
+
+    Args:
+        needed: of some (row, subcomponent) whether it fires there, its row and its subcomponent, (n,) each.
+        start: the number of the batch's first block.
+    """
+    (fires, row, c), C = needed, z.shape[1]
     side = torch.arange(-config.either_side, config.either_side + 1, device=z.device)
 
     def window(which: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,9 +237,7 @@ def _add(gathered: Harvest, reader: _Reader, tokens: Tensor, domain: Tensor, sta
         importance, met = (part.flatten()[flat] for part in (z, activation))
         return importance.clamp(0, 1).masked_fill(outside, torch.nan), met.masked_fill(outside, torch.nan)
 
-    gathered.examples.offer(fires, c, start * positions + row, config.seed, window)
-    if gathered.sample.holds(start, batch):
-        gathered.sample.note(start, (z > config.threshold).view(batch, positions, C))
+    examples.offer(fires, c, start * positions + row, config.seed, window)
 
 
 def _most_likely(logits: Tensor) -> Tensor:
@@ -209,7 +248,9 @@ def _most_likely(logits: Tensor) -> Tensor:
 def _state(gathered: Harvest, done: int, cost: Cost) -> dict[str, Tensor]:
     sums = {f"sums.{field}": value for field, value in vars(gathered.sums).items()}
     progress = torch.tensor([done, cost.spent()], dtype=torch.float64)
-    return sums | gathered.examples.state() | {"sample.bits": gathered.sample.bits, "progress": progress}
+    held_out = {f"held_out.{field}": value for field, value in gathered.held_out.state().items()}
+    rest = {"sample.bits": gathered.sample.bits, "progress": progress}
+    return sums | gathered.examples.state() | held_out | rest
 
 
 def _resume(gathered: Harvest, saved: dict[str, Tensor], cost: Cost) -> int:
@@ -217,6 +258,8 @@ def _resume(gathered: Harvest, saved: dict[str, Tensor], cost: Cost) -> int:
     for field, value in vars(gathered.sums).items():
         value.copy_(saved[f"sums.{field}"])
     gathered.examples.resume(saved)
+    held_out = {name: value for name, value in saved.items() if name.startswith("held_out.")}
+    gathered.held_out.resume({name.removeprefix("held_out."): value for name, value in held_out.items()})
     gathered.sample.bits.copy_(saved["sample.bits"])
     done, seconds = saved["progress"].tolist()
     cost.resume(seconds, 0, 0.0)
@@ -228,7 +271,11 @@ def _join(gathered: Harvest, processes: Processes, device: torch.device) -> None
     for field, value in vars(gathered.sums).items():
         setattr(gathered.sums, field, processes.total(value))
     gathered.sample.bits = processes.total(gathered.sample.bits.to(device)).cpu()
-    examples = gathered.examples
+    for examples in gathered.reservoirs:
+        _join_examples(examples, processes, device)
+
+
+def _join_examples(examples: Reservoir, processes: Processes, device: torch.device) -> None:
     # Shares must be equally long to be gathered; what is filled in has a priority that no firing has.
     longest = int(processes.gather(torch.tensor([len(examples.kept["key"])], device=device)).max())
     padded = {}

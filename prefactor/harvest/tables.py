@@ -10,6 +10,7 @@ from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import Blocks
 from prefactor.harvest.collect import Harvest, example_rows, top_tokens
 from prefactor.harvest.firings import Sample, together
+from prefactor.harvest.reservoir import Reservoir
 from prefactor.vpd.battery import ALIVE
 from prefactor.vpd.components import DecomposedModel
 
@@ -82,14 +83,14 @@ def _token_tables(
     return pa.array(rows, type=TOKEN_TABLE)
 
 
-def example_table(result: Harvest, names: Sequence[str], blocks: Blocks, decode: Callable[[int], str]) -> pa.Table:
-    """A row an activating window, in the random order of the reservoir."""
+def example_table(kept: Reservoir, names: Sequence[str], blocks: Blocks, decode: Callable[[int], str]) -> pa.Table:
+    """A row an activating window of ``blocks``, in the random order of the reservoir."""
     positions = blocks.tokens.shape[1]
-    half = (result.examples.kept["importance"].shape[-1] - 1) // 2
+    half = (kept.kept["importance"].shape[-1] - 1) // 2
     rows: dict[str, list] = {
         k: [] for k in ("subcomponent", "rank", "domain", "position", "tokens", "importance", "activation")
     }
-    for c, rank, place, importance, activation in example_rows(result.examples):
+    for c, rank, place, importance, activation in example_rows(kept):
         block, at = divmod(place, positions)
         inside = np.isfinite(importance)
         begin = max(0, at - half)

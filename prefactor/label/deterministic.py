@@ -34,7 +34,7 @@ class Deterministic:
 
     def label(self, evidence: Evidence) -> Label:
         domains, domain_clarity = most_concerned(concentration(evidence.importance, evidence.share))
-        tokens = token_claims(evidence.windows)
+        tokens = token_claims(evidence.windows, evidence.fires)
         next_tokens = likely_next(evidence)
         figures = {
             "density": _round(evidence.density),

@@ -53,12 +53,13 @@ class Subject:
 
 def score_all(
     subjects: Iterable[Subject], sampled: Sampled, domains: Sequence[str], judge: Judge, config: ScoreConfig,
-    judged: Callable[[Sequence[int]], Sequence[int]] = lambda clear: clear,
+    fires: float, judged: Callable[[Sequence[int]], Sequence[int]] = lambda clear: clear,
 ) -> tuple[pa.Table, dict[str, Any]]:  # fmt: skip
     """A row a subject, and the metrics.
 
     Args:
         domains: all of the corpus.
+        fires: the importance above which a subcomponent fires.
         judged: of the numbers of the subjects with a clear label those that ``judge`` is asked about.
 
     Raises:
@@ -69,7 +70,7 @@ def score_all(
     if not clear:
         raise PrefactorError("no label makes a claim: lower label.labeller.clear, or decompose longer")
     asked = list(judged(clear))
-    trials = {number: _trials(subjects[number], sampled, config) for number in asked}
+    trials = {number: _trials(subjects[number], sampled, config, fires) for number in asked}
 
     @cache  # many labels are the same
     def predicted(hypothesis: Hypothesis) -> Prediction:
@@ -95,9 +96,9 @@ def score_all(
     return pa.Table.from_pylist(rows, schema=SCORES), metrics
 
 
-def _trials(subject: Subject, sampled: Sampled, config: ScoreConfig) -> Trials:
+def _trials(subject: Subject, sampled: Sampled, config: ScoreConfig, fires: float) -> Trials:
     rng = np.random.default_rng([config.seed, subject.column])
-    return make_trials(subject.held_out, subject.column, sampled, config.windows, config.trials, rng)
+    return make_trials(subject.held_out, subject.column, sampled, config.windows, config.trials, fires, rng)
 
 
 def _causal(subject: Subject, prediction: Prediction) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from prefactor.label.evidence import FIRES, Evidence, Window
+from prefactor.label.evidence import Evidence, Window
 
 MOST_TOKENS = 3  # more than this is a class of tokens or a wide subcomponent, not a list
 NAMED = 0.1  # share of the firings that a token needs to be named
@@ -59,12 +59,16 @@ def firing_tokens(windows: Sequence[Window]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def token_claims(windows: Sequence[Window]) -> list[Claim]:
-    """Every claim about the token at the firing position that covers enough, the most specific first."""
+def token_claims(windows: Sequence[Window], fires: float) -> list[Claim]:
+    """Every claim about the token at the firing position that covers enough, the most specific first.
+
+    Args:
+        fires: the importance above which a subcomponent fires: all other tokens of the windows say what chance is.
+    """
     if not windows:
         return []
     firing = Counter(window.tokens[window.position] for window in windows)
-    other = Counter(t for w in windows for t, g in zip(w.tokens, w.importance, strict=True) if g <= FIRES)
+    other = Counter(t for w in windows for t, g in zip(w.tokens, w.importance, strict=True) if g <= fires)
 
     def claim(text: str, kind: str, holds: Callable[[str], bool]) -> Claim:
         covered, chance = (

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from prefactor.label.evidence import FIRES, Window
+from prefactor.label.evidence import Window
 from prefactor.label.silent import Sampled
 
 FEWEST = 3  # windows of each kind, below which nothing is tested
@@ -46,15 +46,16 @@ class Trials:
 
 
 def make_trials(
-    held_out: Sequence[Window], column: int, sampled: Sampled, windows: int, trials: int, rng: np.random.Generator
-) -> Trials:
-    """The tests of the subcomponent number ``column`` on the windows ``held_out`` of it."""
+    held_out: Sequence[Window], column: int, sampled: Sampled, windows: int, trials: int, fires: float,
+    rng: np.random.Generator,
+) -> Trials:  # fmt: skip
+    """The tests of the subcomponent number ``column`` on the windows ``held_out`` of it; it fires above ``fires``."""
     firing = list(held_out[:windows])
     silent = sampled.silent(column, [len(window.tokens) for window in firing], rng)
     detection = _shuffled(firing, silent, rng)
     marked = [cut for window in held_out if (cut := _cut(window, window.position))]
     right = [cut for window in held_out[::2] if (cut := _cut(window, window.position))]
-    wrong = [cut for window in held_out[1::2] if (cut := _mismarked(window, rng))]
+    wrong = [cut for window in held_out[1::2] if (cut := _mismarked(window, fires, rng))]
     fuzzing = _shuffled(right[:windows], wrong[:windows], rng)
     intruders = []
     for stranger in sampled.silent(column, [2 * AROUND + 1] * trials, rng):
@@ -74,9 +75,9 @@ def _cut(window: Window, position: int) -> Window | None:
     return Window(window.domain, AROUND, window.tokens[part], window.importance[part], window.activation[part])
 
 
-def _mismarked(window: Window, rng: np.random.Generator) -> Window | None:
+def _mismarked(window: Window, fires: float, rng: np.random.Generator) -> Window | None:
     """``window`` cut around a token where nothing fires, if there is one."""
-    quiet = [place for place, g in enumerate(window.importance) if g <= FIRES and _cut(window, place)]
+    quiet = [place for place, g in enumerate(window.importance) if g <= fires and _cut(window, place)]
     return _cut(window, int(rng.choice(quiet))) if quiet else None
 
 

@@ -81,25 +81,36 @@ def measure(
 ) -> dict[str, dict[str, float]]:
     """For each domain ``base_ce``, ``edited_ce``, ``damage`` (the difference), ``kl`` (base ‖ edited), nats a token.
 
-    And how much the edited predictions still claim to know: their mean ``entropy``, at most chance, and
-    ``uniform_kl`` (uniform ‖ edited), 0 if they claim nothing.
+    ``edited_ce_error`` and ``damage_error`` are standard errors over the blocks of the text, NaN of a single one: what
+    other text of the domain might have given. And how much the edited predictions still claim to know: their mean
+    ``entropy``, at most chance, and ``uniform_kl`` (uniform ‖ edited), 0 if they claim nothing.
     """
     table = {}
     with applied(target, change):
         for domain, held in domains.items():
             figures = {"edited_ce": [], "kl": [], "entropy": [], "uniform_kl": []}
+            base = []
             for rows, values in logits(target, held, prefix):
                 # Memory traffic decides here: the vocabulary is swept as seldom as can be.
                 logq = F.log_softmax(values, dim=-1)
                 figures["edited_ce"].append(_token_ce(logq, held.tokens[rows]))
+                base.append(_token_ce(held.p[rows], held.tokens[rows], probabilities=True))
                 figures["kl"].append((held.plogp[rows] - (logq * held.p[rows]).sum(-1)).double())
                 figures["uniform_kl"].append((-held.chance - logq.mean(-1)).double())
                 figures["entropy"].append(-(logq.exp().mul_(logq)).sum(-1).double())
             means = {key: torch.cat(parts).mean().item() for key, parts in figures.items()}
-            table[domain] = {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means
+            edited = torch.cat(figures["edited_ce"])
+            errors = {"edited_ce_error": _error(edited), "damage_error": _error(edited - torch.cat(base))}
+            table[domain] = {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means | errors
     return table
 
 
-def _token_ce(logp: Tensor, tokens: Tensor) -> Tensor:
-    """Cross-entropy of each next token (batch, position - 1) in float64, from log-probabilities."""
-    return -logp[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1).double()
+def _token_ce(values: Tensor, tokens: Tensor, probabilities: bool = False) -> Tensor:
+    """Cross-entropy of each next token (batch, position - 1) in float64, from log-probabilities or probabilities."""
+    found = values[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1).double()
+    return -(found.clamp_min(1e-30).log() if probabilities else found)
+
+
+def _error(values: Tensor) -> float:
+    """The standard error over blocks of the mean of ``values`` (block, position)."""
+    return (values.mean(1).std() / len(values) ** 0.5).item() if len(values) > 1 else math.nan

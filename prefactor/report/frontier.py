@@ -2,26 +2,25 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prefactor.evaluate.intervals import interval
-from prefactor.report.inputs import EditResult, Inputs, TableRow
+from prefactor.evaluate.intervals import Figure, figure
+from prefactor.report.inputs import EditResult, Inputs
 
-Interval = dict[str, float]
 REACHED = 0.05  # nats: a target this near to chance, or above, counts as removed
 
 
 @dataclass(frozen=True)
 class Point:
-    """One edit at one budget. Cross-entropies and damage in nats a token, over seeds."""
+    """One edit at one budget. Cross-entropies and damage in nats a token, over draws and over blocks of eval text."""
 
     edit: str
     method: str
     budget: int  # target tokens the edit was fitted on
-    target_ce: Interval
-    target_ce_minus_chance: Interval
-    damage: dict[str, Interval]  # every domain, the target included
+    target_ce: Figure
+    target_ce_minus_chance: Figure
+    damage: dict[str, Figure]  # every domain, the target included
     worst_retained: float | None  # the largest mean damage of a retained domain; None where none was named
     worst_protected: float | None  # ... of a protected one
 
@@ -53,11 +52,11 @@ def tokens_to_chance(curve: Iterable[Point]) -> int | None:
 def as_csv(curves: dict[str, list[Point]]) -> str:
     """A row an edit and budget, a ``damage_`` column a domain; what the DVC plots are drawn from."""
     domains = sorted({domain for curve in curves.values() for point in curve for domain in point.damage})
-    gap = ("mean", "low", "high")
+    gap = ("mean", "low", "high", "text_low", "text_high")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["edit", "method", "budget", "target_ce"]
+        ["edit", "method", "budget", "draws", "target_ce"]
         + [f"target_ce_minus_chance_{bound}" for bound in gap]
         + [f"damage_{domain}" for domain in domains]
         + ["worst_retained", "worst_protected"]
@@ -72,7 +71,7 @@ def as_csv(curves: dict[str, list[Point]]) -> str:
             ]
             numbers += [point.worst_retained, point.worst_protected]
             cells = ["" if number is None else f"{number:.6f}" for number in numbers]
-            writer.writerow([point.edit, point.method, point.budget, *cells])
+            writer.writerow([point.edit, point.method, point.budget, point.target_ce["draws"], *cells])
     return text.getvalue()
 
 
@@ -80,17 +79,18 @@ def _point(result: EditResult, budget: int, chance: float) -> Point:
     rows = [row for row in result.table if row["budget"] == budget]
     edit = result.edit
 
-    def over_seeds(domain: str, value: Callable[[TableRow], float]) -> Interval:
+    def of(domain: str, column: str, less: float = 0.0) -> Figure:
         ordered = sorted((row for row in rows if row["domain"] == domain), key=lambda row: row["seed"])
-        return interval([value(row) for row in ordered])
+        errors = [row[f"{column}_error"] for row in ordered]
+        return figure([row[column] - less for row in ordered], errors, ordered[0]["blocks"])
 
-    damage = {domain: over_seeds(domain, lambda row: row["damage"]) for domain in sorted({r["domain"] for r in rows})}
+    damage = {domain: of(domain, "damage") for domain in sorted({row["domain"] for row in rows})}
     return Point(
         edit=result.name,
         method=edit.method,
         budget=budget,
-        target_ce=over_seeds(edit.target, lambda row: row["edited_ce"]),
-        target_ce_minus_chance=over_seeds(edit.target, lambda row: row["edited_ce"] - chance),
+        target_ce=of(edit.target, "edited_ce"),
+        target_ce_minus_chance=of(edit.target, "edited_ce", chance),
         damage=damage,
         worst_retained=max((damage[domain]["mean"] for domain in edit.retain), default=None),
         worst_protected=max((damage[domain]["mean"] for domain in edit.protect), default=None),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from prefactor.config.edits import AnyEdit, Chosen
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import part, read_json, verify
+from prefactor.label.evidence import fires_above
 from prefactor.label.table import label_rows
 from prefactor.query.fields import TESTS
 
@@ -90,6 +91,7 @@ class ReportedSelection(_Read):
     subcomponents: tuple[ReportedChoice, ...]
     candidates: tuple[ReportedChoice, ...] = ()
     near_misses: tuple[ReportedChoice, ...] = ()
+    chosen_with: dict[str, int] = {}  # tokens tagged as the target's that the choice read, by stage
 
 
 class Recipe(_Read):
@@ -109,6 +111,7 @@ class Edit(_Read):
     retain: tuple[str, ...]
     protect: tuple[str, ...]
     report_budget: int
+    tuned_with: int = 0  # tokens of the target that recipes were tried on
     recipes: tuple[Recipe, ...] = ()  # that were tried; none where there was no choice
 
 
@@ -138,6 +141,7 @@ class Inputs:
     target: Target
     quality: Quality
     curve: dict[str, list[float]]  # decompose: step, l0 and a column a loss term
+    fires: float  # a subcomponent is needed where its importance is above
     subcomponents: dict[str, TableRow]  # the headline edit's rows of the harvest, by name
     examples: dict[str, list[TableRow]]  # their activating windows, by rank
     labels: dict[str, TableRow]  # of every subcomponent
@@ -156,11 +160,11 @@ def load(data: Path, edits: Mapping[str, AnyEdit], shortlists: Sequence[str], he
     results = {name: _edit(data, name, config) for name, config in edits.items()}
     chosen = list(results[headline].edit.subcomponents)
     for stage, files in {
-        "harvest/subcomponents": ["subcomponents.parquet"],
         "harvest/examples": ["examples.parquet"],
         "score/scores": ["scores.parquet"],
     }.items():
         verify(data / stage, only=files)
+    about = verify(data / "harvest/subcomponents", only=["subcomponents.parquet"])
     tokens = [f"{side}_{kind}" for side in ("input", "output") for kind in ("recall", "pmi")]
     target = _json(Target, data / "target/metrics.json")
     domains = [f"importance_{domain}" for domain in target.base_ce]
@@ -174,6 +178,7 @@ def load(data: Path, edits: Mapping[str, AnyEdit], shortlists: Sequence[str], he
         target=target,
         quality=_json(Quality, data / "importance/metrics.json"),
         curve=_curve(data / "decompose/curve.parquet"),
+        fires=fires_above(about),
         subcomponents=_by_name(subcomponents, data / "harvest/subcomponents/subcomponents.parquet", chosen),
         examples={
             name: sorted((row for row in examples if row["subcomponent"] == name), key=lambda row: row["rank"])
@@ -197,6 +202,7 @@ def _edit(data: Path, name: str, config: AnyEdit) -> EditResult:
     verify(fits, only=["edit.json", "fits.parquet"])
     path = part(data / "evaluate" / name, "table")
     columns = ["edit", "method", "budget", "seed", "domain", "role", "base_ce", "edited_ce", "damage", "kl"]
+    columns += ["edited_ce_error", "damage_error", "blocks"]
     edit = _json(Edit, fits / "edit.json")
     table = _rows(path, columns)
     for domain in (edit.target, *edit.retain, *edit.protect):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from prefactor.corpus.languages import language_name
 from prefactor.label.overrides import PERSON
 from prefactor.report import words
 from prefactor.report.inputs import Inputs, LabelTest, TableRow
@@ -99,7 +100,7 @@ def _surprise(row: TableRow, inputs: Inputs) -> dict[str, str]:
         "subcomponent": row["subcomponent"],
         "label": _label(inputs, row["subcomponent"]),
         "nats": words.significant(row["surprise"], 2),
-        **{kind: ", ".join(map(words.domain_name, row[kind] or [])) for kind in ("predicted", "rising", "surprising")},
+        **{kind: ", ".join(map(language_name, row[kind] or [])) for kind in ("predicted", "rising", "surprising")},
     }
 
 

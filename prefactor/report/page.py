@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from prefactor.config.report import ReportConfig
+from prefactor.corpus.languages import language_name
 from prefactor.report import plots, sections, words
 from prefactor.report.chosen import chosen
 from prefactor.report.frontier import REACHED, Point, frontier, headline_point
@@ -35,11 +36,11 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         reached=REACHED,
         legend=[(name, colour[name], name in config.controls) for name in same],
         elsewhere=sorted(set(curves) - set(same)),
-        target=words.domain_name(result.edit.target),
+        target=language_name(result.edit.target),
         chance=f"{inputs.target.chance:.2f}",
-        retained=", ".join(map(words.domain_name, result.edit.retain)),
-        protected=", ".join(map(words.domain_name, result.edit.protect)),
-        domains=[(words.domain_name(domain), _role(domain, inputs, config.edit)) for domain in domains],
+        retained=", ".join(map(language_name, result.edit.retain)),
+        protected=", ".join(map(language_name, result.edit.protect)),
+        domains=[(language_name(domain), _role(domain, inputs, config.edit)) for domain in domains],
         damage=sections.damage_rows(inputs, domains, config.controls),
         cards=[sections.edit_card(inputs, result, index) for index in range(len(result.edit.subcomponents))],
         candidates=result.selection.candidates,
@@ -52,7 +53,7 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         choices=[c for n in _first(config, curves) if (c := chosen(inputs, inputs.edits[n], domains))],
         cost=sections.cost(inputs),
         model=inputs.target,
-        base_ce=[(words.domain_name(domain), f"{inputs.target.base_ce[domain]:.2f}") for domain in domains],
+        base_ce=[(language_name(domain), f"{inputs.target.base_ce[domain]:.2f}") for domain in domains],
         parameters=f"{inputs.target.parameters:,}",
         recipes=sections.recipes(inputs),
         settings=[(n, json.dumps(r.config.model_dump(mode="json"), indent=1)) for n, r in inputs.edits.items()],
@@ -64,9 +65,9 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
 
 def _figures(inputs: Inputs, curves: dict[str, list[Point]], colour: dict[str, str], headline: str) -> dict[str, str]:
     edit = inputs.edits[headline].edit
-    target = words.domain_name(edit.target)
+    target = language_name(edit.target)
     levels = {"chance": inputs.target.chance, "before": inputs.target.base_ce[edit.target]}
-    retained = " or ".join(map(words.domain_name, edit.retain))
+    retained = " or ".join(map(language_name, edit.retain))
     figures = {
         "retained": plots.frontier_figure(
             curves,
@@ -107,7 +108,7 @@ def _key_figures(inputs: Inputs, headline: str, point: Point) -> list[tuple[str,
     before, ce = inputs.target.base_ce[edit.target], point.target_ce
     tiles = [
         (
-            f"{words.domain_name(edit.target)}, nats",
+            f"{language_name(edit.target)}, nats",
             f"{before:.2f} → {ce['mean']:.2f}",
             f"chance {inputs.target.chance:.2f}",
         ),
@@ -118,7 +119,7 @@ def _key_figures(inputs: Inputs, headline: str, point: Point) -> list[tuple[str,
     for caption, names in (("retained damage", edit.retain), ("worst protected damage", edit.protect)):
         if names:
             worst = max(names, key=lambda domain: point.damage[domain]["mean"])
-            tiles.append((caption, words.signed(point.damage[worst]["mean"]), words.domain_name(worst)))
+            tiles.append((caption, words.signed(point.damage[worst]["mean"]), language_name(worst)))
     return tiles
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from prefactor.evaluate.intervals import Figure
 from prefactor.report.frontier import Point
 
 # Mid tones that keep their contrast on white and on near-black.
@@ -98,7 +99,7 @@ def budget_figure(
             x=[max(point.budget, _NONE) for point in curve],
             customdata=[point.budget for point in curve],
             y=[value["mean"] for value in ce],
-            error_y={"array": [value["high"] - value["mean"] for value in ce], "thickness": 1, "width": 3},
+            error_y={"array": [_half(value) for value in ce], "thickness": 1, "width": 3},
             name=name,
             mode="lines+markers",
             line={"color": colour[name], "width": 3 if name == headline else 1.5} | _dash(colour[name] == CONTROL),
@@ -153,6 +154,11 @@ def _apart(places: list[tuple[float, float]], first: int) -> set[int]:
         if all(math.dist(places[index], places[other]) > 0.055 for other in kept):
             kept.append(index)
     return set(kept)
+
+
+def _half(value: Figure) -> float:
+    """Of the interval over draws; a single one has none to draw."""
+    return 0.0 if value["high"] is None else value["high"] - value["mean"]
 
 
 def _log_ticks(low: float, high: float) -> dict[str, list]:

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from prefactor.config.edits import Chosen
+from prefactor.corpus.languages import language_name
 from prefactor.report import words
 from prefactor.report.frontier import Point, headline_point, tokens_to_chance
 from prefactor.report.inputs import EDIT_STAGES, EditResult, Inputs, TableRow
@@ -40,6 +41,8 @@ class MethodRow:
     headline: bool
     target: str
     budget: int
+    chosen_with: str  # tokens tagged as the target's, behind the choice of what it acts on; by stage in words
+    tuned_with: str  # ... of learning rate and length
     prefactors: str
     gap: str  # target CE - chance, with its interval
     gap_bounds: str
@@ -63,8 +66,10 @@ def method_rows(
                 colour=colour[name],
                 control=name in controls,
                 headline=name == headline,
-                target=words.domain_name(result.edit.target),
+                target=language_name(result.edit.target),
                 budget=point.budget,
+                chosen_with=" + ".join(f"{n:,} {stage}" for stage, n in result.selection.chosen_with.items()),
+                tuned_with=f"{result.edit.tuned_with:,}" if result.edit.tuned_with else "",
                 prefactors=words.prefactors(result.edit.prefactors),
                 gap=words.signed(point.target_ce_minus_chance["mean"]),
                 gap_bounds=words.bounds(point.target_ce_minus_chance),
@@ -126,12 +131,12 @@ def edit_card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
         "chosen": choice.reason if choice else "",
         "warning": choice.warning if choice else None,
         "facts": {
-            "tokens that need it (importance above 0.1)": f"{100 * row['density']:.1f} %",
+            f"tokens that need it (importance above {inputs.fires:g})": f"{100 * row['density']:.1f} %",
             "mean importance": f"{row['mean_importance']:.3f}",
             "mean activation where it fires": words.significant(row["mean_activation"] or math.nan),
             "norm ‖u‖ ‖v‖": words.significant(row["norm"]),
         },
-        "importance": [(words.domain_name(d), row[f"importance_{d}"] or 0.0) for d in order],
+        "importance": [(language_name(d), row[f"importance_{d}"] or 0.0) for d in order],
         "prefactors": [
             (budget, *(words.prefactors((value,)) for value in (fmean(values), min(values), max(values))))
             for budget, values in sorted(fitted.items())
@@ -150,7 +155,7 @@ def rollouts(result: EditResult, domains: list[str]) -> list[dict[str, Any]]:
     """Up to two prompts a domain, continued before and after the edit."""
     return [
         {
-            "domain": words.domain_name(domain),
+            "domain": language_name(domain),
             "target": domain == result.edit.target,
             "prompt": row["prompt"],
             "before": row["before"],
@@ -246,7 +251,7 @@ def spaces_shown(token: str) -> str:
 def _example(window: TableRow) -> dict[str, Any]:
     pieces = zip(window["tokens"], window["importance"], window["activation"], strict=True)
     return {
-        "domain": words.domain_name(window["domain"]),
+        "domain": language_name(window["domain"]),
         "pieces": [
             {
                 "text": token.replace("\n", "↵"),

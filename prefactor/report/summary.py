@@ -1,6 +1,7 @@
 """``data/report/summary.json``: the result for machines. This module is its schema.
 
-Cross-entropies, KL and damage are nats a token. Intervals are 95 % over seeds, at the report's budget.
+Cross-entropies, KL and damage are nats a token. Intervals are 95 %, at the report's budget: over draws of
+target tokens, and over blocks of the evaluated text.
 """
 
 from pydantic import BaseModel, ConfigDict
@@ -16,8 +17,11 @@ class _Part(BaseModel):
 
 class Interval(_Part):
     mean: float
-    low: float
-    high: float
+    draws: int
+    low: float | None  # over draws; null of a single one, which has no spread
+    high: float | None
+    text_low: float | None  # over blocks of the evaluated text, the draws as they are; null of a single block
+    text_high: float | None
 
 
 class TargetSummary(_Part):
@@ -62,6 +66,8 @@ class EditSummary(_Part):
     prefactors: list[float]  # of the headline fit, one a subcomponent; empty for adapters
     target: str  # the domain to be removed
     target_tokens: int  # tokens of the target domain the edit was fitted on
+    chosen_with: int  # tokens tagged as the target's that were read to choose the subcomponents
+    tuned_with: int  # ... and to choose a learning rate and a length
     target_ce_minus_chance: Interval  # 0 or more: as bad as a uniform guess
     damage: dict[str, Interval]  # per domain, the target included
 
@@ -140,6 +146,8 @@ def _edit(result: EditResult, chance: float) -> EditSummary:
         prefactors=list(edit.prefactors),
         target=edit.target,
         target_tokens=edit.report_budget,
+        chosen_with=sum(result.selection.chosen_with.values()),
+        tuned_with=edit.tuned_with,
         target_ce_minus_chance=Interval(**point.target_ce_minus_chance),
         damage={domain: Interval(**value) for domain, value in point.damage.items()},
     )

@@ -5,17 +5,12 @@ from dataclasses import dataclass
 
 from prefactor.config.edits import FinetuneBaseline, GuardedEdit, LoraBaseline, RewriteEdit, ScalarEdit
 from prefactor.config.guard import GuardByDomain
-from prefactor.report.frontier import Interval, Point
+from prefactor.corpus.languages import language_name
+from prefactor.evaluate.intervals import Figure
+from prefactor.report.frontier import Point
 from prefactor.report.inputs import EditResult, Inputs
 
 SMALL_DAMAGE = 0.10  # nats: damage above this, to any domain but the target, is part of the title
-
-# Domains are free strings; those that are language codes are spelled out.
-_LANGUAGES = {"en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "pt": "Portuguese"}
-
-
-def domain_name(domain: str) -> str:
-    return _LANGUAGES.get(domain, domain)
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -26,10 +21,12 @@ def signed(value: float, digits: int = 2) -> str:
     return text.replace("-", "−")
 
 
-def bounds(value: Interval, digits: int = 2) -> str:
-    """``+0.01 to +0.05``; empty where a single seed leaves no interval."""
-    same = value["low"] == value["high"]
-    return "" if same else f"{signed(value['low'], digits)} to {signed(value['high'], digits)}"
+def bounds(value: Figure, digits: int = 2) -> str:
+    """``+0.01 to +0.05; text ±0.02``: over draws and over blocks of text; ``one draw`` where that has no interval."""
+    draws = f"{signed(value['low'], digits)} to {signed(value['high'], digits)}" if value["draws"] > 1 else "one draw"
+    if value["text_low"] is None:
+        return draws
+    return f"{draws}; text ±{(value['text_high'] - value['text_low']) / 2:.{digits}f}"
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -96,7 +93,7 @@ def describe(result: EditResult) -> str:
     phrase = f"{numbers}, {how.get(result.selection.by, 'named by hand')}"
     if isinstance(config, GuardedEdit):
         spared = (
-            "around " + ", ".join(map(domain_name, config.guard.spare))
+            "around " + ", ".join(map(language_name, config.guard.spare))
             if isinstance(config.guard, GuardByDomain)
             else "around tokens that do not need it"
         )
@@ -122,7 +119,7 @@ class Headline:
 def headline(inputs: Inputs, result: EditResult, point: Point) -> Headline:
     """The result in two sentences, worded by the figures: what was reached, and what it cost."""
     edit, chance = result.edit, inputs.target.chance
-    target, before = domain_name(edit.target), inputs.target.base_ce[edit.target]
+    target, before = language_name(edit.target), inputs.target.base_ce[edit.target]
     after, spared = point.target_ce["mean"], (*edit.retain, *edit.protect)
     worst = max(spared, key=lambda domain: point.damage[domain]["mean"], default=None)
     price = point.damage[worst]["mean"] if worst else 0.0
@@ -132,12 +129,12 @@ def headline(inputs: Inputs, result: EditResult, point: Point) -> Headline:
         gap = -point.target_ce_minus_chance["mean"]
         title = f"{target} is not removed: {gap:.2f} nats short of chance"
     elif worst and price > SMALL_DAMAGE:
-        title = f"{target} is removed with {means}; {domain_name(worst)} pays {price:.2f} nats"
+        title = f"{target} is removed with {means}; {language_name(worst)} pays {price:.2f} nats"
     else:
         title = f"{target} is removed with {means}"
     name = edit.subcomponents[0] if single else None
     label = inputs.labels[name]["label"] if name else None
-    side = "; ".join(f"{domain_name(domain)} {signed(point.damage[domain]['mean'])}" for domain in spared)
+    side = "; ".join(f"{language_name(domain)} {signed(point.damage[domain]['mean'])}" for domain in spared)
     rest = (
         f"takes {target} from {before:.2f} to {after:.2f} nats a token (chance {chance:.2f}) "
         f"with {plural(point.budget, f'{target} token')}. Damage: {side} nats."

@@ -1,6 +1,7 @@
 """Where an edit may act and where it must not: text near to where its subcomponents are needed, and all other text."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,14 @@ from prefactor.vpd.importance_net import ImportanceNet, lower_leaky
 from prefactor.vpd.losses import token_kl
 
 BATCH = 32  # blocks a forward pass
-NEEDED = 0.1  # importance above which a token counts as needing a subcomponent, as in label evidence
-EITHER_SIDE = 20  # tokens around it that an edit may act on, as in label evidence
+
+
+@dataclass(frozen=True)
+class Uses:
+    """Where subcomponents are needed and what is near to that, by ``harvest.threshold`` and ``harvest.either_side``."""
+
+    threshold: float  # importance above which a token needs a subcomponent
+    either_side: int  # tokens around it that an edit may act on
 
 
 @torch.no_grad()
@@ -31,14 +38,14 @@ def importance_of(
     return torch.cat([lower_leaky(net(model.observe(part)[1]))[..., columns] for part in ids.split(BATCH)])
 
 
-def near(importance: Tensor, threshold: float = NEEDED, either_side: int = EITHER_SIDE) -> Tensor:
-    """Tokens (n, position) within ``either_side`` of one that needs one of the subcomponents.
+def near(importance: Tensor, uses: Uses) -> Tensor:
+    """Tokens (n, position) near to one that needs one of the subcomponents.
 
     Args:
-        importance: (n, position, subcomponent); needed is what is above ``threshold``.
+        importance: (n, position, subcomponent).
     """
-    needed = (importance > threshold).any(-1).float()[:, None]
-    return F.max_pool1d(needed, 2 * either_side + 1, stride=1, padding=either_side)[:, 0] > 0
+    needed = (importance > uses.threshold).any(-1).float()[:, None]
+    return F.max_pool1d(needed, 2 * uses.either_side + 1, stride=1, padding=uses.either_side)[:, 0] > 0
 
 
 @torch.no_grad()

@@ -4,7 +4,8 @@ The edit stage reads ``chosen/`` alone, which holds no label, so that another wo
 fits nothing anew.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from prefactor.files.artifacts import Origin, read_json, verify, write_json, write_manifest
@@ -32,6 +33,7 @@ class Selection:
     chosen: tuple[Choice, ...]
     candidates: tuple[Choice, ...]
     near_misses: tuple[Choice, ...] = ()
+    chosen_with: Mapping[str, int] = field(default_factory=dict)  # tokens tagged as the target's, by who read them
 
     @property
     def subcomponents(self) -> tuple[str, ...]:
@@ -49,6 +51,7 @@ def write_selection(
     """
     value = {
         "edit": selection.edit,
+        "chosen_with": dict(selection.chosen_with),
         "by": selection.by,
         "subcomponents": [asdict(choice) for choice in selection.chosen],
         "candidates": [asdict(choice) for choice in selection.candidates],
@@ -89,4 +92,4 @@ def read_selection(folder: Path) -> Selection:
         tuple(Choice(**choice) for choice in value.get(part, ()))
         for part in ("subcomponents", "candidates", "near_misses")
     )
-    return Selection(value["edit"], value["by"], chosen, candidates, near_misses)
+    return Selection(value["edit"], value["by"], chosen, candidates, near_misses, value.get("chosen_with", {}))

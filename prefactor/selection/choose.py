@@ -14,6 +14,8 @@ from prefactor.selection.collateral import inverted_of, warning_of
 from prefactor.selection.effect import Candidates, Effect, measured, order
 from prefactor.selection.shortlist import Shortlist
 
+_EVERYWHERE = "nearly all text needs it as the target's does"
+
 
 def select(edit: str, shortlist: Shortlist, candidates: Candidates, tried: int, runners_up: int, top: int) -> Selection:
     """The first ``top`` of ``shortlist``, ranked by what was measured of them where it is to be, and the runners-up.
@@ -70,7 +72,7 @@ def select_singular(edit: str, shortlist: Shortlist, candidates: Candidates, run
         raise PrefactorError(f"edits.{edit}.top = {top}: only {count} singular directions were measured: lower it")
     choices = []
     for place, (name, effect) in enumerate(order(list(candidates.singular.items()), "effect"), start=1):
-        reason = f"singular direction, {place} of {count} tried: {_found(effect, shortlist.config.domains)}."
+        reason = f"singular direction, {place} of {count} tried: {_found(effect, shortlist.config.domains, 'effect')}."
         choices.append(Choice(name, "singular direction", _score(effect, "effect"), reason))
     return Selection(edit, "singular", tuple(choices[:top]), tuple(choices[top : top + runners_up]))
 
@@ -84,16 +86,30 @@ def _by_effect(shortlist: Shortlist, choose: ByLabel, candidates: Candidates, tr
     choices = []
     for place, (name, effect) in enumerate(order(pairs, choose.rank), start=1):
         counted = f"({len(shortlist.ranked)}), {place} of {len(names)} tried"
-        why = f"{_way(choose, query)} {counted}: {_found(effect, domains)}"
+        why = f"{_way(choose, query)} {counted}: {_found(effect, domains, choose.rank)}"
         choice = _choice(by_name[name], choose, domains, why, query)
-        choices.append(replace(choice, score=_score(effect, choose.rank)))
+        warning = choice.warning
+        if choose.rank == "spill" and _unmeasured(effect):
+            unknown = f"what it does to other text is unknown, since {_EVERYWHERE}"
+            warning = f"{warning}; {unknown}" if warning else unknown
+        choices.append(replace(choice, score=_score(effect, choose.rank), warning=warning))
     return choices
 
 
-def _found(effect: Effect, domains: Domains) -> str:
+def _unmeasured(effect: Effect) -> bool:
+    return effect.damage is not None and effect.spill is None
+
+
+def _spilled(effect: Effect, rank: str) -> str:
+    if effect.spill is not None:
+        return f"worst of other text {effect.spill:.3f}"
+    return f"worst of other text unknown, since {_EVERYWHERE}" if rank == "spill" else ""
+
+
+def _found(effect: Effect, domains: Domains, rank: str) -> str:
     if effect.damage is None:
         return f"at best {effect.short:.2f} nats short of chance at prefactor {effect.prefactor:.3g}"
-    spill = "" if effect.spill is None else f" (worst of other text {effect.spill:.3f})"
+    spill = f" ({worst})" if (worst := _spilled(effect, rank)) else ""
     price = f"{effect.damage:+.3f} nats on {', '.join(domains.retain)}{spill}"
     return f"{domains.target} at chance for {price} at prefactor {effect.prefactor:.3g}"
 

@@ -44,8 +44,11 @@ class Candidates:
 
 
 def order(pairs: Sequence[tuple[T, Effect]], rank: str) -> list[tuple[T, Effect]]:
-    """Best first: those that reach chance by price, the others by how near they come."""
-    return sorted(pairs, key=lambda pair: (pair[1].short, pair[1].price(rank)))
+    """Best first: those that reach chance by price, the others by how near they come.
+
+    An unknown spill ranks behind every known one; among such the damage to what is retained decides.
+    """
+    return sorted(pairs, key=lambda pair: (pair[1].short, pair[1].price(rank), pair[1].price("effect")))
 
 
 def write_candidates(folder: Path, candidates: Candidates, made_from: Origin | None = None) -> None:

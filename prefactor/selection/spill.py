@@ -2,7 +2,8 @@
 
 Protected domains are not looked at. What stands for them is *spill*: the divergence on untagged blocks of text that
 need the subcomponent less than half as much as the target's text does, a mean over the worst quarter of them. An edit's
-worst neighbour, whichever that is, is a small part of such text, and a mean over all of it would not show it.
+worst neighbour, whichever that is, is a small part of such text, and a mean over all of it would not show it. Of a
+subcomponent that nearly all text needs there is no such text: its spill is unknown, and it ranks behind all others.
 """
 
 import math
@@ -33,6 +34,7 @@ from prefactor.vpd.importance_net import ImportanceNet
 # Prefactors are tried away from 1, inverting first, until the target's cross-entropy passes chance.
 INVERTING = (0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0, -16.0, -24.0)
 AMPLIFYING = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+FEWEST = 4  # blocks unlike the target: a quarter of fewer is not one block, and these few would be the mildest of all
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +46,13 @@ class Others:
     target: Tensor  # (subcomponent,): ... over the target domain
 
     def worst(self, divergence: Tensor, place: int) -> float | None:
-        """The mean of ``divergence`` (n, position) over the worst quarter of blocks that are unlike the target."""
+        """The mean of ``divergence`` (n, position) over the worst quarter of blocks that are unlike the target.
+
+        None, for unknown, where fewer than ``FEWEST`` blocks are.
+        """
         unlike = self.needed[:, place] < self.target[place] / 2
         means = divergence[unlike].double().mean(1).sort(descending=True).values
-        return means[: max(1, len(means) // 4)].mean().item() if len(means) else None
+        return means[: len(means) // 4].mean().item() if len(means) >= FEWEST else None
 
 
 def measure_candidates(

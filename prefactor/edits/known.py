@@ -1,0 +1,34 @@
+"""What the stages chose for edits like one that is made by hand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from prefactor.config.edit import Optimiser
+from prefactor.config.edits import AnyEdit, PrefactorEdit
+from prefactor.edits.made import FITS_FOLDER, read_edit
+from prefactor.edits.recipe import Recipes, sole_recipe
+
+
+def known_recipes(
+    data: Path, edits: Mapping[str, AnyEdit], edit: PrefactorEdit, optimiser: Optimiser
+) -> Recipes | None:
+    """How long and how fast to fit ``edit``, if ``optimiser`` leaves no choice or a stage has made it.
+
+    It counts for an edit of the same method, domains and goal, if it was made among all that ``optimiser`` allows.
+
+    Args:
+        edits: of params; what was made of them is under ``data``.
+
+    Raises:
+        PrefactorError: what was made of one is damaged.
+    """
+    if sole := sole_recipe(optimiser):
+        return sole
+    for name, other in edits.items():
+        folder = data / "edit" / name
+        alike = isinstance(other, PrefactorEdit) and other.method == edit.method
+        if alike and (other.domains, other.goal) == (edit.domains, edit.goal) and (folder / FITS_FOLDER).is_dir():
+            made = Recipes.of_rows(read_edit(folder)["recipes"])
+            if made.within(optimiser):
+                return made
+    return None
