@@ -80,9 +80,9 @@ def _least(config: PipelineConfig) -> dict[str, dict[str, int]]:
     every = list(needs(config))
     for need in (n for n in every if n.domain is not None):
         assert need.domain is not None
-        tokens[need.split][need.domain] = max(tokens[need.split][need.domain], need.blocks(block) * block)
+        tokens[need.split][need.domain] = max(tokens[need.split][need.domain], need.end(block) * block)
     for need in (n for n in every if n.domain is None):
-        short = need.blocks(block) * block - sum(tokens[need.split].values())
+        short = need.end(block) * block - sum(tokens[need.split].values())
         tokens[need.split][domains[0]] += max(0, short)
     return tokens
 
@@ -105,7 +105,7 @@ def _draw(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]], targe
     text: Callable[[Any], Blocks] = lambda need: take(by_split[need.split], need)  # noqa: E731
     for domain in config.corpus.domains:
         text(drawn.measured_target(config.target, domain)), text(drawn.ablated(config.effects, domain))
-    text(drawn.battery(config.importance)), text(drawn.harvested(config.harvest))
+    text(drawn.battery(config.importance)), text(drawn.harvested(config.harvest)), text(drawn.scored_on(config.harvest))
     for shortlist in config.shortlists.values():
         if shortlist.measured:
             text(drawn.untagged_for_candidates(config.candidates))

@@ -48,8 +48,7 @@ def take(blocks: Blocks, need: Need) -> Blocks:
     """
     own, length = blocks if need.domain is None else blocks.of(need.domain), blocks.tokens.shape[1]
     need.check(own.tokens.size, length)
-    start = need.start(length)
-    return own.rows(np.arange(start, start + need.blocks(length)))
+    return own.rows(np.arange(need.start(length), need.end(length)))
 
 
 def read_blocks(folder: Path, split: str) -> Blocks:

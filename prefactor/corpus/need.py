@@ -34,16 +34,20 @@ class Need:
         """The first block of ``length`` tokens that is taken."""
         return self.behind.blocks(length) if self.behind else 0
 
+    def end(self, length: int) -> int:
+        """The block after the last one that is taken: how many there must be."""
+        return self.start(length) + self.blocks(length)
+
     def check(self, available: int, length: int) -> None:
         """Whether ``available`` tokens in blocks of ``length`` suffice.
 
         Raises:
             ParamsError: they do not; with the most that could be asked for.
         """
-        there = max(0, available // length - self.start(length))
-        if self.blocks(length) <= there:
+        there = available // length
+        if self.end(length) <= there:
             return
-        most = there * self._a_block(length) * self.shared_by
+        most = max(0, there - self.start(length)) * self._a_block(length) * self.shared_by
         remedy = f"use at most {most}, or " if most else ""
         remedy += f"raise corpus.characters or corpus.splits.{self.split}"
         taken = f", of which {self.start(length) * length} are taken" if self.behind else ""
