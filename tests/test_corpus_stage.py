@@ -13,6 +13,7 @@ from prefactor.corpus.blocks import read_blocks
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.errors import PrefactorError
 from stages import corpus
+from tests.foreign import foreign_tokenizer, leave
 
 WORDS = {"en": "the house is old and green", "de": "das Haus ist alt und grün"}
 
@@ -96,3 +97,18 @@ def test_an_error_leaves_what_was_there(work):
     with pytest.raises(PrefactorError, match=r"max_bad_rows = 0\.0: 2 of 804 rows"):
         work(FILES, max_bad_rows=0.0)
     assert {name: (corpus.FOLDER / name).read_bytes() for name in before} == before
+
+
+def test_a_loaded_targets_tokens_begin_every_block_and_its_files_are_kept(work, tmp_path):
+    leave(tmp_path / "model", tokenizer=foreign_tokenizer(begins=True))
+    first = work(FILES, tokenizer={"source": "target", "name": "model"}, block=32)
+    metrics = json.loads(first["metrics.json"])
+    assert (metrics["separator_token"], metrics["vocabulary"], metrics["positions"]) == ("<bos>", 297, 64)
+    assert {"tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json", "tokenizer/chat_template.jinja"} <= set(
+        first
+    )
+    for split in SPLITS:
+        tokens = read_blocks(tmp_path / "data" / "corpus", split).tokens
+        assert (tokens[:, 0] == metrics["separator"]).all() and (tokens[:, 1] != metrics["separator"]).any()
+    with pytest.raises(PrefactorError, match=r"at most 64 tokens, and corpus.block = 128"):
+        work(FILES, tokenizer={"source": "target", "name": "model"}, block=128)

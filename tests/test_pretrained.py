@@ -146,6 +146,10 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a git-lfs pointer for the tokenizer": (
         _bytes("tokenizer.json", lambda _: POINTER), r"tokenizer.json is a git-lfs pointer",
     ),
+    "a link to nothing": (
+        lambda f: (f / "model.safetensors").unlink() or (f / "model.safetensors").symlink_to("../blobs/gone"),
+        r"model.safetensors is a link to a file that is gone",
+    ),
     "cut short": (_bytes("model.safetensors", lambda b: b[: len(b) // 2]), r"model.safetensors cannot be read \(.+\);"),
     "cut in its header": (_bytes("model.safetensors", lambda b: b[:50]), r"model.safetensors cannot be read"),
     "empty": (_bytes("model.safetensors", lambda _: b""), r"model.safetensors cannot be read \(it is empty\)"),

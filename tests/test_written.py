@@ -55,12 +55,15 @@ def target(request: pytest.FixtureRequest) -> Any:
 
 
 def test_an_adapter_is_tried_on_the_target_and_leaves_no_trace_on_it(target: Any, tmp_path: Path) -> None:
+    next(target.parameters()).requires_grad_(True)
     modules, tokens = dict(target.named_modules()), sample_tokens(target)
-    before, known = logits_of(target, tokens), set(vars(target))
+    before, known = logits_of(target, tokens).detach(), set(vars(target))
     for name in ("a", "b"):
         write_adapter(tmp_path / name, target, _change(target), "base", "card")
     assert dict(target.named_modules()) == modules and set(vars(target)) == known
-    assert not any(parameter.requires_grad for parameter in target.parameters())
+    assert [parameter.requires_grad for parameter in target.parameters()] == [True] + [False] * (
+        len(list(target.parameters())) - 1
+    )
     assert torch.equal(logits_of(target, tokens), before)
 
 

@@ -28,6 +28,7 @@ def check_adapter(folder: Path, target: Any, change: Change) -> None:
     tokens = sample_tokens(target)
     with applied(target, change):
         wanted = logits_of(target, tokens)
+    trained = [parameter for parameter in target.parameters() if parameter.requires_grad]  # which peft will freeze
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of peft about names of transformers
         wrapped: Any = PeftModel.from_pretrained(target, str(folder))
@@ -36,6 +37,8 @@ def check_adapter(folder: Path, target: Any, change: Change) -> None:
     finally:
         wrapped.unload()  # the target's own modules are back in their places
         vars(target).pop("peft_config", None)
+        for parameter in trained:
+            parameter.requires_grad_(True)
     off = (found - wanted).abs().max().item()
     if not off <= TOLERANCE * max(1.0, wanted.abs().max().item()):
         raise PrefactorError(

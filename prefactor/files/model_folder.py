@@ -85,13 +85,19 @@ def _check_adapter(path: Path, where: str) -> None:
 
 def _check_pointers(folder: Path, where: str) -> None:
     for path in sorted(folder.iterdir()):
-        if path.is_file():
+        if path.is_symlink() and not path.exists():
+            raise PrefactorError(f"{where}: {path.name} is a link to a file that is gone; {AGAIN}")
+        if not path.is_file():
+            continue
+        try:
             with path.open("rb") as file:
-                if file.read(len(LFS)) == LFS:
-                    raise PrefactorError(
-                        f"{where}: {path.name} is a git-lfs pointer and not the file itself; run `git lfs pull` there, "
-                        f"or {AGAIN}"
-                    )
+                begins = file.read(len(LFS))
+        except OSError as error:
+            raise PrefactorError(f"{where}: {path.name} cannot be read ({error.strerror}); make it readable") from None
+        if begins == LFS:
+            raise PrefactorError(
+                f"{where}: {path.name} is a git-lfs pointer, not the file itself; run `git lfs pull` there, or {AGAIN}"
+            )
 
 
 def _check_config(folder: Path, where: str) -> None:
