@@ -16,7 +16,7 @@ from prefactor.machine.trouble import trouble
 
 OWN = Path(".runs")  # this machine's, known to neither git nor DVC
 WRITTEN = (Path("."), Path("data"), Path(".dvc"), Path(".dvc/tmp"), OWN)
-LEAST_FREE = 200_000_000  # bytes; a default run leaves about as much
+LEAST_FREE = 200_000_000  # bytes: an installed machine with less is about to have none
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
