@@ -23,7 +23,7 @@ from flows.errors import FlowError
 from flows.waiting import waiting
 
 PATIENCE = 15.0  # seconds for a configured server to answer
-START = 300.0  # for one of our own: it makes its database first, and a busy machine is slow
+START = 1200.0  # for one of our own: it makes its database first, and may share its cores with much else
 HOME = Path(".runs/prefect")
 
 

@@ -21,6 +21,7 @@ from dvc.stage import Stage
 from dvc.stage.exceptions import StageCmdFailedError
 
 from flows.watch import watch_parent
+from prefactor.machine.trouble import trouble
 
 
 def reproduce(stage: str) -> tuple[int, bool, str]:
@@ -36,10 +37,16 @@ def reproduce(stage: str) -> tuple[int, bool, str]:
         except ReproductionError as error:
             cause = error.__cause__
             code = re.search(r"exited with (-?\d+)$", str(cause)) if isinstance(cause, StageCmdFailedError) else None
-            return (int(code[1]) or 1, False, "") if code else (1, False, str(cause or error))
-        except DvcException as error:
-            return 1, False, str(error)
+            return (int(code[1]) or 1, False, "") if code else _unable(error)
+        except (DvcException, OSError) as error:
+            return _unable(error)
         return 0, any(_outs(node) != before for node in made), ""
+
+
+def _unable(error: Exception) -> tuple[int, bool, str]:
+    """What kept DVC itself from its work: the system, which the user may put right, or something else."""
+    line = trouble(error)
+    return (1, False, str(error.__cause__ or error)) if line is None else (2, False, line)
 
 
 def _outs(stage: Stage) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from prefactor.machine.trouble import trouble
 
 OWN = Path(".runs")  # this machine's, known to neither git nor DVC
 WRITTEN = (Path("."), Path("data"), Path(".dvc"), Path(".dvc/tmp"), OWN)
-LEAST_FREE = 200_000_000  # bytes; a default run leaves about as much
+LEAST_FREE = 200_000_000  # bytes: an installed machine with less is about to have none
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -33,6 +33,7 @@ def settle() -> list[str]:
     _no_proxy_for_loopback()
     _temporary_files()
     _caches()
+    _configuration()
     _prefect()
     if device_name() not in ("", "cpu"):
         from prefactor.machine.runtime import usable_device  # torch takes seconds to import
@@ -81,7 +82,7 @@ def _own_name() -> None:
     except (KeyError, OSError, ImportError):
         os.environ["USER"] = os.environ["LOGNAME"] = str(os.getuid())
     home = os.path.expanduser("~")
-    if not os.path.isabs(home) or not os.path.isdir(home):
+    if not (os.path.isabs(home) and os.path.isdir(home) and os.access(home, os.R_OK | os.X_OK)):
         os.environ["HOME"] = _made(OWN / "home")
 
 
@@ -108,6 +109,18 @@ def _caches() -> None:
         del os.environ["HF_HOME"]  # it is in XDG_CACHE_HOME then
     if not writable(Path(os.environ.get("DVC_SITE_CACHE_DIR") or "/var/tmp/dvc") / "repo"):
         os.environ["DVC_SITE_CACHE_DIR"] = _made(Path(".dvc/tmp/site"))
+
+
+def _configuration() -> None:
+    folder = os.environ.get("DVC_GLOBAL_CONFIG_DIR") or Path(
+        os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "dvc"
+    )
+    try:
+        Path(folder, "config").read_bytes()
+    except FileNotFoundError:
+        pass
+    except OSError:  # another's, or no folder
+        os.environ["DVC_GLOBAL_CONFIG_DIR"] = _made(OWN / "config")
 
 
 def _prefect() -> None:

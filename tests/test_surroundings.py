@@ -69,6 +69,24 @@ def test_what_cannot_be_written_is_replaced(here: Path, variable: str, value: st
         assert not now or surroundings.writable(Path(now)), now
 
 
+@pytest.mark.parametrize("variable", ["XDG_CONFIG_HOME", "DVC_GLOBAL_CONFIG_DIR"])
+@pytest.mark.parametrize("value", [REFUSED, "/dev/null", "/proc/1/mem", ""])
+def test_a_configuration_that_cannot_be_read_is_passed_over(here: Path, variable: str, value: str) -> None:
+    os.environ[variable] = value
+    surroundings.settle()
+    from dvc.config import Config
+
+    Config(".dvc").load()
+
+
+def test_a_home_of_another_user_is_passed_over(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != os.environ["HOME"] and asked(path, mode))
+    before = os.environ["HOME"]
+    surroundings.settle()
+    assert os.environ["HOME"] != before and os.path.isdir(os.environ["HOME"])
+
+
 def test_a_user_without_a_name_gets_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
