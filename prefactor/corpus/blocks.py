@@ -39,14 +39,15 @@ class Blocks:
 
 
 def take(blocks: Blocks, need: Need) -> Blocks:
-    """The first blocks that ``need`` asks for, in file order: of one domain, or in the domain mix of the split.
+    """The blocks that ``need`` asks for, the first ones in file order: of one domain, or in the domain mix of the split.
 
     Raises:
         ParamsError: there are fewer blocks than that.
     """
     own, length = blocks if need.domain is None else blocks.of(need.domain), blocks.tokens.shape[1]
     need.check(own.tokens.size, length)
-    return own.rows(np.arange(need.blocks(length)))
+    first = need.first(length)
+    return own.rows(np.arange(first, first + need.blocks(length)))
 
 
 def read_blocks(folder: Path, split: str) -> Blocks:

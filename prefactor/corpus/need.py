@@ -19,6 +19,7 @@ class Need:
     # What `value` counts: tokens, rounded up to blocks; target tokens, a quarter of a block each; or blocks.
     unit: Literal["tokens", "targets", "blocks"] = "tokens"
     shared_by: int = 1  # domains that the value is divided among, evenly
+    after: "Need | None" = None  # behind what this one draws of the same text: no block serves both
     where: str = PARAMS  # what the key belongs to; empty for a word of the command line
 
     @property
@@ -29,21 +30,25 @@ class Need:
         """How many blocks of ``length`` tokens that is."""
         return -(-self.value // (self._a_block(length) * self.shared_by))
 
+    def first(self, length: int) -> int:
+        """The place of its first block among those of its text."""
+        return 0 if self.after is None else self.after.first(length) + self.after.blocks(length)
+
     def check(self, available: int, length: int) -> None:
         """Whether ``available`` tokens in blocks of ``length`` suffice.
 
         Raises:
             ParamsError: they do not; with the most that could be asked for.
         """
-        there = available // length
+        there = available // length - self.first(length)
         if self.blocks(length) <= there:
             return
-        most = there * self._a_block(length) * self.shared_by
+        most = max(0, there) * self._a_block(length) * self.shared_by
         remedy = f"use at most {most}, or " if most else ""
         remedy += f"raise corpus.characters or corpus.splits.{self.split}"
         raise ParamsError(
             f"{self.where}{self.key} = {self.value}: {self.whose} has only {available} tokens, and "
-            f"{self.blocks(length)} blocks of {length} are drawn; {remedy}"
+            f"{self.first(length) + self.blocks(length)} blocks of {length} are drawn; {remedy}"
         )
 
     def _a_block(self, length: int) -> int:

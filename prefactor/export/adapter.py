@@ -15,16 +15,17 @@ from prefactor.model.matrices import matrix_of
 CARD = "README.md"
 
 
-def write_adapter(folder: Path, target: Any, change: Change, base: str, card: str) -> None:
+def write_adapter(folder: Path, target: Any, change: Change, base: str, card: str, revision: str | None = None) -> None:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors`` for ``W' = W + B A``, and the model card.
 
     A k-subcomponent edit is a rank-k LoRA whose scale is 1 (``lora_alpha`` = rank). ``base`` is recorded as the model
-    that the adapter belongs to.
+    that the adapter belongs to, with ``revision`` if it is one of the Hub's.
     """
     prefix = f"{target.base_model_prefix}." if target.base_model is not target else ""
     ranks = {f"{prefix}{name}": A.shape[0] for name, (A, _) in change.items()}
     config = LoraConfig(
-        base_model_name_or_path=base, task_type="CAUSAL_LM", inference_mode=True, target_modules=sorted(ranks),
+        base_model_name_or_path=base, revision=revision, task_type="CAUSAL_LM", inference_mode=True,
+        target_modules=sorted(ranks),
         r=next(iter(ranks.values())), lora_alpha=next(iter(ranks.values())), rank_pattern=ranks, alpha_pattern=ranks,
         lora_dropout=0.0, bias="none", fan_in_fan_out=any(isinstance(matrix_of(target, n), Conv1D) for n in change),
     )  # fmt: skip

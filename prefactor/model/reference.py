@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from prefactor.machine.exact import exact
 from prefactor.machine.flops import flops_of
 from prefactor.model.change import Change, applied
 from prefactor.model.prefix import Prefix
@@ -92,9 +93,9 @@ def measure(
                 # Memory traffic decides here: the vocabulary is swept as seldom as can be.
                 logq = F.log_softmax(values, dim=-1)
                 figures["edited_ce"].append(_token_ce(logq, held.tokens[rows]))
-                figures["kl"].append((held.plogp[rows] - (logq * held.p[rows]).sum(-1)).double())
-                figures["uniform_kl"].append((-held.chance - logq.mean(-1)).double())
-                figures["entropy"].append(-(logq.exp().mul_(logq)).sum(-1).double())
+                figures["kl"].append(exact(held.plogp[rows] - (logq * held.p[rows]).sum(-1)))
+                figures["uniform_kl"].append(exact(-held.chance - logq.mean(-1)))
+                figures["entropy"].append(exact(-(logq.exp().mul_(logq)).sum(-1)))
             means = {key: torch.cat(parts).mean().item() for key, parts in figures.items()}
             table[domain] = {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means
     return table
@@ -102,4 +103,4 @@ def measure(
 
 def _token_ce(logp: Tensor, tokens: Tensor) -> Tensor:
     """Cross-entropy of each next token (batch, position - 1) in float64, from log-probabilities."""
-    return -logp[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1).double()
+    return exact(-logp[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1))

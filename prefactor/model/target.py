@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM
 
+from prefactor.machine.exact import exact
+
 
 def read_target(folder: Path, device: torch.device | str = "cpu") -> Any:
     """The checkpoint of the target stage, frozen, in evaluation mode."""
@@ -38,5 +40,5 @@ def cross_entropy(model: Any, tokens: np.ndarray, batch: int = 64) -> float:
     device = next(model.parameters()).device
     total = 0.0
     for chunk in np.array_split(tokens, max(1, len(tokens) // batch)):
-        total += token_losses(model, torch.from_numpy(chunk).long().to(device)).double().sum().item()
+        total += exact(token_losses(model, torch.from_numpy(chunk).long().to(device))).sum().item()
     return total / (len(tokens) * (tokens.shape[1] - 1))

@@ -19,6 +19,7 @@ from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, take
 from prefactor.errors import PrefactorError
 from prefactor.files.cost import Cost
+from prefactor.machine.exact import exact
 from prefactor.machine.progress import track
 from prefactor.model.matrices import matrix_of, shape_of
 from prefactor.model.prefix import Prefix, Prefixes
@@ -46,7 +47,7 @@ class Others:
     def worst(self, divergence: Tensor, place: int) -> float | None:
         """The mean of ``divergence`` (n, position) over the worst quarter of blocks that are unlike the target."""
         unlike = self.needed[:, place] < self.target[place] / 2
-        means = divergence[unlike].double().mean(1).sort(descending=True).values
+        means = exact(divergence[unlike]).mean(1).sort(descending=True).values
         return means[: max(1, len(means) // 4)].mean().item() if len(means) else None
 
 
