@@ -39,7 +39,7 @@ class Blocks:
 
 
 def take(blocks: Blocks, need: Need) -> Blocks:
-    """The blocks that ``need`` asks for, the first ones in file order: of one domain, or in the domain mix of the split.
+    """The first blocks that ``need`` asks for, in file order: of one domain, or in the domain mix of the split.
 
     Raises:
         ParamsError: there are fewer blocks than that.
