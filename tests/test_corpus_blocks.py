@@ -45,6 +45,11 @@ def test_of_keeps_the_order_of_the_file():
 def test_take_rounds_up_to_whole_blocks_and_names_the_key_that_asks_too_much():
     assert take(blocks("abab"), Need("harvest.tokens", 9, "harvest")).tokens[:, 0].tolist() == [0, 8]
     assert len(take(blocks("abab"), Need("harvest.tokens", 32, "harvest"))) == 4
+    first = Need("harvest.tokens", 9, "harvest")
+    behind = Need("harvest.held_out_tokens", 16, "harvest", after=first)
+    assert take(blocks("abab"), behind).tokens[:, 0].tolist() == [16, 24]
+    with pytest.raises(PrefactorError, match=r"held_out_tokens = 17: .* 5 blocks of 8 are drawn; use at most 16, or"):
+        take(blocks("abab"), Need("harvest.held_out_tokens", 17, "harvest", after=first))
     with pytest.raises(
         PrefactorError, match=r"harvest\.tokens = 33: the harvest split has only 32 .*; use at most 32,"
     ):

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 import yaml
-from peft import PeftModel
+from peft import AutoPeftModelForCausalLM, PeftModel
 from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from tokenizers import Tokenizer as Backend
@@ -30,7 +30,7 @@ from prefactor.corpus.tokenizer_file import write_tokenizer
 from prefactor.errors import PrefactorError
 from prefactor.export.checkpoint_stack import applied_to, pop, push
 from prefactor.export.edited_model import Edited
-from prefactor.files.artifacts import write_json, write_manifest, write_part
+from prefactor.files.artifacts import sha256, write_json, write_manifest, write_part
 from prefactor.files.cost import Cost
 from prefactor.harvest.collect import harvest
 from prefactor.harvest.tables import example_table, subcomponent_table
@@ -142,7 +142,9 @@ def test_a_prefactor_of_one_changes_nothing_and_the_bits_come_back(work: Workspa
     assert all(torch.equal(p, before[name]) for name, p in work.model.target.state_dict().items())
 
 
-def test_the_adapter_and_the_merged_checkpoint_are_the_edit(work: Workspace, tmp_path: Path) -> None:
+def test_the_adapter_and_the_merged_checkpoint_are_the_edit(
+    work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = work.set({GERMAN: -2.0, "layers.0.mlp.up_proj:0": 3.0}, target="de", retain=["fr"])
     tokens = torch.from_numpy(tiny_blocks(3, 5)).long()
     with made.applied():
@@ -151,6 +153,10 @@ def test_the_adapter_and_the_merged_checkpoint_are_the_edit(work: Workspace, tmp
     assert torch.equal(logits_of(merged, tokens), wanted)
     base = AutoModelForCausalLM.from_pretrained(work.data / "target" / "checkpoint")
     stock = PeftModel.from_pretrained(base, str(made.export(tmp_path / "adapter"))).eval()
+    monkeypatch.chdir(tmp_path)  # what the adapter says of its base holds in any folder
+    AutoPeftModelForCausalLM.from_pretrained("adapter")
+    weights = work.data / "target" / "checkpoint" / "model.safetensors"
+    assert sha256(weights) in (tmp_path / "adapter" / "README.md").read_text()
     torch.testing.assert_close(logits_of(stock, tokens), wanted, atol=1e-5, rtol=0)
 
 

@@ -48,7 +48,8 @@ def take(blocks: Blocks, need: Need) -> Blocks:
     """
     own, length = blocks if need.domain is None else blocks.of(need.domain), blocks.tokens.shape[1]
     need.check(own.tokens.size, length)
-    return own.rows(np.arange(need.start(length), need.end(length)))
+    first = need.first(length)
+    return own.rows(np.arange(first, first + need.blocks(length)))
 
 
 def read_blocks(folder: Path, split: str) -> Blocks:

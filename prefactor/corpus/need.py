@@ -19,7 +19,7 @@ class Need:
     # What `value` counts: tokens, rounded up to blocks; target tokens, a quarter of a block each; or blocks.
     unit: Literal["tokens", "targets", "blocks"] = "tokens"
     shared_by: int = 1  # domains that the value is divided among, evenly
-    behind: "Need | None" = None  # which takes the blocks before these
+    after: "Need | None" = None  # behind what this one draws of the same text: no block serves both
     where: str = PARAMS  # what the key belongs to; empty for a word of the command line
 
     @property
@@ -30,13 +30,9 @@ class Need:
         """How many blocks of ``length`` tokens that is."""
         return -(-self.value // (self._a_block(length) * self.shared_by))
 
-    def start(self, length: int) -> int:
-        """The first block of ``length`` tokens that is taken."""
-        return self.behind.blocks(length) if self.behind else 0
-
-    def end(self, length: int) -> int:
-        """The block after the last one that is taken: how many there must be."""
-        return self.start(length) + self.blocks(length)
+    def first(self, length: int) -> int:
+        """The place of its first block among those of its text."""
+        return 0 if self.after is None else self.after.first(length) + self.after.blocks(length)
 
     def check(self, available: int, length: int) -> None:
         """Whether ``available`` tokens in blocks of ``length`` suffice.
@@ -44,16 +40,15 @@ class Need:
         Raises:
             ParamsError: they do not; with the most that could be asked for.
         """
-        there = available // length
-        if self.end(length) <= there:
+        there = available // length - self.first(length)
+        if self.blocks(length) <= there:
             return
-        most = max(0, there - self.start(length)) * self._a_block(length) * self.shared_by
+        most = max(0, there) * self._a_block(length) * self.shared_by
         remedy = f"use at most {most}, or " if most else ""
         remedy += f"raise corpus.characters or corpus.splits.{self.split}"
-        taken = f", of which {self.start(length) * length} are taken" if self.behind else ""
         raise ParamsError(
-            f"{self.where}{self.key} = {self.value}: {self.whose} has only {available} tokens{taken}, and "
-            f"{self.blocks(length)} blocks of {length} are drawn; {remedy}"
+            f"{self.where}{self.key} = {self.value}: {self.whose} has only {available} tokens, and "
+            f"{self.first(length) + self.blocks(length)} blocks of {length} are drawn; {remedy}"
         )
 
     def _a_block(self, length: int) -> int:

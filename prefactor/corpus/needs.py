@@ -30,7 +30,7 @@ def harvested(config: HarvestConfig) -> Need:
 
 def scored_on(config: HarvestConfig) -> Need:
     """Of text that nothing else is harvested from."""
-    return Need("harvest.held_out_tokens", config.held_out_tokens, "harvest", behind=harvested(config))
+    return Need("harvest.held_out_tokens", config.held_out_tokens, "harvest", after=harvested(config))
 
 
 def ablated(config: EffectsConfig, domain: str) -> Need:

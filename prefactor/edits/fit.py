@@ -19,6 +19,7 @@ from torch import Tensor
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.edits.methods import Method
 from prefactor.edits.objective import Chance, Objective
+from prefactor.machine.exact import exact
 from prefactor.machine.runtime import generator
 from prefactor.model.change import Change, attached, stacked
 from prefactor.model.prefix import Prefix, prefix_of
@@ -108,7 +109,7 @@ class Fitter:
                 with attached(self.target, change), self.prefix.given(states):
                     logits = logits_of(self.target, tokens)
                 kl = logits.logsumexp(-1) - torch.linalg.vecdot(p, logits) - entropy
-                total, count = total + kl.double().sum().item(), count + kl.numel()
+                total, count = total + exact(kl).sum().item(), count + kl.numel()
             self._held[start] = total / count
             self.spent.read += count
         return self._held[start]

@@ -19,11 +19,11 @@ from prefactor.model.verified import check_saved
 CARD = "README.md"
 
 
-def write_adapter(folder: Path, target: Any, change: Change, base: str, card: str) -> None:
+def write_adapter(folder: Path, target: Any, change: Change, base: str, card: str, revision: str | None = None) -> None:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors`` for ``W' = W + B A``, and the model card.
 
     A k-subcomponent edit is a rank-k LoRA whose scale is 1 (``lora_alpha`` = rank). ``base`` is recorded as the model
-    that the adapter belongs to.
+    that the adapter belongs to, with ``revision`` if it is one of the Hub's.
 
     Raises:
         PrefactorError: stock ``peft`` makes another model of them than the edit.
@@ -33,7 +33,7 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str, card: st
     ranks = {f"{prefix}{part.name}": part.rank for part in parts}
     modules = sorted(f"{prefix}{part.name}" for part in parts if part.parameter is None)
     config = LoraConfig(
-        base_model_name_or_path=base, task_type="CAUSAL_LM", inference_mode=True,
+        base_model_name_or_path=base, revision=revision, task_type="CAUSAL_LM", inference_mode=True,
         target_modules=_exactly(target, modules),
         target_parameters=sorted(f"{prefix}{part.name}" for part in parts if part.parameter is not None) or None,
         r=next(iter(ranks.values())), lora_alpha=next(iter(ranks.values())), rank_pattern=ranks, alpha_pattern=ranks,

@@ -5,7 +5,10 @@ from typing import Any
 
 
 def card(
-    facts: Mapping[str, Any], labels: Mapping[str, str] | None = None, damage: Sequence[Mapping[str, Any]] = ()
+    facts: Mapping[str, Any],
+    labels: Mapping[str, str] | None = None,
+    damage: Sequence[Mapping[str, Any]] = (),
+    base: str = "",
 ) -> str:
     """Markdown with the front matter that the Hub reads.
 
@@ -13,6 +16,7 @@ def card(
         facts: as in ``edit.json`` (``docs/contracts.md``).
         labels: of the subcomponents; none where the card must not change with a label's words.
         damage: rows of ``domain``, ``role``, ``base_ce``, ``edited_ce``, ``damage``, ``kl``; none where not measured.
+        base: a line on the model that it belongs to; none where that is known from where the card lies.
     """
     lines = ["---", "library_name: peft", "tags: [prefactor, model-editing]", "---", "", f"# {facts['edit']}", ""]
     lines += [f"Method `{facts['method']}`, aimed at the domain `{facts['target']}`. {_text(facts)}", ""]
@@ -39,6 +43,8 @@ def card(
         lines.append("Its damage was not measured when this was written.")
     if facts["decomposition"]:
         lines += ["", f"Decomposition (sha256 of its components): `{facts['decomposition']}`."]
+    if base:
+        lines += ["", base]
     lines.append("")
     return "\n".join(lines)
 

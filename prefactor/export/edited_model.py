@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
+from prefactor.export.base import base_of
 from prefactor.export.card import card
 from prefactor.export.lora import check_loadable
 from prefactor.files.new_folder import new_folder
@@ -52,7 +53,8 @@ class Edited:
 
         check_loadable(self.target, self.change)
         with new_folder(Path(folder)) as new:
-            write_adapter(new, self.target, self.change, self.checkpoint.as_posix(), self._card())
+            base = base_of(self.checkpoint)
+            write_adapter(new, self.target, self.change, base.name, self._card(base.said), base.revision)
         return Path(folder)
 
     def merge(self, folder: Path | str) -> Path:
@@ -67,5 +69,5 @@ class Edited:
             write_merged(new, self.target, self.change, self.checkpoint, self._card())
         return Path(folder)
 
-    def _card(self) -> str:
-        return card(self.facts, self.labels, self.measure())
+    def _card(self, base: str = "") -> str:
+        return card(self.facts, self.labels, self.measure(), base)

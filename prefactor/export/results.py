@@ -12,6 +12,7 @@ from prefactor.config.params import PARAMS, section
 from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.adapter import write_adapter, write_merged
+from prefactor.export.base import base_of
 from prefactor.export.card import card
 from prefactor.export.lora import check_loadable
 from prefactor.files.artifacts import part, read_entry, verify
@@ -79,14 +80,15 @@ def export(
     budget, change = change_of(data, name, tokens, seed)
     verify(checkpoint)
     target = read_target(checkpoint, setup())
-    text = card(_facts(data, name, about, budget, seed), labels, _damage(data, name, budget, seed))
+    base = base_of(checkpoint)
+    told = _facts(data, name, about, budget, seed), labels, _damage(data, name, budget, seed)
     if not merged:
         check_loadable(target, change)
     with new_folder(into) as new:
         if merged:
-            write_merged(new, target, change, checkpoint, text)
+            write_merged(new, target, change, checkpoint, card(*told))
         else:
-            write_adapter(new, target, change, checkpoint.as_posix(), text)
+            write_adapter(new, target, change, base.name, card(*told, base.said), base.revision)
 
 
 def _facts(data: Path, name: str, about: dict[str, Any], budget: int, seed: int) -> dict[str, Any]:

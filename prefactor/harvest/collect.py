@@ -22,6 +22,7 @@ from prefactor.files.checkpoint import Checkpoint
 from prefactor.files.cost import Cost
 from prefactor.harvest.firings import Sample
 from prefactor.harvest.reservoir import Reservoir
+from prefactor.machine.exact import exact, exact_device
 from prefactor.machine.flops import flops_of
 from prefactor.machine.processes import ALONE, Processes
 from prefactor.machine.progress import track
@@ -52,9 +53,10 @@ class Sums:
     def zero(cls, subcomponents: int, domains: int, vocabulary: int, device: torch.device) -> "Sums":
         by_domain, by_token = (subcomponents, domains), (vocabulary, subcomponents)
         sizes = [(domains,), by_domain, by_domain, by_domain, by_token, by_token, (vocabulary,), (vocabulary,)]
-        whole, exact, count = torch.int64, torch.float64, torch.int32
-        kinds = [whole, exact, whole, exact, count, count, whole, whole]
-        return cls(*(torch.zeros(s, dtype=k, device=device) for s, k in zip(sizes, kinds, strict=True)))
+        whole, real, count = torch.int64, torch.float64, torch.int32
+        kinds = [whole, real, whole, real, count, count, whole, whole]
+        lies = {kind: exact_device(device) if kind == real else device for kind in kinds}
+        return cls(*(torch.zeros(s, dtype=k, device=lies[k]) for s, k in zip(sizes, kinds, strict=True)))
 
 
 @dataclass
@@ -192,10 +194,10 @@ def _add(gathered: Harvest, reader: _Reader, tokens: Tensor, domain: Tensor, sta
     fires = g > config.threshold  # most do; the others are carried along, which costs less than to sort them out
     domain = domain.repeat_interleave(positions)  # of each row
     place = domain.index_select(0, row).add_(c, alpha=D)
-    sums.importance.view(-1).index_add_(0, place, g.double().mul_(IMPORTANCE_UNIT).round_())
+    sums.importance.view(-1).index_add_(0, place.to(sums.importance.device), exact(g).mul_(IMPORTANCE_UNIT).round_())
     sums.firings.view(-1).index_add_(0, place, fires.long())
-    met = activation.flatten().index_select(0, needed).double().mul_(ACTIVATION_UNIT).round_()
-    sums.activation.view(-1).index_add_(0, place, met.mul_(fires))
+    met = exact(activation.flatten().index_select(0, needed)).mul_(ACTIVATION_UNIT).round_()
+    sums.activation.view(-1).index_add_(0, place.to(met.device), met.mul_(fires.to(met.device)))
     count = fires.int()
     read, predicted = tokens.flatten(), _most_likely(logits).flatten()
     for counts, total, ids in ((sums.inputs, sums.input_total, read), (sums.outputs, sums.output_total, predicted)):
@@ -305,13 +307,13 @@ def top_tokens(counts: Tensor, total: Tensor, kind: str, k: int, least: int) -> 
     ``recall``: share of the token's occurrences at which the subcomponent fires.
     ``pmi``: ``ln P(token | fires) / P(token)``.
     """
-    frequency = total.double().clamp(min=1)
+    frequency = exact(total).clamp(min=1)
     ids, values = [np.zeros((0, min(k, len(total))), dtype=np.int64)], [np.zeros((0, min(k, len(total))))]
     for columns in counts.split(ROWS, dim=1):
         part = columns.T
-        value = part.double() / frequency
+        value = exact(part) / frequency
         if kind == "pmi":
-            given = part.double() / part.sum(1, keepdim=True).clamp(min=1)
+            given = exact(part) / part.sum(1, keepdim=True).clamp(min=1)
             value = (given / (frequency / total.sum())).clamp(min=1e-30).log()
         value = torch.where(part >= least, value, -torch.inf)
         best = value.sort(dim=1, descending=True, stable=True)  # ties go by token id

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from prefactor.harvest.bits import unpacked
+from prefactor.machine.exact import exact
 
 COLUMNS = 1024  # subcomponents that are counted against all others at a time
 
@@ -59,7 +60,7 @@ def together(sample: Sample, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     partners = [np.zeros((0, k), dtype=kind) for kind in (np.int64, np.float64, np.int64)]
     for columns in torch.arange(sample.subcomponents).split(COLUMNS):
         joint = fires[:, columns].T @ fires
-        similar = joint.double() / (count[columns, None].double() * count.double()).sqrt().clamp(min=1)
+        similar = exact(joint) / (exact(count[columns, None]) * exact(count)).sqrt().clamp(min=1)
         similar[torch.arange(len(columns)), columns] = -1.0
         best = similar.sort(dim=1, descending=True, stable=True)
         which = best.indices[:, :k]

@@ -35,8 +35,8 @@ def hold_out_once(model: Any, tokens: np.ndarray, about: Any, folder: Path, name
         name = hashlib.sha256(name.encode()).hexdigest()[:32]
     path = folder / f"{name}-{len(tokens)}.{key}.safetensors"
     if path.is_file():
-        kept = read_tensors(path, device)
-        return HeldOut(ids, kept["p"], kept["plogp"], kept["ce"].item())
+        kept = read_tensors(path)  # on the CPU: not every device takes the float64 in it
+        return HeldOut(ids, kept["p"].to(device), kept["plogp"].to(device), kept["ce"].item())
     held = hold_out(model, tokens)
     for old in folder.glob(f"{name}-{len(tokens)}.*.safetensors"):
         old.unlink(missing_ok=True)

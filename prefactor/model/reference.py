@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from prefactor.machine.exact import exact
 from prefactor.machine.flops import flops_of
 from prefactor.model.change import Change, applied
 from prefactor.model.prefix import Prefix
@@ -95,9 +96,9 @@ def measure(
                 logq = F.log_softmax(values, dim=-1)
                 figures["edited_ce"].append(_token_ce(logq, held.tokens[rows]))
                 base.append(_token_ce(held.p[rows], held.tokens[rows], probabilities=True))
-                figures["kl"].append((held.plogp[rows] - (logq * held.p[rows]).sum(-1)).double())
-                figures["uniform_kl"].append((-held.chance - logq.mean(-1)).double())
-                figures["entropy"].append(-(logq.exp().mul_(logq)).sum(-1).double())
+                figures["kl"].append(exact(held.plogp[rows] - (logq * held.p[rows]).sum(-1)))
+                figures["uniform_kl"].append(exact(-held.chance - logq.mean(-1)))
+                figures["entropy"].append(exact(-(logq.exp().mul_(logq)).sum(-1)))
             means = {key: torch.cat(parts).mean().item() for key, parts in figures.items()}
             edited = torch.cat(figures["edited_ce"])
             errors = {"edited_ce_error": _error(edited), "damage_error": _error(edited - torch.cat(base))}
@@ -107,7 +108,7 @@ def measure(
 
 def _token_ce(values: Tensor, tokens: Tensor, probabilities: bool = False) -> Tensor:
     """Cross-entropy of each next token (batch, position - 1) in float64, from log-probabilities or probabilities."""
-    found = values[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1).double()
+    found = exact(values[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1))
     return -(found.clamp_min(1e-30).log() if probabilities else found)
 
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from prefactor.files.artifacts import MANIFEST, read_json, verify
+from prefactor.machine.exact import exact
 from prefactor.model.experts import split_experts
 from prefactor.model.pretrained import read_pretrained
 
@@ -58,5 +59,5 @@ def cross_entropy(model: Any, tokens: np.ndarray, batch: int = 64) -> float:
     device = next(model.parameters()).device
     total = 0.0
     for chunk in np.array_split(tokens, max(1, len(tokens) // batch)):
-        total += token_losses(model, torch.from_numpy(chunk).long().to(device)).double().sum().item()
+        total += exact(token_losses(model, torch.from_numpy(chunk).long().to(device))).sum().item()
     return total / (len(tokens) * (tokens.shape[1] - 1))

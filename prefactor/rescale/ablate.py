@@ -15,6 +15,7 @@ from torch import Tensor
 
 from prefactor.files.checkpoint import Checkpoint
 from prefactor.files.cost import Cost
+from prefactor.machine.exact import exact
 from prefactor.machine.flops import flops_of
 from prefactor.machine.progress import track
 from prefactor.model.change import applied
@@ -103,5 +104,5 @@ def _block_ce(prefix: Prefix, blocks: Tensor, states: Tensor) -> Tensor:
         with prefix.given(given):
             logits = logits_of(prefix.target, part)[:, :-1]
         right = logits.gather(-1, part[:, 1:, None])[..., 0]
-        losses.append((logits.logsumexp(-1) - right).double().mean(-1))
+        losses.append(exact(logits.logsumexp(-1) - right).mean(-1))
     return torch.cat(losses)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from prefactor.machine.exact import exact
 from prefactor.model.change import Change, applied
 from prefactor.model.prefix import Prefix
 from prefactor.model.reference import HeldOut, logits
@@ -58,5 +59,5 @@ def divergence(target: Any, change: Change, held: HeldOut, prefix: Prefix | None
 
 def mean_over(values: Tensor, where: Tensor) -> float | None:
     """The mean of ``values`` where ``where`` is true; None where it nowhere is."""
-    chosen = values[where].double()
+    chosen = exact(values[where])
     return chosen.mean().item() if chosen.numel() else None

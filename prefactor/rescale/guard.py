@@ -13,6 +13,7 @@ from torch import Tensor
 
 from prefactor.config.guard import GuardByDomain, GuardByImportance
 from prefactor.errors import PrefactorError
+from prefactor.machine.exact import exact, exact_device
 from prefactor.model.matrices import shape_of
 from prefactor.rescale.terms import Term
 from prefactor.vpd.components import DecomposedModel
@@ -38,7 +39,7 @@ def guarded_read(v: Tensor, needed: Tensor, spared: Tensor, ridge: float) -> Ten
         PrefactorError: the moments are not finite, or no finite direction solves them.
     """
     d = len(v)
-    v64, needed, spared = v.double(), needed.double(), spared.double()
+    v64, needed, spared = exact(v), exact(needed), exact(spared)
     aim = needed @ v64
     whole = needed.trace() + spared.trace()
     if not (torch.isfinite(whole) and torch.isfinite(aim).all() and torch.isfinite(spared).all()):
@@ -46,7 +47,7 @@ def guarded_read(v: Tensor, needed: Tensor, spared: Tensor, ridge: float) -> Ten
     if not aim.any() or min(needed.trace(), spared.trace()) <= NOTHING * whole:
         return v
     epsilon = min(max(ridge, d / MOST_CONDITION), MOST_CONDITION) * spared.trace() / d
-    direction = torch.linalg.solve(spared + epsilon * torch.eye(d, dtype=torch.float64, device=v.device), aim)
+    direction = torch.linalg.solve(spared + epsilon * torch.eye(d, dtype=torch.float64, device=spared.device), aim)
     read = (direction * (v64 @ aim) / (direction @ aim)).to(v)
     if not torch.isfinite(read).all():
         raise PrefactorError("no finite direction guards it")
@@ -106,9 +107,9 @@ def domain_moment(model: DecomposedModel, module: str, tokens: np.ndarray, batch
     """``E[x x^T]`` (d_in, d_in) of the input of ``module`` over ``tokens`` (n, position)."""
     site = [s.name for s in model.sites].index(module)
     width = shape_of(model.sites[site].module)[1]
-    total = torch.zeros(width, width, dtype=torch.float64, device=model.U[0].device)
+    total = torch.zeros(width, width, dtype=torch.float64, device=exact_device(model.U[0].device))
     for _, inputs in _observed(model, tokens, batch):
-        x = inputs[model.input_of[site]].flatten(0, 1).double()
+        x = exact(inputs[model.input_of[site]].flatten(0, 1))
         total += x.T @ x
     return total / tokens.size
 
@@ -121,10 +122,10 @@ def importance_moments(
     columns = {name: model.names.index(name) for name in subcomponents}
     moments: dict[str, tuple[Tensor, Tensor]] = {}
     for _, inputs in _observed(model, tokens, batch):
-        g = lower_leaky(net(inputs)).flatten(0, 1).double()
+        g = exact(lower_leaky(net(inputs)).flatten(0, 1))
         for name, column in columns.items():
             site = [s.name for s in model.sites].index(name.rpartition(":")[0])
-            x = inputs[model.input_of[site]].flatten(0, 1).double()
+            x = exact(inputs[model.input_of[site]].flatten(0, 1))
             needed = (x * g[:, column : column + 1]).T @ x / tokens.size
             spared = x.T @ x / tokens.size - needed
             before = moments.get(name, (torch.zeros_like(needed), torch.zeros_like(needed)))

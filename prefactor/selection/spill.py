@@ -20,6 +20,7 @@ from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, take
 from prefactor.errors import PrefactorError
 from prefactor.files.cost import Cost
+from prefactor.machine.exact import exact
 from prefactor.machine.progress import track
 from prefactor.model.matrices import matrix_of, shape_of
 from prefactor.model.prefix import Prefix, Prefixes
@@ -51,7 +52,7 @@ class Others:
         None, for unknown, where fewer than ``FEWEST`` blocks are.
         """
         unlike = self.needed[:, place] < self.target[place] / 2
-        means = divergence[unlike].double().mean(1).sort(descending=True).values
+        means = exact(divergence[unlike]).mean(1).sort(descending=True).values
         return means[: len(means) // 4].mean().item() if len(means) >= FEWEST else None
 
 

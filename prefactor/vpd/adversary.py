@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from prefactor.config.training import AdversaryConfig
+from prefactor.machine.exact import exact_device
 from prefactor.machine.runtime import generator
 
 
@@ -28,7 +29,7 @@ class Adversary:
         drawn = [torch.rand(shape, generator=generator(seed, -1, row, device=device), device=device) for row in rows]
         self.sources = torch.stack(drawn).to(dtype)
         self.first, self.second = torch.zeros_like(self.sources), torch.zeros_like(self.sources)
-        self.steps = torch.zeros(len(rows), slots, 1, dtype=torch.float64, device=device)
+        self.steps = torch.zeros(len(rows), slots, 1, dtype=torch.float64, device=exact_device(device))
         self._in_use: Tensor | None = None  # (row, 1, 1): the slot each row uses in this step; None means all
 
     def use(self, particle: Tensor) -> None:
@@ -57,7 +58,7 @@ class Adversary:
         sources.addcdiv_(first, denominator).clamp_(0, 1)
         if self._in_use is not None:
             for whole, part in zip(self._state(), (sources, first, second, steps), strict=True):
-                whole.scatter_(1, self._in_use.expand(part.shape), part)
+                whole.scatter_(1, self._in_use.to(whole.device).expand(part.shape), part)
 
     def state(self) -> dict[str, Tensor]:
         return dict(zip(("sources", "first", "second", "steps"), self._state(), strict=True))
@@ -74,4 +75,4 @@ class Adversary:
         if self._in_use is None:
             return tensor
         rows, _, width = tensor.shape
-        return tensor.gather(1, self._in_use.expand(rows, 1, width))
+        return tensor.gather(1, self._in_use.to(tensor.device).expand(rows, 1, width))

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from prefactor.machine.exact import exact
 from prefactor.machine.runtime import generator
 from prefactor.model.target import next_token_ce
 from prefactor.vpd.components import DecomposedModel
@@ -50,14 +51,14 @@ def battery(model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, seed
         logp = F.log_softmax(logits, dim=-1)
         r = torch.rand(g.shape, generator=rng).to(g.device)
         rho = torch.rand(*g.shape[:2], len(model.sites), generator=rng).to(g.device)
-        ce["target"] += next_token_ce(logits[:, :-1], part).double().sum().item()
+        ce["target"] += exact(next_token_ce(logits[:, :-1], part)).sum().item()
         for name, mask in MASKS.items():
             out = model.masked(part, mask(g, r), rho if name == "stochastic" else torch.zeros_like(rho))
-            kl[name] += token_kl(logp, out).double().sum().item()
-            ce[name] += next_token_ce(out[:, :-1], part).double().sum().item()
+            kl[name] += exact(token_kl(logp, out)).sum().item()
+            ce[name] += exact(next_token_ce(out[:, :-1], part)).sum().item()
         for threshold in l0:
             l0[threshold] += (g > float(threshold)).sum().item()
-        mean_g += g.double().sum(dim=(0, 1)).cpu()
+        mean_g += exact(g).sum(dim=(0, 1)).cpu()
     positions = tokens.size
     labels = len(tokens) * (tokens.shape[1] - 1)
     return {
@@ -66,7 +67,7 @@ def battery(model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, seed
         "l0": {threshold: value / positions for threshold, value in l0.items()},
         "alive": int((mean_g / positions > ALIVE).sum()),
         "subcomponents": model.subcomponents,
-        "delta_norm": float(sum(d.double().square().sum() for d in model.deltas()) ** 0.5),
+        "delta_norm": float(sum(exact(d).square().sum() for d in model.deltas()) ** 0.5),
     }
 
 

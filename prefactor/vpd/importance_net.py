@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from prefactor.machine.exact import exact_device
+
 
 class _LowerLeaky(torch.autograd.Function):
     """clamp(z, 0, 1); below 0 a hundredth of the gradient passes, and only where it asks for an increase."""
@@ -92,8 +94,9 @@ class _Block(nn.Module):
 
 def _rotation(positions: int, head_width: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Cosines and sines (position, head_width / 2) of RoPE with base 10,000; exact angles, then ``like``'s type."""
-    frequency = 10_000.0 ** (-torch.arange(0, head_width, 2, device=like.device, dtype=torch.float64) / head_width)
-    angle = torch.arange(positions, device=like.device)[:, None] * frequency
+    device = exact_device(like.device)
+    frequency = 10_000.0 ** (-torch.arange(0, head_width, 2, device=device, dtype=torch.float64) / head_width)
+    angle = torch.arange(positions, device=device)[:, None] * frequency
     return angle.cos().to(like), angle.sin().to(like)
 
 

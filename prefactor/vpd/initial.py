@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from prefactor.machine.exact import exact
 from prefactor.model.matrices import Matrix, weight_of
 
 
@@ -18,7 +19,7 @@ def initial_components(
     """
     U, V = {}, {}
     for name, module in modules.items():
-        weight = weight_of(module).detach().double().cpu()
+        weight = exact(weight_of(module).detach()).cpu()
         v = torch.randn(counts[name], weight.shape[1], generator=rng, dtype=torch.float64)
         v /= v.norm(dim=1, keepdim=True)
         u = torch.linalg.pinv(v).T @ weight.T  # the least-norm U with U^T V closest to W
@@ -38,7 +39,7 @@ def singular_components(
     """
     U, V = {}, {}
     for name, module in modules.items():
-        left, values, right = torch.linalg.svd(weight_of(module).detach().double().cpu(), full_matrices=False)
+        left, values, right = torch.linalg.svd(exact(weight_of(module).detach()).cpu(), full_matrices=False)
         scale = values[: counts[name], None].sqrt()
         U[name] = (left.T[: counts[name]] * scale).to(module.weight.dtype)
         V[name] = (right[: counts[name]] * scale).to(module.weight.dtype)
