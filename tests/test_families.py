@@ -1,7 +1,6 @@
 """Decompose, edit, export and reload on tiny random models of the families people use."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch

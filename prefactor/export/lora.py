@@ -71,9 +71,7 @@ def check_loadable(target: Any, modules: Iterable[str]) -> None:
         )
 
 
-def _fused(
-    target: Any, name: str, pairs: Mapping[int, tuple[Tensor, Tensor]], changed: Iterable[str]
-) -> Part:
+def _fused(target: Any, name: str, pairs: Mapping[int, tuple[Tensor, Tensor]], changed: Iterable[str]) -> Part:
     """The change of one fused parameter: every expert's of the same rank, zeros where an expert's own is lower."""
     module, _, parameter = name.rpartition(".")
     owner: nn.Module = target.base_model.get_submodule(module)

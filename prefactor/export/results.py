@@ -65,7 +65,7 @@ def export(
         labels: of its subcomponents, for the card.
 
     Raises:
-        PrefactorError: no such edit was run, or not with this budget and seed; or PEFT loads no adapter of its matrices.
+        PrefactorError: no such edit was run, or not with this budget and seed, or PEFT loads no adapter of its kind.
     """
     about, checkpoint = _about(data, name), data / "target" / "checkpoint"
     budget, change = change_of(data, name, tokens, seed)

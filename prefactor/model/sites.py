@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from prefactor.errors import PrefactorError
 from prefactor.machine.runtime import generator
