@@ -38,14 +38,15 @@ CHECKS = ("masks", "fitted = merged", "adapter", "merged")
 HEAD = """# Families of models
 
 Tiny random models of each family's own code in `transformers` {version}, made and checked by
-`python -m benchmarks.families`; a test makes the table again and compares. *Decomposed* is the share of all weights, and
-of these sizes only: what is left out for its kind is the point, and embeddings are a larger part of a small model.
+`python -m benchmarks.families`; a test makes the table again and compares. *Decomposed* is the share of all weights,
+of these sizes only: the embeddings of a small model are a larger part of it. *Left out* names what else is not
+decomposed, beside embeddings, norms and biases.
 
 *masks*: the masked model at masks of one is the model. *fitted = merged*: an edit of a subcomponent of every kind of
 matrix, beside the weights and in them. *adapter*, *merged*: the edit written, and read by stock `peft` and
 `transformers`, gives the same logits.
 
-| family | kind | matrices | decomposed | masks | fitted = merged | adapter | merged | not decomposed, beside embeddings and vectors |
+| family | kind | matrices | decomposed | masks | fitted = merged | adapter | merged | left out |
 |---|---|---|---|---|---|---|---|---|
 """
 
@@ -113,12 +114,13 @@ def _replayed(target: Any, change: Change, tokens: Tensor) -> bool | None:
 def edit_of_each_kind(model: DecomposedModel) -> Change:
     """Prefactors from -3 to 3 on a subcomponent of each kind of matrix: the last one of each name but for numbers.
 
-    Of experts two, so that they share a parameter.
+    Of experts two, so that they share a parameter; and of two matrices two, so that ranks differ.
     """
     kinds = {re.sub(r"\b\d+\b", "*", site.name): site.name for site in model.sites}
-    experts = {name: re.sub(r"experts\.\d+", "experts.1", name) for name in kinds.values()}
-    names = list(dict.fromkeys([*kinds.values(), *experts.values()]))
-    terms = [term_of(model, f"{name}:{i % 9}") for i, name in enumerate(names)]
+    experts = [re.sub(r"experts\.\d+", "experts.1", name) for name in kinds.values()]
+    names = list(dict.fromkeys([*kinds.values(), *experts]))
+    chosen = [f"{name}:{i % 8}" for i, name in enumerate(names)] + [f"{names[0]}:8", f"{names[-1]}:8"]
+    terms = [term_of(model, name) for name in chosen]
     return Prefactors(tuple(terms)).change([torch.linspace(-3, 3, len(terms))])
 
 

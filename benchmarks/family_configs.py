@@ -169,7 +169,8 @@ FAMILIES: dict[str, Family] = {
     ),
     "git": Family("multimodal", lambda: t.GitConfig(**SIZE, **MLP, vision_config=VISION)),
     "fuyu": Family(
-        "multimodal", lambda: t.FuyuConfig(text_config={"model_type": "persimmon"} | SIZE | MLP, **SIZE, **MLP, patch_size=4)
+        "multimodal",
+        lambda: t.FuyuConfig(text_config={"model_type": "persimmon"} | SIZE | MLP, **SIZE, **MLP, patch_size=4),
     ),
 }  # fmt: skip
 

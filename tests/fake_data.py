@@ -223,7 +223,12 @@ def _decompose(folder: Path) -> None:
         "l0": [100 + 806 * math.exp(-s / 450) for s in steps],
     }
     write_table(folder / "curve.parquet", pa.table(columns))
-    write_json(folder / "metrics.json", {"subcomponents": 1792, "steps": 2500, "l0": 103.1, "faithfulness": 1e-8})
+    parts = [("decomposed", 131_072, []), ("embeddings and unembedding", 65_536, ["model.embed_tokens", "lm_head"]),
+             ("norms, biases and other vectors", 832, ["model.layers.*.input_layernorm"])]  # fmt: skip
+    total = sum(weights for _, weights, _ in parts)
+    weights = [{"what": w, "weights": n, "share": n / total, "names": names} for w, n, names in parts]
+    metrics = {"subcomponents": 1792, "matrices": 14, "steps": 2500, "l0": 103.1, "faithfulness": 1e-8}
+    write_json(folder / "metrics.json", metrics | {"weights": weights})
 
 
 def _importance(folder: Path) -> None:

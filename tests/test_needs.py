@@ -84,9 +84,7 @@ def _least(config: PipelineConfig) -> dict[str, dict[str, int]]:
 
     for need in (n for n in every if n.domain is not None):
         assert need.domain is not None
-        tokens[need.split][need.domain] = max(
-            tokens[need.split][need.domain], (need.first(block) + need.blocks(block)) * block
-        )
+        tokens[need.split][need.domain] = max(tokens[need.split][need.domain], end(need))
     for need in (n for n in every if n.domain is None):
         short = end(need) - sum(tokens[need.split].values())
         tokens[need.split][domains[0]] += max(0, short)

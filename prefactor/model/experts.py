@@ -52,8 +52,9 @@ def split_experts(model: nn.Module) -> None:
     Experts that do not go by the interface of ``transformers`` stay as they are, and so do quantised ones. A second
     call does nothing.
     """
-    for module in list(model.modules()):
-        if _is_fused(module):
+    fused: list[Any] = [module for module in model.modules() if _is_fused(module)]
+    for module in fused:
+        if module.config._experts_implementation != ONE_BY_ONE or "0" not in module._modules:
             _split(module)
             module.config._experts_implementation = ONE_BY_ONE
 

@@ -1,4 +1,4 @@
-"""The weight matrices of a target: ``nn.Linear``, GPT-2's ``Conv1D``, whose weight lies the other way round, and experts'."""
+"""The weight matrices of a target: ``nn.Linear``, experts', GPT-2's ``Conv1D``, whose weight lies the other way."""
 
 import re
 from typing import Any

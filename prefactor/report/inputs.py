@@ -40,6 +40,20 @@ class Target(_Read):
     base_ce: dict[str, float]
 
 
+class Share(_Read):
+    """A part of the target's weights: what is decomposed, or why it is not."""
+
+    what: str
+    weights: int
+    share: float
+    names: tuple[str, ...]  # of modules, numbers of layers written *
+
+
+class Decomposed(_Read):
+    matrices: int
+    weights: tuple[Share, ...]  # what is decomposed first
+
+
 class Quality(_Read):
     """The battery of the importance stage; ``kl`` and ``ce`` by mask mode, ``l0`` by threshold."""
 
@@ -139,6 +153,7 @@ class EditResult:
 @dataclass(frozen=True)
 class Inputs:
     target: Target
+    decomposed: Decomposed
     quality: Quality
     curve: dict[str, list[float]]  # decompose: step, l0 and a column a loss term
     fires: float  # a subcomponent is needed where its importance is above
@@ -176,6 +191,7 @@ def load(data: Path, edits: Mapping[str, AnyEdit], shortlists: Sequence[str], he
     scores = _rows(data / "score/scores/scores.parquet", columns)
     return Inputs(
         target=target,
+        decomposed=_json(Decomposed, data / "decompose/metrics.json"),
         quality=_json(Quality, data / "importance/metrics.json"),
         curve=_curve(data / "decompose/curve.parquet"),
         fires=fires_above(about),

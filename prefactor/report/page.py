@@ -47,6 +47,7 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         rollouts=[
             (name, name == config.edit, sections.rollouts(inputs.edits[name], domains)) for name in _first(config, same)
         ],
+        decomposed=sections.decomposed(inputs),
         quality=sections.quality(inputs),
         losses=loss_terms(inputs),
         labels=labels(inputs),

@@ -166,6 +166,19 @@ def rollouts(result: EditResult, domains: list[str]) -> list[dict[str, Any]]:
     ]
 
 
+def decomposed(inputs: Inputs) -> dict[str, Any]:
+    """How much of the target is decomposed, and a row a reason why the rest is not."""
+    whole, *rest = inputs.decomposed.weights
+    return {
+        "share": f"{100 * whole.share:.1f} %",
+        "weights": f"{whole.weights:,}",
+        "matrices": f"{inputs.decomposed.matrices:,}",
+        "rest": [
+            {"what": part.what, "share": f"{100 * part.share:.1f} %", "names": ", ".join(part.names)} for part in rest
+        ],
+    }
+
+
 def quality(inputs: Inputs) -> dict[str, Any]:
     """KL and CE in every mask mode, known modes first, then the PGD ladder; L0; alive."""
     battery = inputs.quality
