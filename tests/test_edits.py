@@ -21,11 +21,11 @@ from prefactor.files.cost import Cost
 from prefactor.model.change import applied, attached
 from prefactor.model.matrices import matrix_of
 from prefactor.model.prefix import prefix_of
-from prefactor.model.reference import hold_out, measure
+from prefactor.model.reference import HeldOut, hold_out, measure
 from prefactor.rescale.footprint import Uses, divergence, importance_of, near
 from prefactor.rescale.terms import Prefactors, Term, rewrite, term_of
 from prefactor.rescale.tolerance import tolerated
-from prefactor.selection.spill import effects
+from prefactor.selection.spill import AMPLIFYING, INVERTING, effects
 from tests.tiny import POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net, tiny_target
 
 NAMES = ("layers.0.self_attn.v_proj:3", "layers.0.self_attn.v_proj:5", "layers.1.mlp.down_proj:0")
@@ -322,16 +322,35 @@ def test_the_effect_is_at_chance_or_as_near_as_any_prefactor_tried_comes() -> No
     backwards = dict(reversed(methods.items()))
     found = effects(model.target, methods, wanted, retained, None, cost)
     assert effects(model.target, backwards, wanted, retained, None, Cost()) == found[::-1]
-    assert cost.tokens > 0 < cost.flops
     assert {one.damage is None for one in found} == {True, False}
+    read = 0
     for name, effect in zip(names, found, strict=True):
         change = Prefactors((term_of(model, name),)).change([torch.tensor([effect.prefactor])])
         figures = measure(model.target, change, {"de": wanted} | retained)
+        (at, short), tried = _plainly(model.target, methods[name], wanted, chance)
+        assert (effect.prefactor, effect.short) == pytest.approx((at, short), rel=1e-5)
+        read += tried * wanted.tokens.numel()
         if effect.damage is None:
             assert effect.short == pytest.approx(chance - figures["de"]["edited_ce"])
         else:
             assert effect.short == 0 and figures["en"]["damage"] == pytest.approx(effect.damage)
-            assert figures["de"]["edited_ce"] > wanted.ce
+            read += retained["en"].tokens.numel()
+    assert cost.tokens == read and cost.flops > 0
+
+
+def _plainly(target: Any, method: Prefactors, wanted: HeldOut, chance: float) -> tuple[tuple[float, float], int]:
+    """The prefactor at chance, on the straight line between the two tried around it, or the best; how many it took."""
+    tried, best = 0, (wanted.ce, 1.0)
+    for direction in (INVERTING, AMPLIFYING):
+        before = (wanted.ce, 1.0)
+        for alpha in direction:
+            ce = measure(target, method.common(alpha), {"": wanted})[""]["edited_ce"]
+            tried += 1
+            if ce >= chance:
+                return (float(np.interp(chance, (before[0], ce), (before[1], alpha))), 0.0), tried
+            before = (ce, alpha)
+            best = max(best, before)
+    return (best[1], chance - best[0]), tried
 
 
 def test_below_chance_is_what_a_token_still_gains_over_a_uniform_guess() -> None:

@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from torch.distributions import Categorical, kl_divergence
 
 from flows.headline import _told
 from prefactor.errors import PrefactorError
 from prefactor.evaluate.intervals import figure, interval, t_quantile
 from prefactor.model.change import applied
 from prefactor.model.reference import hold_out, measure
-from prefactor.model.target import cross_entropy
+from prefactor.model.target import cross_entropy, logits_of
 from prefactor.report.words import bounds
 from prefactor.rescale.terms import Prefactors, term_of
 from tests.tiny import tiny_blocks, tiny_decomposed
@@ -51,7 +53,7 @@ def test_the_text_interval_covers_what_all_text_would_have_said(shared: float, l
     assert least <= covered / 1000 <= (0.97 if shared else 1.0)
 
 
-def test_errors_are_over_the_blocks_of_the_text() -> None:
+def test_figures_are_torchs_and_errors_are_over_the_blocks_of_the_text() -> None:
     model = tiny_decomposed()
     tokens = tiny_blocks(40)
     change = Prefactors(tuple(term_of(model, f"{site.name}:0") for site in model.sites[:3])).common(-2.0)
@@ -64,6 +66,16 @@ def test_errors_are_over_the_blocks_of_the_text() -> None:
     assert found["damage_error"] == pytest.approx(damage.std(ddof=1) / 40**0.5, rel=1e-3)
     assert found["edited_ce_error"] == pytest.approx(np.std(after, ddof=1) / 40**0.5, rel=1e-3)
     assert found["damage_error"] != pytest.approx(found["edited_ce_error"], rel=0.05)
+    ids = torch.from_numpy(tokens).long()
+    with torch.no_grad(), applied(model.target, change):
+        edited = logits_of(model.target, ids).double()
+    base = logits_of(model.target, ids).double()
+    p, q = Categorical(logits=base), Categorical(logits=edited)
+    assert found["kl"] == pytest.approx(kl_divergence(p, q).mean().item(), rel=1e-4)
+    assert found["kl"] != pytest.approx(kl_divergence(q, p).mean().item(), rel=0.002)  # the other way round
+    assert found["entropy"] == pytest.approx(q.entropy().mean().item(), rel=1e-4)
+    uniform = Categorical(logits=torch.zeros_like(edited))
+    assert found["uniform_kl"] == pytest.approx(kl_divergence(uniform, q).mean().item(), rel=1e-4)
     one = measure(model.target, change, {"": hold_out(model.target, tokens[:1])})[""]
     assert math.isnan(one["damage_error"]) and math.isnan(one["edited_ce_error"])
 

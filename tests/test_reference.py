@@ -69,6 +69,23 @@ def test_steps_agree_in_losses_gradients_and_sources(penalty: Penalty, scope: An
         torch.testing.assert_close(adversary.sources, sources, rtol=0, atol=1e-6)
 
 
+def test_the_stochastic_half_is_the_same_without_an_adversary() -> None:
+    """It has a pass of its own where the other half costs nothing."""
+    terms = {}
+    for adversarial in (0.0, 0.5):
+        model, net, matrices = _double()
+        config = training()
+        coefficients = config.coefficients.model_copy(update={"adversarial": adversarial})
+        config = config.model_copy(update={"coefficients": coefficients})
+        tokens, M, rows = torch.from_numpy(tiny_blocks(config.batch)).long(), len(matrices), range(config.batch)
+        adversary = Adversary(config.adversary, rows, POSITIONS, model.subcomponents, M, 7, torch.device("cpu"))
+        draws = step_noise(config.seed, 3, rows, POSITIONS, model.subcomponents, M, 1, torch.device("cpu"))
+        terms[adversarial] = vpd._step(model, net, adversary, tokens, config, 0.25, draws, ALONE)
+    for name in ("stochastic", "minimality", "frequency", "faithfulness", "l0"):
+        torch.testing.assert_close(terms[0.0][name], terms[0.5][name], rtol=1e-5, atol=1e-7, msg=name)
+    assert terms[0.0]["adversarial"] == 0 < terms[0.5]["adversarial"]
+
+
 def test_the_net_is_the_plain_one() -> None:
     model, net, _ = _double()
     _, inputs = model.observe(torch.from_numpy(tiny_blocks(3)).long())

@@ -38,7 +38,7 @@ def test_an_unknown_spill_is_never_preferred_to_a_known_one(others: list[Effect]
 def test_spill_is_the_mean_of_the_worst_quarter_and_unknown_of_too_few_blocks() -> None:
     held: Any = None
     divergence = torch.tensor([[8.0, 0.0], [1.0, 1.0], [2.0, 4.0], [0.0, 0.0], [9.0, 9.0], [1.0, 2.0], [0.0, 1.0]])
-    needed = torch.tensor([[0.1, 0.1], [0.2, 0.9], [0.1, 0.9], [0.0, 0.9], [0.9, 0.9], [0.1, 0.1], [0.1, 0.1]])
+    needed = torch.tensor([[0.1, 0.1], [0.2, 0.9], [0.1, 0.9], [0.0, 0.9], [0.5, 0.9], [0.1, 0.1], [0.1, 0.1]])
     others = Others(held, torch.cat([needed] * 2), torch.tensor([0.8, 0.8]))
     worst = torch.cat([divergence] * 2)
     assert others.worst(worst, 0) == pytest.approx((4 + 4 + 3) / 3)  # of twelve: the fifth block needs it, too

@@ -197,16 +197,16 @@ def test_the_learning_rate_is_what_a_stage_chose_or_would_choose(folder: Path, t
     for budget in (1, 6):
         own = [row for row in tried if row["budget"] == budget]
         assert next(row for row in own if row["chosen"])["loss"] == min(row["loss"] for row in own)
-    assert {row["learning_rate"] for row in tried if row["chosen"]} == {0.3}
-    assert abs(by_hand.prefactors[GERMAN] - 1) > 0.05 and by_hand.facts["tuned_with"] == 60
+    assert by_hand.facts["tuned_with"] == 60
 
-    # A stage has made the choice, however odd: 6 tokens are nearer to 3 than 1 is.
-    odd = [dict(row, chosen=(row["learning_rate"], row["steps"]) == (1e-9, 2)) for row in tried]
+    # A stage has made another choice, and 6 tokens are nearer to 3 than 1 is: each budget has its own.
+    taken = {row["budget"]: row["learning_rate"] for row in tried if row["chosen"]}
+    other = {rate: next(one for one in (1e-9, 0.3) if one != rate) for rate in (1e-9, 0.3)}
+    wanted = {1: taken[6], 6: other[taken[6]]}
+    odd = [dict(row, chosen=(row["learning_rate"], row["steps"]) == (wanted[row["budget"]], 4)) for row in tried]
     _made(root, odd)
     known = removed()
-    assert known.facts["recipes"] == odd
-    at_rest = removed(seed=1).prefactors[GERMAN]
-    assert at_rest == pytest.approx(known.prefactors[GERMAN], abs=1e-6) != by_hand.prefactors[GERMAN]
+    assert known.facts["recipes"] == odd and known.prefactors != by_hand.prefactors
     # ... of another goal, of other domains, or among other rates: it is none for this one.
     chance = removed(goal="chance")
     french = removed(retain=["fr"])
