@@ -34,7 +34,7 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str, card: st
     modules = sorted(f"{prefix}{part.name}" for part in parts if part.parameter is None)
     config = LoraConfig(
         base_model_name_or_path=base, revision=revision, task_type="CAUSAL_LM", inference_mode=True,
-        target_modules=_exactly(target, modules),
+        target_modules=targeted(target, modules),
         target_parameters=sorted(f"{prefix}{part.name}" for part in parts if part.parameter is not None) or None,
         r=next(iter(ranks.values())), lora_alpha=next(iter(ranks.values())), rank_pattern=ranks, alpha_pattern=ranks,
         lora_dropout=0.0, bias="none", fan_in_fan_out=any(isinstance(matrix_of(target, n), Conv1D) for n in change),
@@ -57,7 +57,7 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str, card: st
     _write_card(folder, card)
 
 
-def _exactly(target: Any, modules: list[str]) -> list[str] | str:
+def targeted(target: Any, modules: list[str]) -> list[str] | str:
     """``modules`` for PEFT, which takes a name of a list for every module that ends in it: a pattern where one does."""
     every = [name for name, _ in target.named_modules()]
     if any(name.endswith(f".{module}") for module in modules for name in every):

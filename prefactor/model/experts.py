@@ -54,9 +54,8 @@ def split_experts(model: nn.Module) -> None:
     """
     fused: list[Any] = [module for module in model.modules() if _is_fused(module)]
     for module in fused:
-        if module.config._experts_implementation != ONE_BY_ONE or "0" not in module._modules:
-            _split(module)
-            module.config._experts_implementation = ONE_BY_ONE
+        _split(module)
+        module.config._experts_implementation = ONE_BY_ONE
 
 
 def is_split(model: nn.Module) -> bool:
