@@ -92,20 +92,19 @@ def test_a_query_matches_the_rows_for_which_it_is_true(tree: Any, rows: list[dic
 
 
 TAGS = st.sampled_from([*DOMAINS, "en", "text", "not", "<10k", "-x", "a:b", "~", "label", "score>3", "Code Review"])
-SOME = st.lists(st.one_of(TAGS, st.text(max_size=6)), min_size=2, max_size=5, unique=True)
+SOME = st.lists(st.one_of(TAGS, st.text(max_size=6)), min_size=2, max_size=5)
 
 
 @SAME
 @given(SOME)
 def test_domains_that_are_accepted_can_be_asked_for(tags: list[str]) -> None:
     try:
-        domains = [domain_name(tag) for tag in tags]
+        domains = list(dict.fromkeys(domain_name(tag) for tag in tags))
         told_apart(domains)
         check_domains_in_labels(domains)
     except (ValueError, PrefactorError) as error:
         assert len(str(error).splitlines()) == 1
         assume(False)
-    assume(len(set(domains)) == len(domains))
     for domain in domains:
         words = {other: name(other).lower() for other in domains}
         query = parse_query(query_for(words.pop(domain), words.values()))
