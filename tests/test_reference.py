@@ -79,6 +79,8 @@ def test_the_stochastic_half_is_the_same_without_an_adversary() -> None:
         config = config.model_copy(update={"coefficients": coefficients})
         tokens, M, rows = torch.from_numpy(tiny_blocks(config.batch)).long(), len(matrices), range(config.batch)
         adversary = Adversary(config.adversary, rows, POSITIONS, model.subcomponents, M, 7, torch.device("cpu"))
+        for name in ("sources", "first", "second"):
+            setattr(adversary, name, getattr(adversary, name).double())
         draws = step_noise(config.seed, 3, rows, POSITIONS, model.subcomponents, M, 1, torch.device("cpu"))
         terms[adversarial] = vpd._step(model, net, adversary, tokens, config, 0.25, draws, ALONE)
     for name in ("stochastic", "minimality", "frequency", "faithfulness", "l0"):
