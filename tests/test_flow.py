@@ -190,7 +190,7 @@ def test_a_killed_flow_takes_its_stages_down(project: Path, start, sign: signal.
         assert "Traceback" not in output
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_run_gets_through_poor_surroundings(project: Path) -> None:
     """All at once: no git, a Prefect server that is gone, proxies to nowhere, no home, an ASCII terminal, no shell."""
     shutil.rmtree(project / ".git")
