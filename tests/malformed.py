@@ -11,7 +11,7 @@ from prefactor.errors import PrefactorError
 from prefactor.printable import hidden
 
 # The same examples on every run and machine, and none blamed for a busy one.
-SAME = settings(derandomize=True, deadline=None, max_examples=200, suppress_health_check=tuple(HealthCheck))
+SAME = settings(derandomize=True, deadline=None, max_examples=200, suppress_health_check=[*HealthCheck])
 
 ODD = st.one_of(
     st.sampled_from(

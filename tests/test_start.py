@@ -31,7 +31,8 @@ def _filled(**values: Any) -> Any:
     target = tiny_target()
     for name, value in values.items():
         weight = weight_of(matrix_of(target, {"one": ONE, "other": OTHER}[name]))
-        weight.data.copy_(value(weight) if callable(value) else torch.full_like(weight, value))
+        filled: Any = value(weight) if callable(value) else torch.full_like(weight, value)
+        weight.data.copy_(filled)
     return target
 
 

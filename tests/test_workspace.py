@@ -189,7 +189,8 @@ def test_the_learning_rate_is_what_a_stage_chose_or_would_choose(folder: Path, t
     (root / "params.yaml").write_text(yaml.safe_dump(params))
 
     def removed(**other: Any) -> Edited:
-        return Workspace(root).remove("de", tokens=3, subcomponents=[GERMAN], **{"goal": "uniform"} | other)
+        options: dict[str, Any] = {"goal": "uniform"} | other
+        return Workspace(root).remove("de", tokens=3, subcomponents=[GERMAN], **options)
 
     by_hand = removed()
     tried = by_hand.facts["recipes"]

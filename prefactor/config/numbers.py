@@ -16,7 +16,8 @@ def whole(name: str, value: Any, least: int, most: int = LAST_SEED) -> int:
     Raises:
         PrefactorError: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= value <= most:
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_whole or not least <= int(value) <= most:
         upto = "" if most == LAST_SEED else f" to {most}"
         raise PrefactorError(f"{name} = {value}: give a whole number from {least}{upto}")
     return int(value)
@@ -28,8 +29,13 @@ def real(name: str, value: Any, *, positive: bool = False) -> float:
     Raises:
         PrefactorError: it is none.
     """
-    fits = not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
-    if not fits or abs(value) > FURTHEST or (positive and value <= 0):
-        raise PrefactorError(f"{name} = {value}: give a number {'above 0' if positive else f'from {-FURTHEST:g}'}"
-                             f"{' and at most' if positive else ' to'} {FURTHEST:g}")  # fmt: skip
-    return float(value)
+    number = math.nan
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of hundreds of digits
+            number = math.inf
+    if not abs(number) <= FURTHEST or (positive and number <= 0):  # NaN is not below anything
+        span = f"above 0 and at most {FURTHEST:g}" if positive else f"from {-FURTHEST:g} to {FURTHEST:g}"
+        raise PrefactorError(f"{name} = {value}: give a number {span}")
+    return number

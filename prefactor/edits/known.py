@@ -26,8 +26,9 @@ def known_recipes(
         return sole
     for name, other in edits.items():
         folder = data / "edit" / name
-        alike = isinstance(other, PrefactorEdit) and other.method == edit.method
-        if alike and (other.domains, other.goal) == (edit.domains, edit.goal) and (folder / FITS_FOLDER).is_dir():
+        if not isinstance(other, PrefactorEdit) or not (folder / FITS_FOLDER).is_dir():
+            continue
+        if (other.method, other.domains, other.goal) == (edit.method, edit.domains, edit.goal):
             made = Recipes.of_rows(read_edit(folder)["recipes"])
             if made.within(optimiser):
                 return made

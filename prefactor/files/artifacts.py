@@ -191,8 +191,9 @@ def _check_origin(folder: Path, manifest: Mapping[str, Any], seen: set[Path]) ->
             continue
         origin = _manifest(other)
         if _identity(origin) != expected:
-            names = folder.parts[-relative.count("..") :]  # <stage>/<part>, or <stage>/<entry>/<part>
-            stage = names[0] if len(names) < 3 else f"{names[0]} of {names[1]}"
+            stage, *rest = folder.parts[len(folder.parts) - relative.count("..") :]
+            if len(rest) > 1:  # <stage>/<entry>/<part>
+                stage += f" of {rest[0]}"
             raise PrefactorError(
                 f"{folder} is stale: {other} is another by now than it was made from: rerun the stage {stage} "
                 "(`dvc repro` does), or fetch what belongs together (`dvc checkout --force`)"
