@@ -77,6 +77,7 @@ def evidence(*windows: Window, **changes: Any) -> Evidence:
         "subcomponent": "layers.0.up:7", "alive": True, "firings": 41.0, "density": 0.1234567, "mean_importance": 0.25,
         "importance": by, "domain_density": by, "share": by, "input_recall": (TokenFigure(" der", 0.98765, 30),),
         "input_pmi": (), "output_recall": (), "output_pmi": (TokenFigure(" Hund", 3.25, 12),), "windows": windows,
+        "fires": 0.1,
     }  # fmt: skip
     return Evidence(**usual | changes)
 
