@@ -21,11 +21,11 @@ def headline(summary: dict[str, Any]) -> Table:
         "95 %: over draws of target tokens, in brackets; over blocks of the evaluated text, behind ±. Chosen with: "
         "tokens tagged as the target's, read to choose what is changed and how it is trained."
     )
-    table.add_column("edit", no_wrap=True)
-    table.add_column("acts on")
-    table.add_column("removes", no_wrap=True)
-    table.add_column("chosen with", justify="right", no_wrap=True)
-    table.add_column("CE - chance", justify="right", no_wrap=True)
+    table.add_column("edit", overflow="fold")
+    table.add_column("acts on", overflow="fold")
+    table.add_column("removes", overflow="fold")
+    table.add_column("chosen with", justify="right")
+    table.add_column("CE - chance", justify="right")
     for domain in domains:
         table.add_column(visible(domain), justify="right", no_wrap=True)
     for name, edit in summary["edits"].items():

@@ -182,7 +182,7 @@ def test_a_killed_flow_takes_its_stages_down(project: Path, start, sign: signal.
     wait_for(lambda: pid_file.is_file() and pid_file.read_text().strip() != "", 60)
     stage = psutil.Process(int(pid_file.read_text()))
     flow.send_signal(sign)
-    output, _ = flow.communicate(timeout=60)
+    output, _ = flow.communicate(timeout=240)
     wait_for(lambda: ended(stage), 20)
     assert flow.returncode == (-9 if sign == signal.SIGKILL else 130), output
     if sign != signal.SIGKILL:

@@ -160,9 +160,9 @@ def test_any_terminal_is_written_to(tmp_path: Path, streams: str, variables: dic
 NARROW = """
 from flows.headline import headline
 from prefactor.cli.terminal import screen
-gap = {"mean": -0.2, "low": -0.3, "high": 0.1}
+gap = {"mean": -0.2, "draws": 5, "low": -0.3, "high": 0.1, "text_low": -0.25, "text_high": -0.15}
 edit = {"subcomponents": ["layers.0.self_attn.v_proj:96"], "target_ce_minus_chance": gap, "target": "de",
-        "damage": {"de": gap, "en": gap}, "target_tokens": 4}
+        "damage": {"de": gap, "en": gap}, "target_tokens": 4, "chosen_with": 2048, "tuned_with": 0}
 screen().print(headline({"target": {"base_ce": {"de": 1.0, "en": 1.0}, "chance": 6.9}, "edits": {"λ-edit": edit}}))
 """
 
@@ -179,7 +179,10 @@ def test_a_narrow_terminal_wraps_and_loses_nothing(columns: int, term: str) -> N
     shown = os.read(master, 100_000).decode()
     os.close(master)
     assert done.returncode == 0, done.stderr.decode()
-    assert all(word in shown for word in ("λ-edit", "de, 4 tokens", "-0.20 (-0.30, +0.10)", "CE - chance")), shown
+    assert all(
+        word in shown for word in ("λ-edit", "tokens", "2,048", "-0.20", "(-0.30,", "+0.10)", "±0.05", "chance")
+    ), shown
+    assert "…" not in shown
 
 
 FULL = """

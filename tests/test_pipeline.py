@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 AUDIT = ROOT / "tests" / "audit"  # notes what the stages open
 GERMAN = {"target": "de", "retain": ["en"], "protect": ["fr"]}
 
+pytestmark = pytest.mark.timeout(1800)  # the first test runs the whole pipeline, on whatever else the machine has to do
+
 
 def _params() -> dict[str, Any]:
     """The default's params, shrunk: three languages, one layer, a handful of steps, two edits and two baselines.
@@ -163,7 +165,6 @@ def test_every_artifact_is_as_the_contracts_say(through_prefect: Path) -> None:
     assert check_contracts(through_prefect, ROOT / "docs" / "contracts.md") == []
 
 
-@pytest.mark.timeout(600)
 def test_plain_dvc_leaves_the_same_files(
     through_prefect: Path, tmp_path_factory: pytest.TempPathFactory, prefect_env: dict[str, str]
 ) -> None:
@@ -172,7 +173,6 @@ def test_plain_dvc_leaves_the_same_files(
     assert _files(project) == _files(through_prefect)
 
 
-@pytest.mark.timeout(600)
 def test_a_changed_edit_reruns_only_what_follows_from_it(through_prefect: Path, prefect_env: dict[str, str]) -> None:
     params = yaml.safe_load((through_prefect / "params.yaml").read_text())
     params["edits"]["scalar"]["top"] = 1
@@ -238,7 +238,6 @@ def test_every_adapter_in_stock_peft_is_our_edit(through_prefect: Path, name: st
     assert not torch.allclose(read_target(checkpoint)(input_ids=tokens).logits, ours, atol=1e-4)
 
 
-@pytest.mark.timeout(600)
 def _override(project: Path, env: dict[str, str], name: str, label: str) -> set[str]:
     """Put a person's label over that of ``name``; the stages that this reruns."""
     data = project / "data"
@@ -251,7 +250,6 @@ def _override(project: Path, env: dict[str, str], name: str, label: str) -> set[
     return {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
 
 
-@pytest.mark.timeout(600)
 def test_a_corrected_label_reruns_only_what_follows_from_it(through_prefect: Path, prefect_env: dict[str, str]) -> None:
     data = through_prefect / "data"
     cheap = {"score", "shortlist@contrast", "shortlist@spill", "selection@scalar", "selection@guarded", "report"}
@@ -304,11 +302,12 @@ def test_results_of_another_time_are_refused_by_name(through_prefect: Path, tmp_
     shutil.copytree(through_prefect / "data", project / "data")
     shutil.copy(through_prefect / "params.yaml", project)
     data = project / "data"
-    _of_another_run(project, lambda params: params["edits"]["scalar"]["domains"].update(retain=["fr"], protect=["en"]))
+    other = {"target": "de", "retain": ["fr"], "protect": ["en"]}
+    _of_another_run(project, lambda params: params["edits"]["scalar"].update(domains=other))
     with pytest.raises(PrefactorError, match=r"scalar is stale: it was made with retain \['en'\], params.yaml says"):
         compare(data, ["scalar"])
     _of_another_run(project, lambda params: params["edits"].pop("scalar"))
-    assert [row["edit"] for row in compare(data)] == ["guarded", "lora"]
+    assert {row["edit"] for row in compare(data)} == {"guarded", "lora", "finetune"}
     for use in (lambda: compare(data, ["scalar"]), lambda: export(data, "scalar", tmp_path / "none")):
         with pytest.raises(PrefactorError, match=r"has no edit 'scalar'; .*edit/scalar is left from when it was there"):
             use()

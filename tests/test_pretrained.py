@@ -141,7 +141,7 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
             "quant_method": "some-day"})(f), r"q_proj.weight is stored as F8_E4M3, and no known quantiser reads it",
     ),
     "a git-lfs pointer for weights": (
-        _bytes("model.safetensors", lambda _: POINTER), r"model.safetensors is a git-lfs pointer .*`git lfs pull`",
+        _bytes("model.safetensors", lambda _: POINTER), r"model.safetensors is a git-lfs pointer.*`git lfs pull`",
     ),
     "a git-lfs pointer for the tokenizer": (
         _bytes("tokenizer.json", lambda _: POINTER), r"tokenizer.json is a git-lfs pointer",

@@ -166,7 +166,7 @@ def test_a_folder_is_new_whole_or_not_there(tmp_path: Path) -> None:
             (folder / "a").write_text("a")
             assert not (tmp_path / name / "a").exists()
         assert (tmp_path / name / "a").read_text() == "a"
-        (tmp_path / "plain").mkdir()
+    (tmp_path / "plain").mkdir()
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
     assert (tmp_path / "link").is_symlink()
     with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "failed"):

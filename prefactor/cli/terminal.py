@@ -20,7 +20,7 @@ from prefactor.printable import visible
 Folder = Annotated[Path, typer.Option("--folder", "-C", help="The folder with params.yaml and data/.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else.")]
 MOST = 20  # rows shown unless told
-LEAST_WIDTH = 80
+LEAST_WIDTH = 100  # columns: a narrower terminal breaks lines, and no figure is cut short
 
 
 def plainly(command: Callable[..., None]) -> Callable[..., None]:

@@ -118,20 +118,19 @@ def harvest(
     )  # fmt: skip
     reader = _Reader(model, net)
     flops = flops_of(lambda: reader.read(torch.from_numpy(blocks.tokens[:1]).long().to(device)))
-    batches = [(blocks, start) for start in range(0, len(blocks), config.batch)]
-    if held_out is not None:
-        batches += [(held_out, start) for start in range(0, len(held_out), config.batch)]
+    texts = [(blocks, False)] + ([] if held_out is None else [(held_out, True)])
+    batches = [(text, held, start) for text, held in texts for start in range(0, len(text), config.batch)]
     mine = batches[processes.rank :: processes.count]
     done = 0
     if checkpoint and (saved := checkpoint.load()):
         done = _resume(gathered, saved, cost)
     left, saved_at, saving = mine[done:], time.monotonic(), 0.0
-    for text, start in track(left, len(mine), "harvest", done=done) if processes.main else left:
+    for text, held, start in track(left, len(mine), "harvest", done=done) if processes.main else left:
         tokens = torch.from_numpy(text.tokens[start : start + config.batch]).long().to(device)
-        if text is blocks:
-            _add(gathered, reader, tokens, domain_of[start : start + config.batch].to(device), start, config)
-        else:
+        if held:
             _hold_out(gathered.held_out, reader, tokens, start, config)
+        else:
+            _add(gathered, reader, tokens, domain_of[start : start + config.batch].to(device), start, config)
         done += 1
         if checkpoint and time.monotonic() - saved_at > max(SAVE_EVERY, SAVING * saving):
             begin = time.monotonic()
