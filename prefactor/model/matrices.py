@@ -46,11 +46,10 @@ def matrix_of(model: Any, name: str) -> Matrix:
     Raises:
         PrefactorError: there is none, or it is quantised.
     """
-    split_experts(model)
-    try:
-        module = model.base_model.get_submodule(name)
-    except AttributeError:
-        module = None
+    module = _module(model, name)
+    if module is None:  # an expert's, of a model that nobody has split yet; looked for last, since it takes a walk
+        split_experts(model)
+        module = _module(model, name)
     if module is None or not _is_linear(module) or _unsupported(module):
         raise PrefactorError(f"the edit changes {name}, which is no matrix of this target: use its own target")
     return module
@@ -65,6 +64,13 @@ def shape_of(matrix: Matrix) -> tuple[int, int]:
     """(d_out, d_in)."""
     d_out, d_in = weight_of(matrix).shape
     return d_out, d_in
+
+
+def _module(model: Any, name: str) -> Any:
+    try:
+        return model.base_model.get_submodule(name)
+    except AttributeError:
+        return None
 
 
 def _is_linear(module: nn.Module) -> bool:
