@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
         ({"source": "load", "name": "some/model", "revision": "abc"}, "some/model", "abc"),
         ({"source": "load", "name": "some/model"}, "some/model", None),
         ({"source": "load", "name": "{here}/mine"}, None, None),  # a folder is known on this machine only
+        ({"source": "load", "name": "mine"}, None, None),  # so written in params, it is the project's
         ("trained", None, None),
         ("no params", None, None),
         ("broken params", None, None),
@@ -44,4 +45,6 @@ def test_a_name_that_holds_elsewhere_or_the_whole_path(
     monkeypatch.chdir(tmp_path)
     base = base_of(Path("data/target/checkpoint"))
     assert (base.name, base.revision) == (name or checkpoint.resolve().as_posix(), revision)
+    monkeypatch.chdir(tmp_path / "mine")  # and from wherever it is asked
+    assert base_of(checkpoint) == base
     assert list(base.weights) == ["model.safetensors"] and base.weights["model.safetensors"] in base.said

@@ -36,10 +36,11 @@ def base_of(checkpoint: Path) -> Base:
     """
     files = read_entry(checkpoint / MANIFEST, "files")
     weights = {name: digest for name, digest in sorted(files.items()) if name.endswith(".safetensors")}
+    project = checkpoint.resolve().parent.parent.parent
     try:
-        model = section("target", TargetConfig, checkpoint.resolve().parents[2] / PARAMS).model
-    except (PrefactorError, IndexError):  # a data folder without its params: nothing says where it came from
+        model = section("target", TargetConfig, project / PARAMS).model
+    except PrefactorError:  # a data folder without its params: nothing says where it came from
         model = None
-    if isinstance(model, LoadTarget) and not Path(model.name).expanduser().exists():
+    if isinstance(model, LoadTarget) and not (project / Path(model.name).expanduser()).exists():
         return Base(model.name, model.revision, weights)
     return Base(checkpoint.resolve().as_posix(), None, weights)
