@@ -26,12 +26,10 @@ PATIENCE = 15.0  # seconds for a configured server to answer
 START = 1200.0  # for one of our own: it makes its database first, and may share its cores with much else
 HOME = Path(".runs/prefect")
 
-_own: list[subprocess.Popen[bytes]] = []  # kept, so that the pipe to it stays open
-
 
 @contextmanager
 def server() -> Iterator[None]:
-    """Within it flows run at a server that answers: the configured one, or one that ends with this process.
+    """Within it flows run at a server that answers: the configured one, or one that ends with the block.
 
     Raises:
         FlowError: none could be started.
@@ -45,13 +43,14 @@ def server() -> Iterator[None]:
         print(f"prefactor: {why}; this run takes a server of its own and goes on", file=sys.stderr, flush=True)
     with waiting("Prefect's server starts"):
         process, own = _start()
-    # Its end is that of this process, which holds a pipe to it: Prefect has logs and events to deliver until then, and
-    # tries for minutes where nobody listens any longer.
-    _own.append(process)
-    # The two speak over loopback: a proxy, of whatever kind, would only be in the way.
-    os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
-    with temporary_settings({PREFECT_API_URL: own}):
-        yield
+    try:
+        # The two speak over loopback: a proxy, of whatever kind, would only be in the way.
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
+        with temporary_settings({PREFECT_API_URL: own}):
+            yield
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()  # at its end the server stops
 
 
 def silence(url: str) -> str:

@@ -65,6 +65,11 @@ def project(tmp_path: Path) -> Path:
     return project
 
 
+def _hears_interrupts() -> None:
+    """As in a terminal: what a shell begins in the background ignores SIGINT, and so does all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(project: Path, prefect_env: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
     """Start ``python -m ...`` in the project, the way a shell with the environment activated would."""
@@ -74,8 +79,9 @@ def start(project: Path, prefect_env: dict[str, str]) -> Callable[..., subproces
     def start(*words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", *words]
         return subprocess.Popen(
-            command, cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+            command, cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=_hears_interrupts,
+        )  # fmt: skip
 
     return start
 
@@ -179,10 +185,10 @@ def test_a_killed_flow_takes_its_stages_down(project: Path, start, sign: signal.
     (project / "hold.sh").write_text("echo $$ > pid.log; echo holding; exec sleep 600\n")
     flow = start("flows.pipeline")
     pid_file = project / "pid.log"
-    wait_for(lambda: pid_file.is_file() and pid_file.read_text().strip() != "", 60)
+    wait_for(lambda: pid_file.is_file() and pid_file.read_text().strip() != "", 120)
     stage = psutil.Process(int(pid_file.read_text()))
     flow.send_signal(sign)
-    output, _ = flow.communicate(timeout=240)
+    output, _ = flow.communicate(timeout=120)  # a loaded machine, too
     wait_for(lambda: ended(stage), 20)
     assert flow.returncode == (-9 if sign == signal.SIGKILL else 130), output
     if sign != signal.SIGKILL:

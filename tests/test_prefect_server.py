@@ -56,7 +56,7 @@ def why(url: str) -> str:
     begin = time.monotonic()
     with temporary_settings({PREFECT_API_URL: url}):
         said = server.silence(url)
-    assert time.monotonic() - begin < 15  # a loaded machine, too
+    assert time.monotonic() - begin < 60  # a loaded machine, too
     assert "\n" not in said and "prefect server start" in said and "unset PREFECT_API_URL" in said
     return said
 
