@@ -49,7 +49,7 @@ def known() -> Harvested:
 
 
 def labeller(server: Server, folder: Path, windows: int = 3, **config: Any) -> LlmLabeller:
-    endpoint = Llm.model_validate({"concurrency": 4, "timeout": 5.0, "retries": 1, "attempts": 2} | config)
+    endpoint = Llm.model_validate({"concurrency": 4, "timeout": 60.0, "retries": 1, "attempts": 2} | config)
     config_ = LlmLabelling(kind="llm", windows=windows, endpoint=endpoint)
     return LlmLabeller(config_, Endpoint(server.url, MODEL, KEY), folder)
 

@@ -200,7 +200,7 @@ def test_judged_subjects_are_spread_evenly() -> None:
 
 
 def judge(url: str, folder: Path, **config: Any) -> LlmJudge:
-    endpoint = Llm.model_validate({"concurrency": 2, "timeout": 5.0, "retries": 0, "attempts": 1} | config)
+    endpoint = Llm.model_validate({"concurrency": 2, "timeout": 60.0, "retries": 0, "attempts": 1} | config)
     return LlmJudge(LlmJudging(kind="llm", endpoint=endpoint), Endpoint(url, MODEL, KEY), folder)
 
 
