@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 
 from benchmarks.common import KEPT, markdown
+from prefactor.corpus.languages import one_word
 from prefactor.files.artifacts import read_json
-from prefactor.label.about import name
 from prefactor.label.labeller import is_clear
 from prefactor.query.fields import TESTS
 from prefactor.query.parse import parse_query
@@ -63,7 +63,7 @@ def queries(table: pd.DataFrame, domains: list[str]) -> list[str]:
     rows = []
     for domain in domains:
         others = " and ".join(f"causal.{other} < {SPARED}" for other in domains if other != domain and other != "en")
-        query = f"label ~ {name(domain).lower()} and domain.{domain} > 0.5 and {others}"
+        query = f"label ~ {one_word(domain).lower()} and domain.{domain} > 0.5 and {others}"
         found = table[parse_query(query).matches(table)]
         best = found.nlargest(1, f"invert_{domain}").iloc[0] if len(found) else None
         damage = ", ".join(f"{d} {best[f'invert_{d}']:+.2f}" for d in domains) if best is not None else ""

@@ -110,9 +110,8 @@ def _first(error: Exception) -> str:
         return str(error)
     first = error.errors()[0]
     name = ".".join(map(str, first["loc"]))
-    return (
-        f"{name} = {first['input']!r}: {first['msg']}" if name else first["msg"]
-    )  # without a name: of all that there are
+    # Without a name it is of all that there are.
+    return f"{name} = {first['input']!r}: {first['msg']}" if name else first["msg"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -36,7 +36,7 @@ from prefactor.config.params import PARAMS, section
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, read_blocks, take
-from prefactor.corpus.languages import language_name
+from prefactor.corpus.languages import language_name, one_word
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.edits.build import build_method, token_of, unfitted
 from prefactor.edits.fit import FitSpec, Fitter
@@ -49,7 +49,6 @@ from prefactor.export.edited_model import Edited
 from prefactor.export.facts import facts_of
 from prefactor.files.artifacts import MANIFEST, part, read_entry, read_json, verify
 from prefactor.files.cost import Cost
-from prefactor.label.about import name as name_of
 from prefactor.label.evidence import fires_above
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
@@ -302,7 +301,7 @@ class Workspace:
 
     def query(self, target: str) -> str:
         """The label query for ``target`` alone: its name, and none of the other domains'."""
-        words = {domain: name_of(domain).lower() for domain in self.domains}
+        words = {domain: one_word(domain).lower() for domain in self.domains}
         return query_for(words[target], [word for domain, word in words.items() if domain != target])
 
     def _roles(self, target: str, retain: Sequence[str] | None) -> Domains:

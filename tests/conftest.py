@@ -1,7 +1,9 @@
 """What tests of several files share."""
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +29,16 @@ def prefect_env() -> Iterator[dict[str, str]]:
 
     with prefect_test_harness(server_startup_timeout=180):
         yield {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to run in, and an environment that is put back."""
+    before, folder = dict(os.environ), tempfile.tempdir
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home").mkdir()
+    os.environ["HOME"] = str(tmp_path / "home")
+    yield tmp_path
+    tempfile.tempdir = folder
+    os.environ.clear()
+    os.environ.update(before)

@@ -20,11 +20,12 @@ from prefactor.cli.main import app
 from prefactor.config.domains import Domains
 from prefactor.config.names import domain_name, entry_name
 from prefactor.config_check.domains import LABEL_WORDS, check_domains_in_labels
+from prefactor.corpus.languages import one_word
 from prefactor.errors import ParamsError, PrefactorError
 from prefactor.export import to_params
 from prefactor.export.to_params import check_name
 from prefactor.label import deterministic, tokens
-from prefactor.label.about import name, text_of
+from prefactor.label.about import text_of
 from prefactor.label.labeller import DEAD, UNCLEAR
 from prefactor.label.tokens import CLASSES
 from prefactor.model import kept
@@ -240,7 +241,7 @@ def test_the_words_of_labels_are_no_domains() -> None:
             for text in texts
             if text.startswith((": ", "the token", "tokens before", "dense:", "document s", "block s"))
         }
-    own = {word for domain in domains for word in (domain, *words_of(name(domain)))} | set("234567")
+    own = {word for domain in domains for word in (domain, *words_of(one_word(domain)))} | set("234567")
     words = {word for label in labels for word in words_of(label)} - own - {""}
     assert (
         {"text", "foreign", "too", "firings", "digits", "the", "before", "dense", "document"}

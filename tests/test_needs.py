@@ -78,15 +78,11 @@ def _least(config: PipelineConfig) -> dict[str, dict[str, int]]:
     block, domains = config.corpus.block, config.corpus.domains
     tokens = {split: dict.fromkeys(domains, 0) for split in config.corpus.splits}
     every = list(needs(config))
-
-    def end(need: drawn.Need) -> int:
-        return (need.first(block) + need.blocks(block)) * block
-
     for need in (n for n in every if n.domain is not None):
         assert need.domain is not None
-        tokens[need.split][need.domain] = max(tokens[need.split][need.domain], end(need))
+        tokens[need.split][need.domain] = max(tokens[need.split][need.domain], need.end(block) * block)
     for need in (n for n in every if n.domain is None):
-        short = end(need) - sum(tokens[need.split].values())
+        short = need.end(block) * block - sum(tokens[need.split].values())
         tokens[need.split][domains[0]] += max(0, short)
     return tokens
 

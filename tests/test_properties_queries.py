@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from prefactor.config.names import domain_name, told_apart
 from prefactor.config_check.domains import check_domains_in_labels
+from prefactor.corpus.languages import one_word
 from prefactor.errors import PrefactorError
-from prefactor.label.about import name, text_of
+from prefactor.label.about import text_of
 from prefactor.query.parse import parse_query
 from prefactor.query.words import query_for
 from tests.malformed import SAME, accepted_or_refused
@@ -106,7 +107,7 @@ def test_domains_that_are_accepted_can_be_asked_for(tags: list[str]) -> None:
         assert len(str(error).splitlines()) == 1
         assume(False)
     for domain in domains:
-        words = {other: name(other).lower() for other in domains}
+        words = {other: one_word(other).lower() for other in domains}
         query = parse_query(query_for(words.pop(domain), words.values()))
         assert query.plain
         for other in domains:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from prefactor.corpus.languages import language_name
+from prefactor.corpus.languages import one_word
 from prefactor.errors import ParamsError
 from prefactor.query.words import words_of
 
@@ -40,4 +40,4 @@ def check_domains_in_labels(domains: Collection[str]) -> None:
 
 def label_word(domain: str) -> str:
     """The domain as a word of a label, as queries compare words: ``de`` -> ``german``."""
-    return words_of("-".join(language_name(domain).split()))[0]
+    return words_of(one_word(domain))[0]

@@ -272,7 +272,7 @@ def _check_possible(need: Need, corpus: CorpusConfig) -> None:
     share = corpus.splits[need.split] * (1 if need.domain is None else corpus.shares[need.domain])
     # Documents fall into splits by hash, so a share is met in the mean only; twice of it is out of reach.
     most = int(2 * UTF8 * corpus.characters * share)
-    if (need.first(corpus.block) + need.blocks(corpus.block)) * corpus.block > most:
+    if need.end(corpus.block) * corpus.block > most:
         raise ParamsError(
             f"params.yaml: {need.key} = {need.value}: {need.whose} comes from some "
             f"{round(corpus.characters * share)} characters and cannot have as many tokens; "

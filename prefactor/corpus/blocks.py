@@ -48,8 +48,7 @@ def take(blocks: Blocks, need: Need) -> Blocks:
     """
     own, length = blocks if need.domain is None else blocks.of(need.domain), blocks.tokens.shape[1]
     need.check(own.tokens.size, length)
-    first = need.first(length)
-    return own.rows(np.arange(first, first + need.blocks(length)))
+    return own.rows(np.arange(need.first(length), need.end(length)))
 
 
 def read_blocks(folder: Path, split: str) -> Blocks:

@@ -13,6 +13,7 @@ from babel import Locale
 
 _ISO_639_1 = re.compile(r"[a-z]{2}")
 _SUBTAGS = re.compile(r"([a-z]{2,3})(?:[-_]([A-Z][a-z]{3}))?(?:[-_]([A-Z]{2}|\d{3}))?")
+_WORD = re.compile(r"\w+")
 _NOT_ONE = frozenset({"und", "mul", "zxx", "mis"})  # codes for no language, for several and for an unknown one
 
 
@@ -26,6 +27,11 @@ def is_language(domain: str) -> bool:
 def language_name(domain: str) -> str:
     """``de`` -> ``German``, ``pt-BR`` -> ``Brazilian Portuguese``, ``code`` -> ``code``: a language's English name."""
     return _named(domain) or domain
+
+
+def one_word(domain: str) -> str:
+    """The domain as one word of a label: ``German``, ``Brazilian-Portuguese``, ``code-review``."""
+    return "-".join(_WORD.findall(language_name(domain)) if is_language(domain) else domain.split())
 
 
 def _named(domain: str) -> str | None:

@@ -32,7 +32,11 @@ class Need:
 
     def first(self, length: int) -> int:
         """The place of its first block among those of its text."""
-        return 0 if self.after is None else self.after.first(length) + self.after.blocks(length)
+        return 0 if self.after is None else self.after.end(length)
+
+    def end(self, length: int) -> int:
+        """The place behind its last block: how many blocks its text must have."""
+        return self.first(length) + self.blocks(length)
 
     def check(self, available: int, length: int) -> None:
         """Whether ``available`` tokens in blocks of ``length`` suffice.
@@ -40,15 +44,15 @@ class Need:
         Raises:
             ParamsError: they do not; with the most that could be asked for.
         """
-        there = available // length - self.first(length)
-        if self.blocks(length) <= there:
+        there = available // length
+        if self.end(length) <= there:
             return
-        most = max(0, there) * self._a_block(length) * self.shared_by
+        most = max(0, there - self.first(length)) * self._a_block(length) * self.shared_by
         remedy = f"use at most {most}, or " if most else ""
         remedy += f"raise corpus.characters or corpus.splits.{self.split}"
         raise ParamsError(
             f"{self.where}{self.key} = {self.value}: {self.whose} has only {available} tokens, and "
-            f"{self.first(length) + self.blocks(length)} blocks of {length} are drawn; {remedy}"
+            f"{self.end(length)} blocks of {length} are drawn; {remedy}"
         )
 
     def _a_block(self, length: int) -> int:

@@ -61,7 +61,7 @@ class Recipes:
 
 def sole_recipe(optimiser: Optimiser) -> Recipes | None:
     """The recipe of an optimiser that leaves no choice; None of one that does."""
-    if len(optimiser.learning_rates) * len(optimiser.ends) > 1:
+    if optimiser.has_choice:
         return None
     return Recipes({1: Recipe(optimiser.learning_rates[0], optimiser.ends[0])}, {})
 

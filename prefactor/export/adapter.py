@@ -48,10 +48,8 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str, card: st
     write_tensors(folder / "adapter_model.safetensors", tensors, {"format": "pt"})
     write_json(folder / "adapter_config.json", values)
     if names := refused(target, change):
-        card += (
-            f"\nPEFT loads no adapter for {', '.join(f'`{name}`' for name in names)} of this kind of model: use the "
-        )
-        card += "merged checkpoint (`prefactor export --merged`).\n"
+        shown = ", ".join(f"`{name}`" for name in names)
+        card += f"\nPEFT loads no adapter for {shown}: use the merged checkpoint (`prefactor export --merged`).\n"
     else:
         check_adapter(folder, target, change)
     _write_card(folder, card)

@@ -1,11 +1,8 @@
 """Which domains a subcomponent is about, and how to say it."""
 
-import re
 from collections.abc import Mapping, Sequence
 
-from prefactor.corpus.languages import is_language, language_name
-
-_WORD = re.compile(r"\w+")
+from prefactor.corpus.languages import is_language, one_word
 
 
 def concentration(importance: Mapping[str, float], share: Mapping[str, float]) -> dict[str, float]:
@@ -39,23 +36,16 @@ def most_concerned(parts: Mapping[str, float]) -> tuple[tuple[str, ...], float]:
     return tuple(domain for domain in parts if domain in inside), min(1.0, clarity)
 
 
-def name(domain: str) -> str:
-    """``de`` -> ``German``, ``pt-BR`` -> ``Brazilian-Portuguese``, ``code`` -> ``code``; always one word."""
-    if is_language(domain):
-        return "-".join(_WORD.findall(language_name(domain)))
-    return "-".join(domain.split())
-
-
 def text_of(domains: Sequence[str], known: Sequence[str]) -> str:
     """``domains`` out of all the ``known`` ones as the subject of a label, in at most 6 words."""
     outside = [domain for domain in known if domain not in domains]
     foreign = outside == ["en"] and all(is_language(domain) for domain in domains)
     if len(domains) <= 2 or (len(domains) == 3 and not foreign):
-        names = [name(domain) for domain in domains]
+        names = [one_word(domain) for domain in domains]
         listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
         return f"{listed} text"
     if foreign:
         return f"foreign text ({' '.join(domains)})" if len(domains) <= 4 else "foreign text (all but en)"
     if len(outside) == 1:
-        return f"text of all domains but {name(outside[0])}"
+        return f"text of all domains but {one_word(outside[0])}"
     return f"text of {len(domains)} domains"

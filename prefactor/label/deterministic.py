@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prefactor.config.label import DeterministicLabeller
-from prefactor.label.about import concentration, most_concerned, name, text_of
+from prefactor.corpus.languages import one_word
+from prefactor.label.about import concentration, most_concerned, text_of
 from prefactor.label.evidence import Evidence
 from prefactor.label.labeller import MOST_WORDS, UNCLEAR, Label
 from prefactor.label.tokens import COVERED, Claim, firing_tokens, likely_next, token_claims
@@ -114,11 +115,11 @@ def _reasoning(evidence: Evidence, domains: tuple[str, ...], detail: Claim | Non
 
 
 def _about_domains(evidence: Evidence, domains: tuple[str, ...]) -> str:
-    listed = ", ".join(f"{name(domain)} {value:.2g}" for domain, value in evidence.importance.items())
+    listed = ", ".join(f"{one_word(domain)} {value:.2g}" for domain, value in evidence.importance.items())
     if not domains:
         return f"Mean importance by domain ({listed}) makes none stand out clearly."
     share = sum(evidence.share[domain] for domain in domains)
-    most = " and ".join(name(domain) for domain in domains)
+    most = " and ".join(one_word(domain) for domain in domains)
     weighed = "every domain weighing the same"
     return f"Mean importance by domain: {listed}; {share:.0%} of its firings, {weighed}, lie in {most}."
 

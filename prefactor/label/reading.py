@@ -9,8 +9,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from prefactor.corpus.languages import is_language
-from prefactor.label.about import name
+from prefactor.corpus.languages import is_language, one_word
 from prefactor.label.labeller import is_clear
 from prefactor.label.tokens import CLASSES, START, quoted
 
@@ -86,7 +85,7 @@ def _domains(words: str, known: Collection[str]) -> frozenset[str] | None:
     """The domains that ``words`` name; after "all but" or "all domains but" all others."""
     all_but = re.search(r"\ball (?:domains )?but (.*)", words)
     mentioned = {word.casefold() for word in re.findall(r"[\w-]+", all_but.group(1) if all_but else words)}
-    named = {d for d in known if name(d).casefold() in mentioned or (is_language(d) and d in _tags(words))}
+    named = {d for d in known if one_word(d).casefold() in mentioned or (is_language(d) and d in _tags(words))}
     if all_but:
         named |= {d for d in known if d.casefold() in mentioned}
         return frozenset(known) - named

@@ -50,11 +50,8 @@ def _parts(target: Any, found: Sites) -> Iterator[tuple[str, str, int]]:
     """(what, module, number of weights) of every matrix, then of every other parameter of ``target``."""
     counted: set[int] = set()
     for name, matrix in all_matrices(target).items():
-        owner, parameter = (
-            (matrix.experts, matrix.parameter) if isinstance(matrix, ExpertMatrix) else (matrix, "weight")
-        )
-        stored = getattr(owner, parameter, None)
         expert = isinstance(matrix, ExpertMatrix)
+        stored = getattr(matrix.experts, matrix.parameter) if expert else getattr(matrix, "weight", None)
         if not isinstance(stored, nn.Parameter) or (id(stored) in counted and not expert):
             continue
         counted.add(id(stored))

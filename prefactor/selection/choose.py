@@ -89,14 +89,14 @@ def _by_effect(shortlist: Shortlist, choose: ByLabel, candidates: Candidates, tr
         why = f"{_way(choose, query)} {counted}: {_found(effect, domains, choose.rank)}"
         choice = _choice(by_name[name], choose, domains, why, query)
         warning = choice.warning
-        if choose.rank == "spill" and _unmeasured(effect):
+        if choose.rank == "spill" and _unknown_spill(effect):
             unknown = f"what it does to other text is unknown, since {_EVERYWHERE}"
             warning = f"{warning}; {unknown}" if warning else unknown
         choices.append(replace(choice, score=_score(effect, choose.rank), warning=warning))
     return choices
 
 
-def _unmeasured(effect: Effect) -> bool:
+def _unknown_spill(effect: Effect) -> bool:
     return effect.damage is not None and effect.spill is None
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, create_model, field_validator
 
 from prefactor.config.label import LlmLabelling
-from prefactor.label.about import name
+from prefactor.corpus.languages import one_word
 from prefactor.label.evidence import TABLES, Evidence, Window
 from prefactor.label.labeller import DEAD, MOST_WORDS, UNCLEAR, Label
 from prefactor.llm.ask import Asker, Estimate, Failure, Prompt, as_data
@@ -126,7 +126,7 @@ def _shown(evidence: Evidence, windows: int) -> dict[str, Any]:
         "domains": [
             {
                 "domain": domain,
-                "name": name(domain),
+                "name": one_word(domain),
                 "mean_importance": _round(evidence.importance[domain]),
                 "fires_at_share_of_its_tokens": _round(evidence.domain_density[domain]),
                 "share_of_firings": _round(evidence.share[domain]),
