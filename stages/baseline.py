@@ -4,10 +4,12 @@ Reads  target; corpus: fit and select blocks. Needs no decomposition, so that no
 Writes data/edit/NAME as the edit stage does: baselines are evaluated and reported beside the edits.
 """
 
+from prefactor.config.decompose import Logits
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import BaselineConfig
 from prefactor.corpus.blocks import read_blocks
 from prefactor.corpus.needs import fitted
+from prefactor.corpus.used import read_vocabulary
 from prefactor.edits.build import whole_matrices
 from prefactor.edits.fit import Fitter
 from prefactor.edits.objective import objective_of
@@ -20,7 +22,7 @@ from prefactor.files.artifacts import identities
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.sites import sites
-from stages.common import CHECKPOINT, DATA, run, section
+from stages.common import CHECKPOINT, DATA, TEXT, run, section
 from stages.models import load_target
 
 
@@ -28,11 +30,12 @@ def main(name: str) -> None:
     edit, config = section(f"baselines.{name}", BaselineConfig), section("edit", FitConfig)
     optimiser, pattern = section(f"optimisers.{edit.method}", Optimiser), section("decompose.modules", str)
     config, corpus, out = config.of(edit.budgets), DATA / "corpus", DATA / "edit" / name
-    target = load_target(setup())
+    vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
+    target = load_target(setup(), vocabulary)
     with ledger(out / "cost.json") as cost:
         drawn = fitted(config, optimiser, edit.domains.target)
-        text = fit_text(target, read_blocks(corpus, "fit"), edit.domains, config, drawn)
-        held_out = probe_text(target, read_blocks(corpus, "select"), edit.domains, config)
+        text = fit_text(target, vocabulary.blocks(read_blocks(corpus, "fit")), edit.domains, config, drawn)
+        held_out = probe_text(target, vocabulary.blocks(read_blocks(corpus, "select")), edit.domains, config)
         method = whole_matrices(edit, sites(target, pattern, text.retained).matrices)
         fitter = Fitter(target, method, text, optimiser, config, objective_of(edit.goal))
         done = sweep(fitter, held_out, cost, f"baseline {name}")

@@ -8,12 +8,13 @@ shares it.
 import sys
 
 from prefactor.config.candidates import CandidatesConfig
+from prefactor.config.decompose import Logits
 from prefactor.config.shortlists import ShortlistConfig
 from prefactor.files.artifacts import identities, read_json, verify
 from prefactor.files.cost import ledger
 from prefactor.printable import visible
 from prefactor.selection.effect import Candidates, write_candidates
-from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, run, section
+from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, TEXT, run, section
 
 
 def main(name: str) -> None:
@@ -26,12 +27,14 @@ def main(name: str) -> None:
         candidates, made_from = Candidates(dict.fromkeys(names), {}), identities(listed)
         if shortlist.measured:  # imported only here: torch takes seconds
             from prefactor.corpus.blocks import read_blocks
+            from prefactor.corpus.used import read_vocabulary
             from prefactor.machine.runtime import setup
             from prefactor.selection.spill import measure_candidates
             from stages.models import load_decomposed, load_net
 
-            model = load_decomposed(setup())
-            blocks = read_blocks(DATA / "corpus", "select")
+            vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
+            model = load_decomposed(setup(), vocabulary)
+            blocks = vocabulary.blocks(read_blocks(DATA / "corpus", "select"))
             candidates = measure_candidates(shortlist, names, model, load_net(model), blocks, config, cost)
             made_from |= identities(DATA / "corpus" / "select", CHECKPOINT, COMPONENTS, NET)
         write_candidates(out, candidates, made_from)

@@ -10,10 +10,11 @@ from prefactor.errors import PrefactorError
 from prefactor.machine.streams import settle_streams
 from prefactor.machine.trouble import trouble
 
-__all__ = ["CHECKPOINT", "COMPONENTS", "DATA", "NET", "RUNS", "read_params", "refuse", "run", "section"]
+__all__ = ["CHECKPOINT", "COMPONENTS", "DATA", "NET", "RUNS", "TEXT", "read_params", "refuse", "run", "section"]
 
 DATA = Path("data")  # what the stages write, kept by DVC
 CHECKPOINT, COMPONENTS, NET = (DATA / part for part in ("target/checkpoint", "decompose/components", "importance/net"))
+TEXT = DATA / "text"  # the gate behind the corpus: it also names the tokens that later stages work with
 RUNS = Path(".runs")  # checkpoints of stages that were interrupted: of this machine, known to neither git nor DVC
 
 

@@ -14,6 +14,7 @@ import torch
 
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.corpus.blocks import read_blocks
+from prefactor.corpus.used import read_vocabulary
 from prefactor.files.artifacts import identities, write_json, write_table
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
@@ -23,8 +24,9 @@ from prefactor.model.shares import in_words, shares
 from prefactor.model.sites import sites
 from prefactor.vpd.start import start_decomposition
 from prefactor.vpd.store import write_components, write_net
+from prefactor.vpd.targeted import streams
 from prefactor.vpd.train import train
-from stages.common import CHECKPOINT, DATA, RUNS, section
+from stages.common import CHECKPOINT, DATA, RUNS, TEXT, section
 from stages.live import live
 from stages.models import load_target
 from stages.multiprocess import run_processes
@@ -33,11 +35,13 @@ from stages.multiprocess import run_processes
 def main() -> None:
     config = section("decompose", DecomposeConfig)
     corpus, out = DATA / "corpus", DATA / "decompose"
-    blocks = read_blocks(corpus, "train")
+    vocabulary = read_vocabulary(TEXT, config.logits)
+    blocks = vocabulary.blocks(read_blocks(corpus, "train"))
+    own, other = streams(blocks, config.objective)
     device = setup()
     processes = join(device)
-    target = load_target(device)
-    found = sites(target, config.modules, torch.from_numpy(blocks.tokens))
+    target = load_target(device, vocabulary)
+    found = sites(target, config.modules, torch.from_numpy(own))
     weights = shares(target, found)
     if processes.main:
         print(in_words(weights), file=sys.stderr)
@@ -48,8 +52,9 @@ def main() -> None:
     clip = config.clip if config.source == "trained" else None  # None: the components are not trained
     with ledger(out / "cost.json", processes.main) as cost, live(out / "live", processes.main) as record:
         curve = train(
-            model, net, blocks.tokens, config.training, cost, checkpoint, clip, processes=processes, after_record=record
-        )
+            model, net, own, config.training, cost, checkpoint, clip, processes=processes, after_record=record,
+            other=other,
+        )  # fmt: skip
     write_components(out / "components", model, processes, made_from)
     write_net(out / "net", net, processes, made_from)
     if not processes.main:

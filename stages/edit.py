@@ -9,11 +9,13 @@ import math
 
 import torch
 
+from prefactor.config.decompose import Logits
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import EditConfig, PrefactorEdit, RewriteEdit, is_fitted
 from prefactor.corpus.blocks import read_blocks
 from prefactor.corpus.needs import fitted
 from prefactor.corpus.tokenizer_file import read_tokenizer
+from prefactor.corpus.used import read_vocabulary
 from prefactor.edits.build import build_method, token_of, unfitted
 from prefactor.edits.fit import Fit, Fitter
 from prefactor.edits.objective import objective_of
@@ -28,7 +30,7 @@ from prefactor.machine.runtime import setup
 from prefactor.rescale.footprint import Uses
 from prefactor.selection.choice import read_chosen
 from prefactor.vpd.store import components_sha256
-from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, run, section
+from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, TEXT, run, section
 from stages.models import load_decomposed, load_net
 
 
@@ -36,21 +38,24 @@ def main(name: str) -> None:
     edit, config = section(f"edits.{name}", EditConfig), section("edit", FitConfig)
     config, corpus, out = config.of(edit.budgets), DATA / "corpus", DATA / "edit" / name
     chosen = read_chosen(DATA / "selection" / name)
-    model = load_decomposed(setup())
+    vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
+    model = load_decomposed(setup(), vocabulary)
     net = load_net(model)
-    fit_blocks = read_blocks(corpus, "fit")
+    fit_blocks = vocabulary.blocks(read_blocks(corpus, "fit"))
     with ledger(out / "cost.json") as cost:
         if is_fitted(edit):
             optimiser = section(f"optimisers.{edit.method}", Optimiser)
             drawn = fitted(config, optimiser, edit.domains.target)
             text = fit_text(model.target, fit_blocks, edit.domains, config, drawn)
-            held_out = probe_text(model.target, read_blocks(corpus, "select"), edit.domains, config)
+            held_out = probe_text(model.target, vocabulary.blocks(read_blocks(corpus, "select")), edit.domains, config)
             method, about = build_method(edit, chosen, model, net, fit_blocks, config)
             fitter = Fitter(model.target, method, text, optimiser, config, objective_of(edit.goal))
             done = sweep(fitter, held_out, cost, f"edit {name}")
         else:
             uses = Uses(section("harvest.threshold", float), section("harvest.either_side", int))
-            token = token_of(read_tokenizer(corpus), edit.toward) if isinstance(edit, RewriteEdit) else None
+            token = None
+            if isinstance(edit, RewriteEdit):
+                token = vocabulary.place(token_of(read_tokenizer(corpus), edit.toward))
             values, change, about = unfitted(edit, chosen, model, net, fit_blocks, config, token, uses)
             done = Sweep.of_one(Fit(0, 0, math.nan, 0, math.nan, [torch.tensor(values)], change, []))
     fit = done.first(config.report_budget)

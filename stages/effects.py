@@ -6,16 +6,18 @@ Writes effects/, a row an alive subcomponent; metrics.json.
 
 import pyarrow.parquet as pq
 
+from prefactor.config.decompose import Logits
 from prefactor.config.effects import EffectsConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.needs import ablated
+from prefactor.corpus.used import read_vocabulary
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import identities, part, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.rescale.ablate import effects_of
-from stages.common import CHECKPOINT, COMPONENTS, DATA, RUNS, run, section
+from stages.common import CHECKPOINT, COMPONENTS, DATA, RUNS, TEXT, run, section
 from stages.models import load_decomposed
 
 
@@ -26,11 +28,12 @@ def main() -> None:
     names = [row["subcomponent"] for row in alive if row["alive"]]
     if not names:
         raise PrefactorError(f"{harvest}: no subcomponent is alive, so there is nothing to ablate: decompose longer")
-    blocks = read_blocks(corpus, "select")
+    vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
+    blocks = vocabulary.blocks(read_blocks(corpus, "select"))
     text = {d: take(blocks, ablated(config, d)).tokens for d in blocks.domains}
-    model = load_decomposed(setup())
+    model = load_decomposed(setup(), vocabulary)
     made_from = identities(corpus / "select", CHECKPOINT, COMPONENTS, harvest)
-    key = run_key(config.model_dump(mode="json"), list(made_from.values()))
+    key = run_key(config.model_dump(mode="json"), list(made_from.values()), vocabulary.size)
     checkpoint = Checkpoint(RUNS / "effects", key)
     with ledger(out / "cost.json") as cost:
         effects = effects_of(model, names, text, cost, checkpoint)

@@ -5,10 +5,14 @@ Writes subcomponents/ (statistics and token tables), examples/ (activating windo
 blocks), held_out/ (windows of further text, of which nothing enters the others), metrics.json.
 """
 
+from functools import partial
+
+from prefactor.config.decompose import Logits
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.needs import harvested, scored_on
 from prefactor.corpus.tokenizer_file import read_tokenizer
+from prefactor.corpus.used import read_vocabulary
 from prefactor.files.artifacts import identities, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
@@ -17,7 +21,7 @@ from prefactor.harvest.tables import example_table, sample_table, subcomponent_t
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
 from prefactor.vpd.store import components_sha256
-from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, RUNS, section
+from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, RUNS, TEXT, section
 from stages.models import load_decomposed, load_net
 from stages.multiprocess import run_processes
 
@@ -25,15 +29,16 @@ from stages.multiprocess import run_processes
 def main() -> None:
     config = section("harvest", HarvestConfig)
     corpus, out = DATA / "corpus", DATA / "harvest"
-    split = read_blocks(corpus, "harvest")
+    vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
+    split = vocabulary.blocks(read_blocks(corpus, "harvest"))
     blocks, held_out = take(split, harvested(config)), take(split, scored_on(config))
     tokenizer = read_tokenizer(corpus)
     device = setup()
     processes = join(device)
-    model = load_decomposed(device)
+    model = load_decomposed(device, vocabulary)
     net = load_net(model)
     made_from = identities(corpus / "tokenizer", corpus / "harvest", CHECKPOINT, COMPONENTS, NET)
-    inputs = list(made_from.values())
+    inputs = [*made_from.values(), vocabulary.size]
     key = run_key(config.model_dump(mode="json"), inputs, processes.rank, processes.count)
     checkpoint = Checkpoint(RUNS / "harvest", key)  # every process's own, by its key
     with ledger(out / "cost.json", processes.main) as cost:
@@ -41,9 +46,7 @@ def main() -> None:
     if not processes.main:
         return
 
-    def decode(token: int) -> str:
-        return tokenizer.decode([token], skip_special_tokens=False)
-
+    decode = vocabulary.decoder(partial(tokenizer.decode, skip_special_tokens=False))
     table = subcomponent_table(gathered, model, decode, config)
     metrics = {
         "tokens": dict(zip(gathered.domains, gathered.sums.tokens.tolist(), strict=True)),

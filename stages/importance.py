@@ -5,12 +5,15 @@ Writes net/ (the importance net refitted with the components frozen, against a f
 sharpness; every later stage uses this one), curve.parquet, metrics.json (the quality battery).
 """
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from prefactor.config.decompose import Logits, Objective
 from prefactor.config.importance import ImportanceConfig
 from prefactor.corpus import needs
 from prefactor.corpus.blocks import read_blocks, take
+from prefactor.corpus.used import read_vocabulary
 from prefactor.files.artifacts import identities, write_json, write_table
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
@@ -19,8 +22,9 @@ from prefactor.machine.runtime import setup
 from prefactor.vpd.battery import battery, pgd_kl
 from prefactor.vpd.sharding import place
 from prefactor.vpd.store import read_net, write_net
+from prefactor.vpd.targeted import streams
 from prefactor.vpd.train import train
-from stages.common import CHECKPOINT, DATA, RUNS, section
+from stages.common import CHECKPOINT, DATA, RUNS, TEXT, section
 from stages.live import live
 from stages.models import load_decomposed
 from stages.multiprocess import run_processes
@@ -29,25 +33,30 @@ from stages.multiprocess import run_processes
 def main() -> None:
     config = section("importance", ImportanceConfig)
     corpus, parts, out = (DATA / name for name in ("corpus", "decompose", "importance"))
-    blocks = read_blocks(corpus, "train")
-    held_out = take(read_blocks(corpus, "eval"), needs.battery(config)).tokens
+    vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
+    objective = section("decompose.objective", Objective)
+    blocks, other = streams(vocabulary.blocks(read_blocks(corpus, "train")), objective)
+    eval_split, drawn = vocabulary.blocks(read_blocks(corpus, "eval")), needs.battery(config, objective)
+    held_out = {stream: np.concatenate([take(eval_split, n).tokens for n in own]) for stream, own in drawn.items()}
     device = setup()
     processes = join(device)
-    model = load_decomposed(device)
+    model = load_decomposed(device, vocabulary)
     net = read_net(parts / "net", model).train().requires_grad_(True)
     place(model, net, processes, device)
     made_from = identities(corpus / "train", CHECKPOINT, parts / "components", parts / "net")
-    key = run_key(config.model_dump(mode="json"), list(made_from.values()))
+    key = run_key(config.model_dump(mode="json"), list(made_from.values()), vocabulary.size, str(objective))
     checkpoint = Checkpoint(RUNS / "importance", key)
     with ledger(out / "cost.json", processes.main) as cost:
         with live(out / "live", processes.main) as record:
             curve = train(
-                model, net, blocks.tokens, config.training, cost, checkpoint, what="importance", processes=processes,
-                after_record=record,
+                model, net, blocks, config.training, cost, checkpoint, what="importance", processes=processes,
+                after_record=record, other=other,
             )  # fmt: skip
         net.eval().requires_grad_(False)
-        metrics = battery(model, net, held_out, config.seed)
-        metrics["kl"] |= pgd_kl(model, net, held_out, config.battery.pgd_steps, config.seed)
+        metrics = battery(model, net, held_out["target"], config.seed)
+        metrics["kl"] |= pgd_kl(model, net, held_out["target"], config.battery.pgd_steps, config.seed)
+        if other is not None:
+            metrics["other"] = battery(model, net, held_out["other"], config.seed, pinned=True)
     write_net(out / "net", net, processes, made_from)
     if not processes.main:
         return

@@ -4,23 +4,32 @@ from typing import Any
 
 import torch
 
-from prefactor.files.artifacts import verify
+from prefactor.corpus.used import USED, WHOLE, Vocabulary
+from prefactor.files.artifacts import MANIFEST, read_json, verify
+from prefactor.model.cut import cut_vocabulary
+from prefactor.model.kept_states import STATES, keep_states
 from prefactor.model.target import read_target
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet
 from prefactor.vpd.store import read_components, read_net
-from stages.common import CHECKPOINT, COMPONENTS, NET
+from stages.common import CHECKPOINT, COMPONENTS, NET, TEXT
 
 
-def load_target(device: torch.device) -> Any:
-    """The target, frozen, in evaluation mode."""
+def load_target(device: torch.device, vocabulary: Vocabulary = WHOLE) -> Any:
+    """The target with the tokens of ``vocabulary``, frozen, in evaluation mode."""
     verify(CHECKPOINT)
-    return read_target(CHECKPOINT, device)
+    target = read_target(CHECKPOINT, device)
+    about = [read_json(CHECKPOINT / MANIFEST)["files"]]
+    if vocabulary.ids is not None:
+        cut_vocabulary(target, vocabulary.ids)
+        about.append(read_json(TEXT / USED / MANIFEST)["files"])
+    keep_states(target, STATES, about)
+    return target
 
 
-def load_decomposed(device: torch.device) -> DecomposedModel:
+def load_decomposed(device: torch.device, vocabulary: Vocabulary = WHOLE) -> DecomposedModel:
     """The target and its subcomponents, frozen."""
-    return read_components(COMPONENTS, load_target(device))
+    return read_components(COMPONENTS, load_target(device, vocabulary))
 
 
 def load_net(model: DecomposedModel) -> ImportanceNet:

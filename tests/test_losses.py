@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from prefactor.config.training import Penalty
-from prefactor.vpd.losses import faithfulness, lp_penalty, minimality, smooth_l0_penalty, token_kl
+from prefactor.vpd.losses import faithfulness, lp_penalty, minimality, penalise, smooth_l0_penalty, token_kl
 from prefactor.vpd.noise import random_routing
-from prefactor.vpd.train import penalise
 
 
 def test_kl_is_torchs() -> None:

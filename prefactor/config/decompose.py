@@ -12,6 +12,11 @@ from prefactor.config.training import TrainingConfig
 Subcomponents = Literal["auto"] | Annotated[int, Field(ge=1)] | dict[Pattern, Annotated[int, Field(ge=1)]]
 
 
+# What every stage from decompose to edit predicts among: all tokens that the target knows, or those that are anywhere
+# in the corpus. Evaluation always goes by all.
+Logits = Literal["all", "corpus"]
+
+
 class NetConfig(Config):
     """Shape of the importance net."""
 
@@ -20,7 +25,24 @@ class NetConfig(Config):
     heads: int = Field(ge=1)
 
 
+class Targeted(Config):
+    """Components for what the text of some domains needs; what all other text needs stays with Δ."""
+
+    kind: Literal["targeted"]
+    target: tuple[str, ...] = Field(min_length=1)  # domains of the stream whose mechanism the components carry
+    other: tuple[str, ...] = Field(min_length=1)  # domains of the stream that is only not to be disturbed
+    batch: int = Field(ge=1)  # blocks of the other stream a step, besides training.batch of the target's
+    # Coefficients on the other stream; those of ``training`` are for the target stream.
+    stochastic: float = Field(ge=0)
+    minimality: float = Field(ge=0)
+
+
+Objective = Literal["full"] | Targeted
+
+
 class DecomposeConfig(Config):
+    objective: Objective = "full"
+    logits: Logits = "all"
     modules: Pattern = ".*"  # regular expression over the names of the base model's matrices
     subcomponents: Subcomponents = "auto"
     source: Literal["trained", "svd"] = "trained"  # svd: the largest singular directions, and only the net is trained

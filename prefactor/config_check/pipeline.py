@@ -78,6 +78,7 @@ def check(config: PipelineConfig) -> None:
     if both := sorted(set(config.edits) & set(config.baselines)):
         raise ParamsError(f"params.yaml: baselines.{both[0]}: an edit has this name; give one of the two another")
     _check_target(config)
+    _check_objective(config)
     _check_report_budget(config)
     config.report.check(config.everything)
     if config.harvest.examples < FEWEST_EXAMPLES:
@@ -135,7 +136,8 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
     """The text that each stage will take, in the order of the stages; ``corpus/needs.py`` says how much."""
     for domain in config.corpus.domains:
         yield text.measured_target(config.target, domain)
-    yield text.battery(config.importance)
+    for drawn in text.battery(config.importance, config.decompose.objective).values():
+        yield from drawn
     yield text.harvested(config.harvest)
     yield text.scored_on(config.harvest)
     for domain in config.corpus.domains:
@@ -264,6 +266,30 @@ def _check_target(config: PipelineConfig) -> None:
                     f"params.yaml: corpus.tokenizer.{key} = {getattr(tokenizer, key)}: "
                     f"target.model.{key} is {getattr(model, key)}; write the same"
                 )
+
+
+def _check_objective(config: PipelineConfig) -> None:
+    objective, where = config.decompose.objective, "params.yaml: decompose.objective"
+    if objective == "full":
+        return
+    for stream in ("target", "other"):
+        named = getattr(objective, stream)
+        for domain in named:
+            if domain not in config.corpus.domains:
+                near = nearest(domain, config.corpus.domains)
+                raise ParamsError(f'{where}.{stream} = "{domain}": no domain of corpus.shares; {near}')
+        if len(set(named)) < len(named):
+            raise ParamsError(f"{where}.{stream} = {list(named)}: names a domain twice; name each once")
+    if both := set(objective.target) & set(objective.other):
+        raise ParamsError(
+            f'{where}.other has "{min(both)}", which is of the target stream; take it out of one of the two'
+        )
+    for stage in ("decompose", "importance"):
+        if asked := getattr(config, stage).training.coefficients.faithfulness:
+            raise ParamsError(
+                f"params.yaml: {stage}.training.coefficients.faithfulness = {asked}: with a targeted objective Δ "
+                "carries what the target stream does not need, and is not held small; write 0"
+            )
 
 
 def _check_possible(need: Need, corpus: CorpusConfig) -> None:

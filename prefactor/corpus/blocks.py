@@ -1,5 +1,6 @@
 """Blocks: equal rows of tokens, each of one domain. What every stage after the corpus reads."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,11 @@ class Blocks:
 
     def of(self, domain: str) -> "Blocks":
         """The blocks of one domain, in file order; none if the domain is not there."""
-        return self.rows(np.flatnonzero(self.domain == domain))
+        return self.among((domain,))
+
+    def among(self, domains: Collection[str]) -> "Blocks":
+        """The blocks of some domains, in file order."""
+        return self.rows(np.flatnonzero(np.isin(self.domain, list(domains))))
 
 
 def take(blocks: Blocks, need: Need) -> Blocks:

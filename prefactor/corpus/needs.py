@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from prefactor.config.candidates import CandidatesConfig
+from prefactor.config.decompose import Objective
 from prefactor.config.domains import Domains, Role
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import AnyEdit, GuardedEdit, PrefactorEdit
@@ -20,8 +21,16 @@ def measured_target(config: TargetConfig, domain: str) -> Need:
     return Need("target.evaluate_tokens", config.evaluate_tokens, "eval", domain)
 
 
-def battery(config: ImportanceConfig) -> Need:
-    return Need("importance.battery.tokens", config.battery.tokens, "eval")
+def battery(config: ImportanceConfig, objective: Objective) -> dict[str, tuple[Need, ...]]:
+    """By stream: the split's own mix, or of a targeted decomposition the target's domains, and the other ones."""
+    key, tokens = "importance.battery.tokens", config.battery.tokens
+    if objective == "full":
+        return {"target": (Need(key, tokens, "eval"),)}
+    by_stream = {"target": objective.target, "other": objective.other}
+    return {
+        stream: tuple(Need(key, tokens, "eval", domain, shared_by=len(domains)) for domain in domains)
+        for stream, domains in by_stream.items()
+    }
 
 
 def harvested(config: HarvestConfig) -> Need:

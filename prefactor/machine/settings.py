@@ -5,10 +5,13 @@ import os
 
 from prefactor.errors import PrefactorError
 
-DEVICE, THREADS, PROCESSES, SHARD = (f"PREFACTOR_{name}" for name in ("DEVICE", "THREADS", "PROCESSES", "SHARD"))
-KNOWN = (DEVICE, THREADS, PROCESSES, SHARD, "PREFACTOR_LLM_URL", "PREFACTOR_LLM_MODEL", "PREFACTOR_LLM_KEY")
+DEVICE, THREADS, PROCESSES, SHARD, STATES = (
+    f"PREFACTOR_{name}" for name in ("DEVICE", "THREADS", "PROCESSES", "SHARD", "STATES_GB")
+)
+KNOWN = (DEVICE, THREADS, PROCESSES, SHARD, STATES, "PREFACTOR_LLM_URL", "PREFACTOR_LLM_MODEL", "PREFACTOR_LLM_KEY")
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 MOST = 1024  # threads or processes
+STATES_GB = 4  # of states of text, where the variable is not set
 
 
 def threads() -> int:
@@ -41,6 +44,18 @@ def shard() -> bool:
     return value == "1"
 
 
+def kept_bytes() -> int:
+    """How much of the states of text before the first changed matrix is kept on disk: ``PREFACTOR_STATES_GB``, or 4.
+
+    Raises:
+        PrefactorError: it is no whole number of gigabytes; 0 keeps none.
+    """
+    value = _read(STATES) or str(STATES_GB)
+    if not (value.isascii() and value.isdigit() and len(value) < 6):
+        raise PrefactorError(f"{STATES}={value}: write a whole number of gigabytes, 0 for none, or unset it")
+    return int(value) * 2**30
+
+
 def device_name() -> str:
     """``PREFACTOR_DEVICE``, such as ``cuda:1``; empty where the choice is left to the machine.
 
@@ -62,7 +77,7 @@ def check_settings() -> list[str]:
     Raises:
         PrefactorError: the value of one that is read makes no sense.
     """
-    for read in (threads, processes, shard, device_name):
+    for read in (threads, processes, shard, kept_bytes, device_name):
         read()
     lines = []
     for name in sorted(os.environ):

@@ -1,4 +1,4 @@
-"""The layers before the first edited one: equal in every fit, so they are run once and what they put out is replayed.
+"""The layers before the first changed one: equal in every pass, so they are run once and what they put out is replayed.
 
 Embeddings, position encodings and attention masks are still computed each time, so that nothing is assumed about how a
 family of models makes them.
@@ -6,16 +6,21 @@ family of models makes them.
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from prefactor.model.kept_states import KeptStates, kept_states
 from prefactor.model.target import logits_of
 
 BATCH = 32  # blocks a forward pass
+
+
+class _Reached(Exception):
+    """The last of the layers was run: what comes behind it need not be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,29 +30,36 @@ class Prefix:
     target: Any
     layers: tuple[nn.Module, ...]
     more: int | None = None  # of a tuple that a layer puts out, how many values come after the states
+    kept: KeptStates | None = None  # where states lie that were computed before
 
     @property
     def depth(self) -> int:
         """How many layers it skips."""
         return len(self.layers)
 
-    @torch.no_grad()
     def states(self, tokens: Tensor) -> Tensor:
         """What the last of the layers puts out for ``tokens`` (n, position): (n, position, width).
 
         Without layers it is (n, position, 0), which :meth:`given` takes as well.
         """
+        return self.compute(tokens) if self.kept is None else self.kept.states(tokens, self.compute)
+
+    @torch.no_grad()
+    def compute(self, tokens: Tensor) -> Tensor:
+        """:meth:`states`, computed whatever is kept of them."""
         if not self.layers:
-            return torch.empty(*tokens.shape, 0, device=tokens.device)
+            return torch.empty(*tokens.shape[:2], 0, device=tokens.device)
         outputs: list[Tensor] = []
 
         def keep(module: nn.Module, args: Any, output: Any) -> None:
             outputs.append((output[0] if isinstance(output, tuple) else output).detach())
+            raise _Reached
 
         handle = self.layers[-1].register_forward_hook(keep)
         try:
             for part in tokens.split(BATCH):
-                logits_of(self.target, part)
+                with suppress(_Reached):
+                    logits_of(self.target, part)
         finally:
             handle.remove()
         return torch.cat(outputs)
@@ -96,7 +108,7 @@ def prefix_of(target: Any, modules: Iterable[str], tokens: Tensor) -> Prefix:
             same = torch.equal(logits_of(target, tokens), whole)
         except (TypeError, ValueError, AttributeError, IndexError, RuntimeError):
             same = False  # the model needs what else a layer puts out, such as a recurrent state
-    return prefix if same else nothing
+    return replace(prefix, kept=kept_states(target, layers, modules)) if same else nothing
 
 
 class Prefixes:

@@ -36,7 +36,7 @@ def importance_of(
     column = {name: i for i, name in enumerate(model.names)}
     columns = [column[name] for name in subcomponents]
     ids = torch.as_tensor(tokens).long().to(model.U[0].device)
-    return torch.cat([lower_leaky(net(model.observe(part)[1]))[..., columns] for part in ids.split(BATCH)])
+    return torch.cat([lower_leaky(net(model.inputs(part)))[..., columns] for part in ids.split(BATCH)])
 
 
 def near(importance: Tensor, uses: Uses) -> Tensor:

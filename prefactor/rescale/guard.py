@@ -5,7 +5,7 @@ where it is not: of all rank-1 changes with this write direction and this respon
 elsewhere (the generalised least-squares direction; design.md section 4). Closed form, no training.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -108,7 +108,7 @@ def domain_moment(model: DecomposedModel, module: str, tokens: np.ndarray, batch
     site = [s.name for s in model.sites].index(module)
     width = shape_of(model.sites[site].module)[1]
     total = torch.zeros(width, width, dtype=torch.float64, device=exact_device(model.U[0].device))
-    for _, inputs in _observed(model, tokens, batch):
+    for inputs in _inputs(model, tokens, batch):
         x = exact(inputs[model.input_of[site]].flatten(0, 1))
         total += x.T @ x
     return total / tokens.size
@@ -121,7 +121,7 @@ def importance_moments(
     """``E[g x x^T]`` and ``E[(1 - g) x x^T]`` of each subcomponent over ``tokens``: no domain tag, no target token."""
     columns = {name: model.names.index(name) for name in subcomponents}
     moments: dict[str, tuple[Tensor, Tensor]] = {}
-    for _, inputs in _observed(model, tokens, batch):
+    for inputs in _inputs(model, tokens, batch):
         g = exact(lower_leaky(net(inputs)).flatten(0, 1))
         for name, column in columns.items():
             site = [s.name for s in model.sites].index(name.rpartition(":")[0])
@@ -133,6 +133,6 @@ def importance_moments(
     return moments
 
 
-def _observed(model: DecomposedModel, tokens: np.ndarray, batch: int):
+def _inputs(model: DecomposedModel, tokens: np.ndarray, batch: int) -> Iterator[list[Tensor]]:
     for start in range(0, len(tokens), batch):
-        yield model.observe(torch.from_numpy(tokens[start : start + batch]).long().to(model.U[0].device))
+        yield model.inputs(torch.from_numpy(tokens[start : start + batch]).long().to(model.U[0].device))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from prefactor.machine.exact import exact
 from prefactor.machine.runtime import generator
+from prefactor.model.matrices import weight_of
 from prefactor.model.target import next_token_ce
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet, lower_leaky
@@ -34,31 +35,36 @@ MASKS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 @torch.no_grad()
-def battery(model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, seed: int, batch: int = 16) -> dict:
-    """KL to the target and next-token CE (nats a token) under every mask, L0, alive count and ``‖Δ‖``.
+def battery(
+    model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, seed: int, batch: int = 16, pinned: bool = False
+) -> dict:
+    """KL to the target and next-token CE (nats a token) under every mask, L0, alive count, ``‖Δ‖`` and its share.
 
     Δ is masked by a uniform source under ``stochastic`` and ablated under every other mask.
 
     Args:
         tokens: (n, position) held-out blocks.
+        pinned: Δ is never ablated, as on the other stream of a targeted decomposition.
     """
     kl = dict.fromkeys(MASKS, 0.0)
     ce = dict.fromkeys(["target", *MASKS], 0.0)
     l0 = {"0": 0.0, "0.01": 0.0, "0.1": 0.0}
     mean_g = torch.zeros(model.subcomponents, dtype=torch.float64)
-    for number, (part, logits, g) in enumerate(_importances(model, net, tokens, batch)):
+    for number, (part, states, logits, g) in enumerate(_importances(model, net, tokens, batch)):
         rng = generator(seed, number)
         logp = F.log_softmax(logits, dim=-1)
         r = torch.rand(g.shape, generator=rng).to(g.device)
         rho = torch.rand(*g.shape[:2], len(model.sites), generator=rng).to(g.device)
         ce["target"] += exact(next_token_ce(logits[:, :-1], part)).sum().item()
         for name, mask in MASKS.items():
-            out = model.masked(part, mask(g, r), rho if name == "stochastic" else torch.zeros_like(rho))
+            delta = torch.ones_like(rho) if pinned else rho if name == "stochastic" else torch.zeros_like(rho)
+            out = model.masked(part, mask(g, r), delta, states=states)
             kl[name] += exact(token_kl(logp, out)).sum().item()
             ce[name] += exact(next_token_ce(out[:, :-1], part)).sum().item()
         for threshold in l0:
             l0[threshold] += (g > float(threshold)).sum().item()
         mean_g += exact(g).sum(dim=(0, 1)).cpu()
+    delta = sum(exact(d).square().sum() for d in model.deltas())
     positions = tokens.size
     labels = len(tokens) * (tokens.shape[1] - 1)
     return {
@@ -67,7 +73,8 @@ def battery(model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, seed
         "l0": {threshold: value / positions for threshold, value in l0.items()},
         "alive": int((mean_g / positions > ALIVE).sum()),
         "subcomponents": model.subcomponents,
-        "delta_norm": float(sum(exact(d).square().sum() for d in model.deltas()) ** 0.5),
+        "delta_norm": float(delta**0.5),
+        "delta_share": float(delta / sum(exact(weight_of(site.module)).square().sum() for site in model.sites)),
     }
 
 
@@ -87,9 +94,9 @@ def pgd_kl(
         leaf = sources.clone().requires_grad_(True)
         r, rho = leaf[: model.subcomponents], leaf[model.subcomponents :]
         total = 0.0
-        for part, logits, g in parts:
+        for part, states, logits, g in parts:
             loss = token_kl(
-                F.log_softmax(logits, dim=-1), model.masked(part, g + (1 - g) * r, rho.view(1, 1, -1))
+                F.log_softmax(logits, dim=-1), model.masked(part, g + (1 - g) * r, rho.view(1, 1, -1), states=states)
             ).sum()
             loss.backward(inputs=[leaf])
             total += loss.item()
@@ -104,10 +111,11 @@ def pgd_kl(
 @torch.no_grad()
 def _importances(
     model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, batch: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Batches of tokens with the target's logits and the importances g."""
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Batches of tokens with their states, the target's logits and the importances g."""
     device = next(net.parameters()).device
     for start in range(0, len(tokens), batch):
         part = torch.from_numpy(tokens[start : start + batch]).long().to(device)
-        logits, inputs = model.observe(part)
-        yield part, logits, lower_leaky(net(inputs))
+        states = model.states(part)
+        logits, inputs = model.observe(part, states)
+        yield part, states, logits, lower_leaky(net(inputs))

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from prefactor.errors import PrefactorError
 from prefactor.model.matrices import Matrix, matrices, shape_of, weight_of
+from prefactor.model.prefix import Prefix, prefix_of
+from prefactor.model.verified import sample_tokens
 from prefactor.vpd.losses import KL, Divergence
 
 
@@ -98,6 +100,7 @@ class DecomposedModel(nn.Module):
         self.parts = [Subcomponents(U[s.name], V[s.name]) for s in self.sites]
         self.components = nn.ModuleList(self.parts)
         self.input_of = _distinct_inputs(self.target, self.sites)
+        self.prefix = _prefix(self.target, [site.name for site in self.sites])
 
     @property
     def U(self) -> list[Tensor]:
@@ -127,9 +130,33 @@ class DecomposedModel(nn.Module):
         pairs = zip(self.sites, self.U, self.V, strict=True)
         return {f"{k}.{s.name}": t.detach() for s, u, v in pairs for k, t in (("U", u), ("V", v))}
 
+    def states(self, tokens: Tensor) -> Tensor:
+        """What the layers before the first decomposed matrix make of ``tokens`` (batch, position).
+
+        (batch, position, width), for :meth:`observe` and :meth:`masked`; of width 0 where there are no such layers.
+        """
+        return self.prefix.states(tokens)
+
     @torch.no_grad()
-    def observe(self, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The target on ``tokens`` (batch, position): logits, and each distinct input (batch, position, d_in)."""
+    def observe(self, tokens: Tensor, states: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """The target on ``tokens`` (batch, position): logits, and each distinct input (batch, position, d_in).
+
+        ``states`` are those of the tokens; left out, they are looked up or computed.
+        """
+        with self._kept_inputs(tokens, states) as inputs:
+            logits = self.target(input_ids=tokens, use_cache=False).logits
+        return logits, inputs
+
+    @torch.no_grad()
+    def inputs(self, tokens: Tensor, states: Tensor | None = None) -> list[Tensor]:
+        """The inputs alone, as :meth:`observe` gives them: the head, the largest part of a small model, is not run."""
+        with self._kept_inputs(tokens, states) as inputs:
+            self.target.base_model(input_ids=tokens, use_cache=False)
+        return inputs
+
+    @contextmanager
+    def _kept_inputs(self, tokens: Tensor, states: Tensor | None) -> Iterator[list[Tensor]]:
+        """A list that has, after a forward pass within the block, each distinct input (batch, position, d_in)."""
         inputs: list[Tensor] = [torch.empty(0)] * len(set(self.input_of))
 
         def keep(i: int) -> Callable[..., None]:
@@ -138,11 +165,12 @@ class DecomposedModel(nn.Module):
 
             return hook
 
-        with hooked(self.sites, keep):
-            logits = self.target(input_ids=tokens, use_cache=False).logits
-        return logits, inputs
+        with hooked(self.sites, keep), self.prefix.given(self.states(tokens) if states is None else states):
+            yield inputs
 
-    def masked(self, tokens: Tensor, mask: Tensor, rho: Tensor, route: Tensor | None = None) -> Tensor:
+    def masked(
+        self, tokens: Tensor, mask: Tensor, rho: Tensor, route: Tensor | None = None, states: Tensor | None = None
+    ) -> Tensor:
         """Logits (batch, position, vocabulary) of the masked forward pass.
 
         Args:
@@ -150,6 +178,7 @@ class DecomposedModel(nn.Module):
             mask: (batch, position, C) or anything that broadcasts to it: ``m`` of every subcomponent.
             rho: (batch, position, M), or broadcasting: the mask of each matrix's Δ.
             route: (batch, position, M) bool; where false the matrix acts as the original. None routes everywhere.
+            states: of the tokens; left out, they are looked up or computed.
         """
         # Split and not sliced: the backward pass is then one concatenation, not a full-size sum a matrix.
         masks = mask.split([site.count for site in self.sites], dim=-1)
@@ -165,7 +194,8 @@ class DecomposedModel(nn.Module):
 
             return hook
 
-        with hooked(self.sites, replace):
+        states = self.states(tokens) if states is None else states
+        with hooked(self.sites, replace), self.prefix.given(states):
             return self.target(input_ids=tokens, use_cache=False).logits
 
     def inner_activations(self, inputs: list[Tensor]) -> Tensor:
@@ -188,6 +218,11 @@ def hooked(sites: list[Site], make: Callable[[int], Callable[..., Any]]) -> Iter
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _prefix(target: Any, modules: list[str]) -> Prefix:
+    """The layers before all of ``modules``; none for a toy, which takes no text."""
+    return Prefix(target, ()) if hasattr(target, "example") else prefix_of(target, modules, sample_tokens(target))
 
 
 @torch.no_grad()

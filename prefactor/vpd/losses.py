@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from prefactor.config.training import Penalty
+
 
 @dataclass(frozen=True)
 class Divergence:
@@ -44,6 +46,12 @@ def smooth_l0_penalty(g: Tensor, gamma: float) -> Tensor:
     """``g² / (g² + γ²)`` elementwise: a count of what is above γ, with a gradient."""
     square = g * g
     return square / (square + gamma * gamma)
+
+
+def penalise(g: Tensor, penalty: Penalty, progress: float) -> Tensor:
+    """The per-token penalty on importances ``g`` (any shape) at ``progress`` in [0, 1] of the steps."""
+    function = lp_penalty if penalty.kind == "lp" else smooth_l0_penalty
+    return function(g, penalty.sharpness(progress))
 
 
 def minimality(total: Tensor, tokens: int) -> tuple[Tensor, Tensor]:

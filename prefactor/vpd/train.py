@@ -10,7 +10,8 @@ Per step, on a batch of blocks of tokens:
 2. the adversary's sources ascend the masked KL a few times;
 3. one forward pass over twice the batch: a stochastic half (masks ``g + (1-g) r``, r uniform, a random subset of the
    matrices routed) and an adversarial half (r the adversary's), then the penalties and ``‖Δ‖²``;
-4. AdamW on components and net; the adversary ascends once more, along the gradient of that same pass.
+4. for a targeted decomposition the pass over the other stream (``targeted.py``), its gradients added;
+5. AdamW on components and net; the adversary ascends once more, along the gradient of step 3.
 
 All randomness of a step comes from generators seeded by (seed, step), so a resumed run ends bit for bit where the
 uninterrupted one does. Several processes share a batch by rows and end where one does, up to rounding.
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefactor.config.training import Penalty, TrainingConfig
+from prefactor.config.training import TrainingConfig
 from prefactor.errors import PrefactorError
 from prefactor.files.checkpoint import Checkpoint
 from prefactor.files.cost import Cost
@@ -36,19 +37,14 @@ from prefactor.machine.runtime import generator
 from prefactor.vpd.adversary import Adversary
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet, lower_leaky, upper_leaky
-from prefactor.vpd.losses import faithfulness, lp_penalty, minimality, smooth_l0_penalty
+from prefactor.vpd.losses import faithfulness, minimality, penalise
 from prefactor.vpd.masks import both_halves
 from prefactor.vpd.noise import StepNoise, step_noise
 from prefactor.vpd.sharding import gathered, like
+from prefactor.vpd.targeted import OtherStream
 
 CHECKPOINT_SECONDS = 60.0
 RECORD_EVERY = 10  # steps
-
-
-def penalise(g: Tensor, penalty: Penalty, progress: float) -> Tensor:
-    """The per-token penalty on importances ``g`` (any shape) at ``progress`` in [0, 1] of the steps."""
-    function = lp_penalty if penalty.kind == "lp" else smooth_l0_penalty
-    return function(g, penalty.sharpness(progress))
 
 
 def train(
@@ -63,6 +59,7 @@ def train(
     processes: Processes = ALONE,
     after_record: Callable[[dict[str, float]], None] = lambda row: None,
     after_step: Callable[[int], None] = lambda step: None,
+    other: OtherStream | None = None,
 ) -> list[dict[str, float]]:
     """Train ``net``, and ``model.U`` and ``model.V`` unless ``clip`` is None (components frozen), in place.
 
@@ -72,6 +69,7 @@ def train(
         processes: the processes that train together, if there are several; each has the same ``model`` and ``net``.
         after_record: called with each row of the curve as it comes, first with those of a run that is resumed.
         after_step: called with the number of steps done, once the state is consistent.
+        other: of a targeted decomposition the text that is only not to be disturbed; ``blocks`` are then the target's.
 
     Returns:
         The training curve: every ten steps the mean of each loss term (nats where they are KLs), and L0.
@@ -93,6 +91,8 @@ def train(
         config.adversary, rows, positions, model.subcomponents, matrices, config.seed, device, model.U[0].dtype
     )
     whole = config.batch * positions  # tokens a step, of all processes
+    if other is not None:
+        whole += other.config.batch * positions
 
     curve: list[dict[str, float]] = []
     window: list[dict[str, Tensor]] = []
@@ -111,23 +111,28 @@ def train(
             config.seed, step, rows, positions, model.subcomponents, matrices, config.adversary.particles, device
         )
 
-    def step_of(tokens: Tensor, progress: float, draws: StepNoise) -> dict[str, Tensor]:
-        return _step(model, net, adversary, tokens, config, progress, draws, processes)
+    def step_of(tokens: Tensor, step: int, states_of: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        progress, faithful = step / config.steps, other is None
+        terms = _step(
+            model, net, adversary, tokens, states_of(tokens), config, progress, draws_of(step), processes, faithful
+        )
+        if other is not None:
+            terms |= other.step(model, net, config, step, processes, states_of)
+        return terms
 
     sample = torch.from_numpy(_as_input(blocks[: len(rows)])).to(device)
     with _memory_errors(what, config):
-        step_flops = processes.count * _count_flops(model, net, adversary, sample, step_of, draws_of(0))
+        step_flops = processes.count * _count_flops(model, net, adversary, sample, step_of)
     saved_at = time.monotonic()
     steps = range(start, config.steps)
     for step in track(steps, config.steps, what, note, done=start) if processes.main else steps:
-        progress = step / config.steps
         for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * (0.55 + 0.45 * math.cos(math.pi * progress))
+            group["lr"] = config.learning_rate * (0.55 + 0.45 * math.cos(math.pi * step / config.steps))
         chosen = torch.randint(len(blocks), (config.batch,), generator=generator(config.seed, step)).numpy()
         tokens = torch.from_numpy(_as_input(blocks[chosen[rows.start : rows.stop]])).to(device)
 
         with _memory_errors(what, config):
-            window.append(step_of(tokens, progress, draws_of(step)))
+            window.append(step_of(tokens, step, model.states))
             processes.sum_gradients(parameters)
             if components:
                 torch.nn.utils.clip_grad_norm_(components, clip or 0.0)
@@ -152,21 +157,25 @@ def train(
 
 
 def _step(
-    model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor, config: TrainingConfig,
-    progress: float, draws: StepNoise, processes: Processes,
+    model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor, states: Tensor,
+    config: TrainingConfig, progress: float, draws: StepNoise, processes: Processes, faithful: bool = True,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Gradients of one step, left on the parameters; returns the detached loss terms.
 
     With several processes each has its part of both: they sum to the whole.
+
+    Args:
+        states: of ``tokens`` (:meth:`DecomposedModel.states`).
+        faithful: whether Δ is to be small; in a targeted decomposition it carries all that other text needs.
     """
     c, share = config.coefficients, 1 / processes.count
-    logits, inputs = model.observe(tokens)
+    logits, inputs = model.observe(tokens, states)
     wanted, divergence = model.divergence.prepare(logits), model.divergence.measure
     z = net(inputs)
     g = lower_leaky(z)
     adversary.use(draws.particle)
     if c.adversarial:
-        _ascend(model, adversary, tokens, wanted, g.detach(), config.adversary.ascents, share)
+        _ascend(model, adversary, tokens, wanted, g.detach(), config.adversary.ascents, share, states)
 
     batch, positions = tokens.shape[:2]
     whole = batch * positions * processes.count
@@ -176,15 +185,15 @@ def _step(
         # Both passes as one of twice the batch: half the kernels, the same sums.
         out = model.masked(
             torch.cat([tokens, tokens]), both_halves(g, r, r_bad), torch.cat([rho, rho_bad.expand_as(rho)]),
-            torch.cat([route, torch.ones_like(route)]),
+            torch.cat([route, torch.ones_like(route)]), torch.cat([states, states]),
         )  # fmt: skip
         stochastic, adversarial = divergence(wanted, out[:batch]), divergence(wanted, out[batch:])
     else:
-        stochastic = divergence(wanted, model.masked(tokens, g + (1 - g) * r, rho, route))
+        stochastic = divergence(wanted, model.masked(tokens, g + (1 - g) * r, rho, route, states))
         adversarial = torch.zeros((), device=g.device)
     total = processes.total(penalise(upper_leaky(z), config.penalty, progress).sum(dim=(0, 1)))
     minimal, frequent = minimality(total, whole)
-    delta = faithfulness(model.deltas()) * share
+    delta = faithfulness(model.deltas()) * share if faithful else torch.zeros((), device=g.device)
     reconstructed = (c.stochastic * stochastic + c.adversarial * adversarial) * share
     loss = reconstructed + c.minimality * minimal + c.frequency * frequent
     if delta.requires_grad:
@@ -198,17 +207,19 @@ def _step(
         "frequency": frequent * share, "faithfulness": delta,
         "l0": (g > 0).sum() / whole,
     }  # fmt: skip
+    if not faithful:
+        del terms["faithfulness"]
     return {name: term.detach() for name, term in terms.items()}
 
 
 def _ascend(
     model: DecomposedModel, adversary: Adversary, tokens: Tensor, wanted: Tensor, g: Tensor, ascents: int,
-    share: float = 1.0,
+    share: float = 1.0, states: Tensor | None = None,
 ) -> None:  # fmt: skip
     """Let the sources climb the divergence ``ascents`` times, all else fixed; ``tokens`` are ``share`` of the batch."""
     for _ in range(ascents):
         leaf, r, rho = adversary.leaves()
-        loss = share * model.divergence.measure(wanted, model.masked(tokens, g + (1 - g) * r, rho))
+        loss = share * model.divergence.measure(wanted, model.masked(tokens, g + (1 - g) * r, rho, states=states))
         (gradient,) = torch.autograd.grad(loss, leaf)
         adversary.ascend(gradient)
 
@@ -219,11 +230,11 @@ def _as_input(rows: np.ndarray) -> np.ndarray:
 
 def _count_flops(
     model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor,
-    step_of: Callable[[Tensor, float, StepNoise], object], draws: StepNoise,
+    step_of: Callable[[Tensor, int, Callable[[Tensor], Tensor]], object],
 ) -> float:  # fmt: skip
-    """FLOPs of one step, counted on one that is thrown away."""
+    """FLOPs of one step, counted on one that is thrown away, as if no state of its text were kept."""
     before = {name: tensor.clone() for name, tensor in adversary.state().items()}
-    flops = flops_of(lambda: step_of(tokens, 0.0, draws))
+    flops = flops_of(lambda: step_of(tokens, 0, model.prefix.compute))
     for name, tensor in adversary.state().items():
         tensor.copy_(before[name])
     model.zero_grad(set_to_none=True)
