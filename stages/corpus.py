@@ -47,13 +47,13 @@ def main() -> None:
             split: cut(corpus.documents[split], tokenizer, config.block, (config.seed, index), split)
             for index, split in enumerate(SPLITS)
         }
-        check(splits, config.domains, tokenizer.vocabulary)
+        check(splits, config.domains_of, tokenizer.vocabulary)
 
         write_tokenizer(FOLDER, tokenizer.backend, tokenizer.files)
         for split, blocks in splits.items():
             write_blocks(FOLDER, split, blocks)
         metrics = {
-            "tokens": {s: {d: blocks.of(d).tokens.size for d in config.domains} for s, blocks in splits.items()},
+            "tokens": {s: {d: blocks.of(d).tokens.size for d in config.domains_of(s)} for s, blocks in splits.items()},
             "documents": {s: {d: len(documents) for d, documents in by.items()} for s, by in corpus.documents.items()},
             "rows": corpus.rows,
             "bad_rows": dict(corpus.bad_rows),

@@ -213,3 +213,31 @@ def step(
         "stochastic": stochastic, "adversarial": adversarial, "minimality": minimal, "frequency": frequent,
         "faithfulness": delta, "l0": (z > 0).sum() / z[..., 0].numel(),
     }  # fmt: skip
+
+
+def other_step(
+    target: Any, matrices: list[Matrix], net: Any, inputs_of: Callable[[Tensor], list[Tensor]], tokens: Tensor,
+    r: Tensor, objective: Any, config: Any, at: int,
+) -> dict[str, Tensor]:  # fmt: skip
+    """The pass over the other stream of a targeted decomposition; its gradients are added to those on U, V and the net.
+
+    Δ is never masked, every matrix is routed, and r (batch, position, C) masks the components.
+    """
+    counts = [len(matrix.U) for matrix in matrices]
+    with torch.no_grad():
+        wanted, inputs = logits(target, tokens), inputs_of(tokens)
+    z = importance_logits(net, inputs)
+    g = z.detach().clamp(0, 1).requires_grad_(True)  # the clamp's own rule is applied below
+    m = list((g + (1 - g) * r).split(counts, -1))
+    one = [torch.ones(tokens.shape, dtype=z.dtype) for _ in matrices]
+    stochastic = kl(wanted, masked_logits(target, matrices, tokens, m, one, [each.bool() for each in one]))
+    p = config.penalty
+    minimal, _ = minimalities(penalty(p.kind, upper_leaky(z), annealed(p.start, p.end, p.until, at, config.steps)))
+    (by_g,) = torch.autograd.grad(objective.stochastic * stochastic, g, retain_graph=True)
+    pairs = zip(z.flatten().tolist(), by_g.flatten().tolist(), strict=True)
+    by_z = torch.tensor([lower_leaky_gradient(*pair) for pair in pairs], dtype=z.dtype)
+    z.backward(by_z.view_as(z), retain_graph=True)
+    (objective.stochastic * stochastic + objective.minimality * minimal).backward()
+    return {
+        "other_stochastic": stochastic, "other_minimality": minimal, "other_l0": (z > 0).sum() / z[..., 0].numel(),
+    }  # fmt: skip

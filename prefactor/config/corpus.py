@@ -84,6 +84,7 @@ class CorpusConfig(Config):
     seed: Seed
     characters: int = Field(gt=0)  # of all domains together
     shares: dict[DomainName, float] = Field(min_length=1)  # domain -> share of the characters; names the domains
+    unseen: tuple[DomainName, ...] = ()  # further domains, of files for the eval split: measured, and nothing else
     tokenizer: TokenizerConfig
     block: int = Field(ge=8)  # tokens a block
     splits: dict[str, float]  # split -> share of the documents
@@ -92,6 +93,10 @@ class CorpusConfig(Config):
     @property
     def domains(self) -> tuple[str, ...]:
         return tuple(self.shares)
+
+    def domains_of(self, split: str) -> tuple[str, ...]:
+        """The domains that ``split`` has."""
+        return self.domains + (self.unseen if split == "eval" else ())
 
     @property
     def pinned(self) -> frozenset[str]:
@@ -122,6 +127,17 @@ class CorpusConfig(Config):
             if sorted(named) != sorted(shares):
                 raise ValueError(f"text.sets is for {', '.join(named)}; give each domain of the shares one entry")
         return shares
+
+    @field_validator("unseen")
+    @classmethod
+    def _check_unseen(cls, unseen: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        shares, text = info.data.get("shares", {}), info.data.get("text")
+        if both := sorted(set(unseen) & set(shares)):
+            raise ValueError(f"{both[0]} has a share, so that every split has it; take it out of one of the two")
+        told_apart([*shares, *unseen])
+        if unseen and "eval" not in _pinned(text):
+            raise ValueError(f"{unseen[0]} needs files of its own in text.files, with split: eval")
+        return unseen
 
     @field_validator("splits")
     @classmethod

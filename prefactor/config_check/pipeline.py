@@ -69,10 +69,10 @@ def check(config: PipelineConfig) -> None:
         raise ParamsError("params.yaml: edits is empty; add at least one edit")
     check_domains_in_labels(config.corpus.domains)
     for name, shortlist in config.shortlists.items():
-        _check_shortlist(name, shortlist, config.corpus.domains)
+        _check_shortlist(name, shortlist, config.corpus)
     for section, edits in (("edits", config.edits), ("baselines", config.baselines)):
         for name, edit in edits.items():
-            _check_edit(f"{section}.{name}", edit, config.corpus.domains)
+            _check_edit(f"{section}.{name}", edit, config.corpus)
             if isinstance(edit, Chosen):
                 _check_chosen(name, edit, config)
     if both := sorted(set(config.edits) & set(config.baselines)):
@@ -134,7 +134,7 @@ def check_positions(config: PipelineConfig, positions: int | None) -> None:
 
 def needs(config: PipelineConfig) -> Iterator[Need]:
     """The text that each stage will take, in the order of the stages; ``corpus/needs.py`` says how much."""
-    for domain in config.corpus.domains:
+    for domain in config.corpus.domains_of("eval"):
         yield text.measured_target(config.target, domain)
     for drawn in text.battery(config.importance, config.decompose.objective).values():
         yield from drawn
@@ -174,9 +174,9 @@ def _check_report_budget(config: PipelineConfig) -> None:
                 )
 
 
-def _check_edit(key: str, edit: AnyEdit, known: tuple[str, ...]) -> None:
+def _check_edit(key: str, edit: AnyEdit, corpus: CorpusConfig) -> None:
     where = f"params.yaml: {key}"
-    _check_domains(where, edit.domains, spared(edit.guard) if isinstance(edit, GuardedEdit) else (), known)
+    _check_domains(where, edit.domains, spared(edit.guard) if isinstance(edit, GuardedEdit) else (), corpus)
 
 
 def _check_chosen(name: str, edit: EditConfig, config: PipelineConfig) -> None:
@@ -211,21 +211,24 @@ def _check_chosen(name: str, edit: EditConfig, config: PipelineConfig) -> None:
             )
 
 
-def _check_shortlist(name: str, shortlist: ShortlistConfig, known: tuple[str, ...]) -> None:
+def _check_shortlist(name: str, shortlist: ShortlistConfig, corpus: CorpusConfig) -> None:
     where = f"params.yaml: shortlists.{name}"
-    _check_domains(where, shortlist.domains, spared(shortlist.guard), known)
+    _check_domains(where, shortlist.domains, spared(shortlist.guard), corpus)
     if isinstance(shortlist.choose, ByLabel):
         query = shortlist.choose.query
         try:
-            parse_query(query, f"{where}.choose.query = {query!r}").check_domains(known)
+            parse_query(query, f"{where}.choose.query = {query!r}").check_domains(corpus.domains)
         except PrefactorError as error:
             raise ParamsError(str(error)) from None
 
 
-def _check_domains(where: str, domains: Domains, spare: tuple[str, ...], known: tuple[str, ...]) -> None:
+def _check_domains(where: str, domains: Domains, spare: tuple[str, ...], corpus: CorpusConfig) -> None:
     named = {"domains.target": (domains.target,), "domains.retain": domains.retain, "domains.protect": domains.protect}
     for key, values in {**named, "guard.spare": spare}.items():
+        known = corpus.domains_of("eval") if key == "domains.protect" else corpus.domains
         for value in values:
+            if value in corpus.unseen and value not in known:
+                raise ParamsError(f'{where}.{key} = "{value}": corpus.unseen has it, so that it is only ever measured')
             if value not in known:
                 raise ParamsError(f'{where}.{key} = "{value}": no domain of corpus.shares; {nearest(value, known)}')
         if len(set(values)) < len(values):

@@ -1,13 +1,13 @@
 """What must hold of the splits, whatever the source."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prefactor.corpus.blocks import Blocks
 from prefactor.errors import PrefactorError
 
 
-def check(splits: Mapping[str, Blocks], domains: Iterable[str], vocabulary: int) -> None:
-    """Every split has every domain, no document is in two splits, and every token is in the vocabulary.
+def check(splits: Mapping[str, Blocks], domains: Callable[[str], Iterable[str]], vocabulary: int) -> None:
+    """Every split has its ``domains``, no document is in two splits, and every token is in the vocabulary.
 
     Raises:
         PrefactorError: a split has no whole block of a domain; the params ask for too little text.
@@ -15,7 +15,7 @@ def check(splits: Mapping[str, Blocks], domains: Iterable[str], vocabulary: int)
     """
     owner: dict[str, str] = {}
     for split, blocks in splits.items():
-        for domain in domains:
+        for domain in domains(split):
             if domain not in blocks.domains:
                 raise PrefactorError(
                     f"params.yaml: corpus.splits.{split}: there is not one whole block of {domain} in it; raise "

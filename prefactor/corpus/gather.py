@@ -46,7 +46,7 @@ class Gatherer:
         # Heaps of (-rank, id, document): the highest rank, the first to give way, is on top.
         self._ranked: dict[str, list[tuple[int, str, Document]]] = {domain: [] for domain in config.shares}
         self._pinned: dict[str, dict[str, list[Document]]] = {
-            split: {domain: [] for domain in config.shares} for split in SPLITS
+            split: {domain: [] for domain in config.domains_of(split)} for split in SPLITS
         }
         self._seen: set[bytes] = set()
         self._rows = 0
@@ -71,7 +71,7 @@ class Gatherer:
             self._bad[text.reason] += 1
             return
         domain = unicodedata.normalize("NFC", str(row.domain))  # numbers, or true and false, are tags as well
-        if domain not in self._asked:
+        if domain not in (self._asked if row.split != "eval" else self._pinned["eval"]):
             self._bad[UNKNOWN_DOMAIN] += 1
             self._unknown[domain] += 1
             return

@@ -114,7 +114,7 @@ def train(
     def step_of(tokens: Tensor, step: int, states_of: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
         progress, faithful = step / config.steps, other is None
         terms = _step(
-            model, net, adversary, tokens, states_of(tokens), config, progress, draws_of(step), processes, faithful
+            model, net, adversary, tokens, config, progress, draws_of(step), processes, states_of(tokens), faithful
         )
         if other is not None:
             terms |= other.step(model, net, config, step, processes, states_of)
@@ -157,18 +157,19 @@ def train(
 
 
 def _step(
-    model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor, states: Tensor,
-    config: TrainingConfig, progress: float, draws: StepNoise, processes: Processes, faithful: bool = True,
+    model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor, config: TrainingConfig,
+    progress: float, draws: StepNoise, processes: Processes, states: Tensor | None = None, faithful: bool = True,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Gradients of one step, left on the parameters; returns the detached loss terms.
 
     With several processes each has its part of both: they sum to the whole.
 
     Args:
-        states: of ``tokens`` (:meth:`DecomposedModel.states`).
+        states: of ``tokens`` (:meth:`DecomposedModel.states`); left out, they are looked up or computed.
         faithful: whether Δ is to be small; in a targeted decomposition it carries all that other text needs.
     """
     c, share = config.coefficients, 1 / processes.count
+    states = model.states(tokens) if states is None else states
     logits, inputs = model.observe(tokens, states)
     wanted, divergence = model.divergence.prepare(logits), model.divergence.measure
     z = net(inputs)
