@@ -1,7 +1,8 @@
 """What does each subcomponent do? The damage to every domain of ablating it, and of inverting it.
 
 Reads  harvest: which are alive; decompose: components; target: checkpoint; corpus: select blocks.
-Writes effects/, a row an alive subcomponent; metrics.json.
+Writes effects/, a row an alive subcomponent; metrics.json. With ``effects.exact`` only those that stand out are
+measured, and of the others the effect is that to first order.
 """
 
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from prefactor.files.artifacts import identities, part, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
-from prefactor.rescale.ablate import effects_of
+from prefactor.rescale.ablate import effects_of, first_order, standing_out
 from stages.common import CHECKPOINT, COMPONENTS, DATA, RUNS, TEXT, run, section
 from stages.models import load_decomposed
 
@@ -24,8 +25,9 @@ from stages.models import load_decomposed
 def main() -> None:
     config = section("effects", EffectsConfig)
     corpus, harvest, out = DATA / "corpus", DATA / "harvest" / "subcomponents", DATA / "effects"
-    alive = pq.read_table(part(DATA / "harvest", "subcomponents"), columns=["subcomponent", "alive"]).to_pylist()
-    names = [row["subcomponent"] for row in alive if row["alive"]]
+    table = pq.read_table(part(DATA / "harvest", "subcomponents")).to_pandas()
+    table = table[table["alive"]]
+    names = table["subcomponent"].tolist()
     if not names:
         raise PrefactorError(f"{harvest}: no subcomponent is alive, so there is nothing to ablate: decompose longer")
     vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
@@ -36,12 +38,18 @@ def main() -> None:
     key = run_key(config.model_dump(mode="json"), list(made_from.values()), vocabulary.size)
     checkpoint = Checkpoint(RUNS / "effects", key)
     with ledger(out / "cost.json") as cost:
-        effects = effects_of(model, names, text, cost, checkpoint)
+        if config.exact == "all" or config.exact >= len(names):
+            effects = effects_of(model, names, text, cost, checkpoint)
+        else:
+            rough = first_order(model, names, text, cost)
+            stand_out = standing_out(rough, table.filter(regex="^importance_").to_numpy(), config.exact)
+            effects = effects_of(model, stand_out, text, cost, checkpoint).filled_from(rough)
     write_part(out, "effects", effects.table(), made_from=made_from)
     largest = effects.damage[:, 1].max(dim=1).values
     metrics = {
         "tokens": {d: int(tokens.size) for d, tokens in text.items()},
         "subcomponents": len(names),
+        "exact": int(effects.exact.sum()),
         "above_0.01": int((largest > 0.01).sum()),  # nats, on some domain, if inverted
     }
     write_json(out / "metrics.json", metrics)

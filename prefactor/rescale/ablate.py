@@ -6,7 +6,7 @@ A label says what a subcomponent is about; this says what an edit of it would do
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from prefactor.machine.progress import track
 from prefactor.model.change import applied
 from prefactor.model.prefix import Prefix, Prefixes
 from prefactor.model.target import logits_of
+from prefactor.rescale.attribution import attributions
 from prefactor.rescale.kinds import PREFACTORS
 from prefactor.rescale.terms import Prefactors, term_of
 from prefactor.vpd.components import DecomposedModel
@@ -37,15 +38,24 @@ class Effects:
     domains: Sequence[str]
     damage: Tensor  # (n, 2, D): of ablating and of inverting
     error: Tensor  # (n, 2, D): standard error of that over blocks of text
+    exact: Tensor  # (n,) bool: by forward passes, and not to first order
 
     def table(self) -> pa.Table:
-        """A row a subcomponent: ``ablate_D``, ``invert_D`` and their standard errors ``ablate_error_D``, ..."""
+        """A row a subcomponent: ``ablate_D``, ``invert_D``, their errors ``ablate_error_D``, ...; ``exact``."""
         columns: dict[str, pa.Array] = {"subcomponent": pa.array(list(self.subcomponents))}
         for kind, values in (("", self.damage), ("_error", self.error)):
             for p, name in enumerate(PREFACTORS):
                 for d, domain in enumerate(self.domains):
                     columns[f"{name}{kind}_{domain}"] = pa.array(values[:, p, d].numpy())
-        return pa.table(columns)
+        return pa.table(columns | {"exact": pa.array(self.exact.numpy())})
+
+    def filled_from(self, other: "Effects") -> "Effects":
+        """Those of ``other``, with these in the place of the subcomponents that are here."""
+        at = torch.tensor([other.subcomponents.index(name) for name in self.subcomponents])
+        parts = {}
+        for part in ("damage", "error", "exact"):
+            parts[part] = getattr(other, part).index_copy(0, at, getattr(self, part))
+        return replace(other, **parts)
 
 
 @torch.no_grad()
@@ -90,7 +100,41 @@ def effects_of(
         given = prefix.states(blocks[:1])
         flops = flops_of(lambda prefix=prefix, given=given: _block_ce(prefix, blocks[:1], given))
         cost.add(blocks.numel() * passes, flops * len(blocks) * passes)
-    return Effects(subcomponents, list(text), damage, error)
+    return Effects(subcomponents, list(text), damage, error, torch.ones(len(subcomponents), dtype=torch.bool))
+
+
+def first_order(
+    model: DecomposedModel, subcomponents: Sequence[str], text: Mapping[str, np.ndarray], cost: Cost
+) -> Effects:
+    """:func:`effects_of` to first order (``attribution.py``), of all ``subcomponents`` in one pass over ``text``."""
+    place = {name: i for i, name in enumerate(model.names)}
+    columns = [place[name] for name in subcomponents]
+    slopes = []
+    for tokens in text.values():
+        blocks = torch.from_numpy(tokens).long().to(model.U[0].device)
+        slopes.append(attributions(model, blocks)[:, columns])
+        cost.add(blocks.numel(), flops_of(lambda blocks=blocks: attributions(model, blocks[:1])) * len(blocks))
+    steps = torch.tensor(list(PREFACTORS.values()), dtype=torch.float64) - 1  # (2,)
+    damage = torch.stack([slope.mean(0)[:, None] * steps for slope in slopes], dim=-1)
+    error = torch.stack([slope.std(0)[:, None] / len(slope) ** 0.5 * steps.abs() for slope in slopes], dim=-1)
+    return Effects(subcomponents, list(text), damage, error, torch.zeros(len(columns), dtype=torch.bool))
+
+
+def standing_out(rough: Effects, importance: np.ndarray, count: int) -> list[str]:
+    """The ``count`` subcomponents of ``rough`` that are worth a measurement, in its order.
+
+    By turns the one with the largest effect on some domain, to first order, and the one that some domain needs most
+    beyond all others, which is what labels go by.
+
+    Args:
+        importance: (n, domain) mean importance.
+    """
+    by_effect = rough.damage.abs().amax((1, 2)).argsort(descending=True, stable=True).tolist()
+    two = np.sort(importance, axis=1)[:, -2:]
+    by_need = np.argsort(-(two[:, -1] - two[:, 0] * (two.shape[1] > 1)), kind="stable").tolist()
+    turns = [place for pair in zip(by_effect, by_need, strict=True) for place in pair]
+    chosen = sorted(list(dict.fromkeys(turns))[:count])
+    return [rough.subcomponents[place] for place in chosen]
 
 
 def _block_ce(prefix: Prefix, blocks: Tensor, states: Tensor) -> Tensor:
