@@ -8,6 +8,7 @@ metrics.json (its end, and which share of the weights is decomposed).
 import sys
 from dataclasses import asdict
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import torch
@@ -22,6 +23,7 @@ from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
 from prefactor.model.shares import in_words, shares
 from prefactor.model.sites import sites
+from prefactor.vpd.local import fit_locally
 from prefactor.vpd.start import start_decomposition
 from prefactor.vpd.store import write_components, write_net
 from prefactor.vpd.targeted import streams
@@ -50,7 +52,11 @@ def main() -> None:
     key = run_key(config.model_dump(mode="json"), list(made_from.values()))
     checkpoint = Checkpoint(RUNS / "decompose", key)
     clip = config.clip if config.source == "trained" else None  # None: the components are not trained
+    lost = None
     with ledger(out / "cost.json", processes.main) as cost, live(out / "live", processes.main) as record:
+        if config.local is not None:
+            text = own if other is None else np.concatenate([own, other.blocks])
+            lost = fit_locally(model, text, config.local, config.training.seed, cost)
         curve = train(
             model, net, own, config.training, cost, checkpoint, clip, processes=processes, after_record=record,
             other=other,
@@ -63,6 +69,7 @@ def main() -> None:
     last = pd.DataFrame(curve).tail(max(1, len(curve) // 10)).mean().to_dict()  # the last tenth: a window, not a point
     metrics = {"subcomponents": model.subcomponents, "matrices": len(model.sites), "steps": config.training.steps}
     metrics |= {key: value for key, value in last.items() if key != "step"}
+    metrics |= {} if lost is None else {"unexplained": lost}
     write_json(out / "metrics.json", metrics | {"weights": [asdict(part) for part in weights]})
     checkpoint.done()
 

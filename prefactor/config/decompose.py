@@ -1,8 +1,8 @@
 """Parameters of the decompose stage."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from prefactor.config.base import Config, Pattern
 from prefactor.config.training import TrainingConfig
@@ -40,16 +40,34 @@ class Targeted(Config):
 Objective = Literal["full"] | Targeted
 
 
+class Local(Config):
+    """How components are fitted to their matrix's own output, where ``source`` is local."""
+
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=1)  # blocks a step
+    learning_rate: float = Field(gt=0)  # cosine to a tenth
+    top: int = Field(ge=1)  # subcomponents of a matrix that act at a token
+
+
 class DecomposeConfig(Config):
     objective: Objective = "full"
     logits: Logits = "all"
     modules: Pattern = ".*"  # regular expression over the names of the base model's matrices
     subcomponents: Subcomponents = "auto"
-    source: Literal["trained", "svd"] = "trained"  # svd: the largest singular directions, and only the net is trained
+    # svd: the largest singular directions; local: components that reproduce each matrix's own output. Only the net is
+    # trained behind these two.
+    source: Literal["trained", "svd", "local"] = "trained"
+    local: Local | None = None
     initial: Literal["random", "singular"] = "random"  # read directions that training starts from
     net: NetConfig
     clip: float = Field(gt=0)  # norm at which the gradients of U and V are clipped
     training: TrainingConfig
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.source == "local") != (self.local is not None):
+            raise ValueError("give local (steps, batch, learning_rate, top) with source: local, and only then")
+        return self
 
     @property
     def singular(self) -> bool:
