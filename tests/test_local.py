@@ -55,7 +55,7 @@ def test_planted_directions_are_found() -> None:
         adam.zero_grad()
         unexplained(part, weight, x, 1).backward()
         adam.step()
-    assert unexplained(part, weight, x, 1).item() < 0.05
+    assert unexplained(part, weight, x, 1).item() < 0.1  # of 1 at the start
 
 
 def _left(model: DecomposedModel, inputs: list[torch.Tensor], i: int) -> float:
