@@ -62,6 +62,8 @@ class Quality(_Read):
     l0: dict[str, float]
     alive: int
     subcomponents: int
+    delta_share: float | None = None  # of the squared norm of all matrices
+    other: "Quality | None" = None  # of a targeted decomposition, on its other stream with Δ never ablated
 
 
 class LabelTest(_Read):

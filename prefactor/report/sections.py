@@ -9,7 +9,7 @@ from prefactor.config.edits import Chosen
 from prefactor.corpus.languages import language_name
 from prefactor.report import words
 from prefactor.report.frontier import Point, headline_point, tokens_to_chance
-from prefactor.report.inputs import EDIT_STAGES, EditResult, Inputs, TableRow
+from prefactor.report.inputs import EDIT_STAGES, EditResult, Inputs, Quality, TableRow
 from prefactor.report.labels import scores_of, together_of
 
 EXAMPLES = 12  # activating windows on a card
@@ -180,14 +180,26 @@ def decomposed(inputs: Inputs) -> dict[str, Any]:
 
 
 def quality(inputs: Inputs) -> dict[str, Any]:
-    """KL and CE in every mask mode, known modes first, then the PGD ladder; L0; alive."""
+    """KL and CE in every mask mode, known modes first, then the PGD ladder; L0; alive; of both streams if there are two."""
     battery = inputs.quality
+    share = battery.delta_share
+    return {
+        "target_ce": f"{battery.ce['target']:.3f}" if "target" in battery.ce else None,
+        "alive": f"{battery.alive:,}",
+        "total": f"{battery.subcomponents:,}",
+        "delta": None if share is None else f"{100 * share:.1f} %",
+        "streams": [_stream("", battery)]
+        if battery.other is None
+        else [_stream("target stream", battery), _stream("other stream, Δ never ablated", battery.other)],
+    }
+
+
+def _stream(name: str, battery: Quality) -> dict[str, Any]:
     ladder = sorted((mode for mode in battery.kl if mode.removeprefix("pgd").isdigit()), key=lambda m: int(m[3:]))
     about = MASKS | {mode: f"the worst masks {mode[3:]} steps of PGD find, Δ too" for mode in ladder}
     modes = [mode for mode in about if mode in battery.kl] + sorted(set(battery.kl) - set(about))
-    total = battery.subcomponents
     return {
-        "target_ce": f"{battery.ce['target']:.3f}" if "target" in battery.ce else None,
+        "name": name,
         "modes": [
             {
                 "name": mode.replace("_", " at ").replace("pgd", "PGD "),
@@ -198,11 +210,9 @@ def quality(inputs: Inputs) -> dict[str, Any]:
             for mode in modes
         ],
         "l0": [
-            (threshold, f"{count:.1f}", f"{100 * count / total:.1f} %")
+            (threshold, f"{count:.1f}", f"{100 * count / battery.subcomponents:.1f} %")
             for threshold, count in sorted(battery.l0.items(), key=lambda item: float(item[0]))
         ],
-        "alive": f"{battery.alive:,}",
-        "total": f"{total:,}",
     }
 
 
