@@ -180,7 +180,7 @@ def decomposed(inputs: Inputs) -> dict[str, Any]:
 
 
 def quality(inputs: Inputs) -> dict[str, Any]:
-    """KL and CE in every mask mode, known modes first, then the PGD ladder; L0; alive; of both streams if there are two."""
+    """KL and CE in every mask mode, known modes first, then the PGD ladder; L0; of each stream; alive."""
     battery = inputs.quality
     share = battery.delta_share
     return {
