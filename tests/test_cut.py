@@ -10,7 +10,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHead
 from prefactor.corpus.blocks import Blocks
 from prefactor.corpus.used import WHOLE, Vocabulary, read_vocabulary, used_tokens, write_used
 from prefactor.errors import PrefactorError
-from prefactor.model.cut import cut_vocabulary
+from prefactor.model.cut import cut_vocabulary, weights_cut
 from prefactor.model.target import logits_of
 from tests.tiny import VOCABULARY, tiny_blocks, tiny_target
 
@@ -40,7 +40,9 @@ def test_on_the_tokens_that_are_left_it_is_the_same_model(make) -> None:
     tokens = torch.from_numpy(np.random.default_rng(0).choice(len(IDS), (3, 9)))
     whole = logits_of(model, torch.from_numpy(IDS)[tokens])
     tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
+    weights = sum(parameter.numel() for parameter in model.parameters())
     cut_vocabulary(model, IDS)
+    assert weights_cut(model) == weights - sum(parameter.numel() for parameter in model.parameters()) > 0
     assert torch.allclose(logits_of(model, tokens), whole[..., torch.from_numpy(IDS)], atol=1e-6)
     assert (model.get_input_embeddings().weight is model.get_output_embeddings().weight) == tied
     assert model.config.get_text_config().vocab_size == len(model.get_input_embeddings().weight) == len(IDS)

@@ -14,6 +14,7 @@ from prefactor.errors import PrefactorError
 from prefactor.model.target import logits_of
 
 SAMPLE = (2, 16)  # blocks and tokens to compare the two on
+_CUT = "_weights_cut"  # of a model: how many weights it had more
 
 
 @torch.no_grad()
@@ -28,6 +29,7 @@ def cut_vocabulary(model: Any, ids: np.ndarray) -> None:
         torch.arange(SAMPLE[0] * SAMPLE[1], device=kept.device) * (len(kept) - 1) // (SAMPLE[0] * SAMPLE[1])
     ).view(SAMPLE)
     whole = logits_of(model, kept[places])[..., kept]
+    before = sum(parameter.numel() for parameter in model.parameters())
     inputs, head = model.get_input_embeddings(), model.get_output_embeddings()
     tied = inputs.weight is head.weight
     _keep(inputs, kept)
@@ -38,6 +40,7 @@ def cut_vocabulary(model: Any, ids: np.ndarray) -> None:
     if getattr(head, "bias", None) is not None:
         head.bias = nn.Parameter(head.bias[kept], requires_grad=False)
     model.config.get_text_config().vocab_size = len(kept)
+    setattr(model, _CUT, before - sum(parameter.numel() for parameter in model.parameters()))
     try:
         same = _close(logits_of(model, places), whole)
     except (IndexError, RuntimeError):  # another table is read by token
@@ -47,6 +50,11 @@ def cut_vocabulary(model: Any, ids: np.ndarray) -> None:
             f"params.yaml: decompose.logits = corpus: the vocabulary of {type(model).__name__} cannot be cut, since "
             "more than its embeddings and its head depends on it; write all"
         )
+
+
+def weights_cut(model: Any) -> int:
+    """How many weights of embeddings and head :func:`cut_vocabulary` has left out of ``model``."""
+    return getattr(model, _CUT, 0)
 
 
 def _keep(module: Any, kept: Tensor) -> None:

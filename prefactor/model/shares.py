@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from prefactor.model.cut import weights_cut
 from prefactor.model.experts import ExpertMatrix
 from prefactor.model.matrices import Matrix, all_matrices, weight_of
 from prefactor.model.sites import Sites
@@ -37,7 +38,8 @@ def shares(target: Any, found: Sites) -> list[Share]:
     names: dict[str, dict[str, None]] = {}
     for what, name, weights in _parts(target, found):
         counts[what] = counts.get(what, 0) + weights
-        names.setdefault(what, {})[re.sub(r"\b\d+\b", "*", name)] = None
+        if name:
+            names.setdefault(what, {})[re.sub(r"\b\d+\b", "*", name)] = None
     total = sum(counts.values())
     order = sorted(counts, key=lambda what: (what != DECOMPOSED, -counts[what], what))
     return [
@@ -62,6 +64,8 @@ def _parts(target: Any, found: Sites) -> Iterator[tuple[str, str, int]]:
             if id(parameter) not in counted:
                 counted.add(id(parameter))
                 yield _kind(target, module, name, parameter), module_name, parameter.numel()
+    if cut := weights_cut(target):
+        yield EMBEDDINGS, "", cut
 
 
 def _kind(target: Any, module: nn.Module, name: str, parameter: nn.Parameter) -> str:
