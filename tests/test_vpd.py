@@ -149,3 +149,18 @@ def test_a_resumed_optimiser_has_its_counts_where_torch_wants_them(fused: bool) 
     vpd._restore(saved, [parameter], again, Adversary(config, range(2), 3, 4, 1, 0, torch.device("cpu")), Cost())
     for name, value in optimiser.state[parameter].items():
         assert torch.equal(again.state[parameter][name], value)
+
+
+def test_products_in_bfloat16_leave_masters_and_losses_in_float32() -> None:
+    curves = {}
+    for precision in ("float32", "bfloat16"):
+        model = tiny_decomposed()
+        net = tiny_net(model).requires_grad_(True)
+        config = training(steps=20).model_copy(update={"precision": precision})
+        curves[precision] = vpd.train(model, net, tiny_blocks(16), config, Cost(), clip=1.0)
+        assert all(p.dtype == p.grad.dtype == torch.float32 if p.grad is not None else True for p in net.parameters())
+        assert all(U.dtype == torch.float32 for U in model.U)
+    for exact, rough in zip(curves["float32"], curves["bfloat16"], strict=True):
+        assert exact != rough
+        for term, value in exact.items():
+            assert rough[term] == pytest.approx(value, rel=0.05, abs=1e-3), term

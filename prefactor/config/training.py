@@ -68,4 +68,6 @@ class TrainingConfig(Config):
     coefficients: Annotated[Coefficients, BeforeValidator(_preset)]
     penalty: Penalty
     adversary: AdversaryConfig
+    # Of the matrix products; components, net, masks, losses and Adam stay in float32. bfloat16 is for GPUs.
+    precision: Literal["float32", "bfloat16"] = "float32"
     seed: Seed

@@ -47,7 +47,7 @@ class OtherStream:
         draws = step_noise(training.seed, step, own, positions, model.subcomponents, len(model.sites), 1, device)
         states = states_of(tokens)
         logits, inputs = model.observe(tokens, states)
-        z = net(inputs)
+        z = net(inputs).to(model.U[0].dtype)
         g = lower_leaky(z)
         pinned = torch.ones(1, 1, len(model.sites), device=device, dtype=g.dtype)
         out = model.masked(tokens, g + (1 - g) * draws.r.to(g), pinned, states=states)

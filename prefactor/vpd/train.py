@@ -113,11 +113,12 @@ def train(
 
     def step_of(tokens: Tensor, step: int, states_of: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
         progress, faithful = step / config.steps, other is None
-        terms = _step(
-            model, net, adversary, tokens, config, progress, draws_of(step), processes, states_of(tokens), faithful
-        )
-        if other is not None:
-            terms |= other.step(model, net, config, step, processes, states_of)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            terms = _step(
+                model, net, adversary, tokens, config, progress, draws_of(step), processes, states_of(tokens), faithful
+            )
+            if other is not None:
+                terms |= other.step(model, net, config, step, processes, states_of)
         return terms
 
     sample = torch.from_numpy(_as_input(blocks[: len(rows)])).to(device)
@@ -172,7 +173,7 @@ def _step(
     states = model.states(tokens) if states is None else states
     logits, inputs = model.observe(tokens, states)
     wanted, divergence = model.divergence.prepare(logits), model.divergence.measure
-    z = net(inputs)
+    z = net(inputs).to(model.U[0].dtype)  # whatever the products are in: sums over tokens follow
     g = lower_leaky(z)
     adversary.use(draws.particle)
     if c.adversarial:
