@@ -19,10 +19,11 @@ from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.evaluate.intervals import Figure, figure
 from prefactor.evaluate.rollouts import rollouts
 from prefactor.evaluate.table import evaluate
-from prefactor.files.artifacts import MANIFEST, identities, read_entry, read_json, write_json, write_part
+from prefactor.files.artifacts import MANIFEST, identities, read_json, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.kept import KEPT, hold_out_once
+from prefactor.model.unigram import read_bars
 from stages.common import CHECKPOINT, DATA, run, section
 from stages.models import load_target
 
@@ -47,7 +48,7 @@ def main(name: str) -> None:
         decode = partial(tokenizer.decode, skip_special_tokens=False)  # a separator is part of what a model says
         texts = list(rollouts(target, reported, prompts, config.rollout_tokens, config.seed, decode))
 
-    chance = read_entry(DATA / "target" / "metrics.json", "chance")
+    bars = read_bars(DATA / "target")
     at = [row for row in rows if row["budget"] == edit["report_budget"]]
 
     def figure_of(domain: str, column: str, less: float = 0.0) -> Figure:
@@ -55,7 +56,8 @@ def main(name: str) -> None:
         return figure([r[column] - less for r in own], [r[f"{column}_error"] for r in own], own[0]["blocks"])
 
     metrics = {
-        "target_ce_minus_chance": figure_of(edit["target"], "edited_ce", chance),
+        "target_ce_minus_chance": figure_of(edit["target"], "edited_ce", bars.chance),
+        "target_ce_minus_unigram": figure_of(edit["target"], "edited_ce", bars.unigram[edit["target"]]),
         "damage": {d: figure_of(d, "damage") for d in roles if roles[d] != "target"},
     }
     rollout_table = pa.Table.from_pylist([{"edit": name} | text for text in texts])

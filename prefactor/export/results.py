@@ -15,11 +15,12 @@ from prefactor.export.adapter import write_adapter, write_merged
 from prefactor.export.base import base_of
 from prefactor.export.card import card
 from prefactor.export.lora import check_loadable
-from prefactor.files.artifacts import part, read_entry, verify
+from prefactor.files.artifacts import part, verify
 from prefactor.files.new_folder import check_new, new_folder
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
 from prefactor.model.target import read_target
+from prefactor.model.unigram import read_bars
 
 
 def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ def compare(data: Path, names: Sequence[str] = (), tokens: int | None = None) ->
         PrefactorError: no such edit was run, or not at this budget.
     """
     tokens = None if tokens is None else whole("tokens", tokens, 0)
-    chance = read_entry(data / "target" / "metrics.json", "chance")
+    chance = read_bars(data / "target").chance
     rows = []
     for name in names or [name for name in _edits(data) if (data / "evaluate" / name / "table").is_dir()]:
         about = _about(data, name)

@@ -13,7 +13,6 @@ MAGIC, VERSIONS = b"GGUF", (2, 3)
 _NUMBERS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))  # formats of values, by type
 _STRING, _ARRAY = 8, 9
 AGAIN = "copy or download the file again"
-ORIGINAL = "take the model's safetensors"
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,11 @@ def check_gguf(path: Path, where: str) -> GgufHeader:
             f"{where} is one of {parts} parts; join them with `llama-gguf-split --merge` and name that"
         )
     kind = about.get("general.architecture")
-    scaling = about.get(f"{kind}.rope.scaling.type", "none")
-    if scaling != "none" and kind != "gpt-oss":
+    scaling = about.get(f"{kind}.rope.scaling.type", "none") != "none" and kind != "gpt-oss"
+    if scaling or any(name.startswith("rope_") for name in header.tensors):
         raise PrefactorError(
-            f"{where} scales its positions ({kind}.rope.scaling.type = {scaling}), which transformers does not read "
-            f"from GGUF; {ORIGINAL}"
+            f"{where} stretches its positions, for long texts, which transformers does not read from GGUF; take "
+            "the model's safetensors"
         )
     return header
 

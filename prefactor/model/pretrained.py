@@ -85,10 +85,9 @@ def _check_all_read(header: GgufHeader, model: Any, where: str) -> None:
     tensors = {name: n for name, n in header.tensors.items() if not (tied and name == "output.weight")}
     kept = {tensor.data_ptr(): tensor.numel() for tensor in model.state_dict().values()}
     if (stored := sum(tensors.values())) != (read := sum(kept.values())):
-        factors = next((f", with {name}" for name in tensors if name.startswith("rope_")), "")
         raise PrefactorError(
-            f"{where}: its file holds {stored} numbers{factors}, the model that transformers makes of it "
-            f"has {read}, so it would be another model; take the model's safetensors"
+            f"{where}: its file holds {stored} numbers, the model that transformers makes of it has {read}, so it "
+            "would be another model; take the model's safetensors"
         )
 
 

@@ -1,8 +1,30 @@
-"""The least that a target must know of a domain: more than its token frequencies tell."""
+"""What guesses that read no text score, and that a target must know more of a domain than token frequencies tell."""
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import read_entry
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Cross-entropies in nats a token of guesses that read no text, as the target stage has measured them."""
+
+    chance: float  # of a uniform guess
+    unigram: dict[str, float]  # by domain, of its token frequencies
+
+
+def read_bars(target: Path) -> Bars:
+    """The bars in the metrics of the target stage's folder.
+
+    Raises:
+        PrefactorError: they are missing there.
+    """
+    metrics = target / "metrics.json"
+    return Bars(read_entry(metrics, "chance"), read_entry(metrics, "unigram_ce"))
 
 
 def unigram_ce(fit: np.ndarray, measure: np.ndarray, vocabulary: int) -> float:
