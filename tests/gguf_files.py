@@ -53,7 +53,7 @@ def write_gguf(
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(VOCABULARY)
     for key, value in metadata.items():
-        add = writer.add_string if isinstance(value, str) else writer.add_uint16
+        add: Any = writer.add_string if isinstance(value, str) else writer.add_uint16
         add(key.replace("__", "."), value)
     _write_tokenizer(writer, tokenizer)
     for name, value in (tensors or stored(model)).items():
@@ -66,7 +66,7 @@ def write_gguf(
     return path
 
 
-def _write_tokenizer(writer: gguf.GGUFWriter, tokenizer: transformers.PreTrainedTokenizerFast) -> None:
+def _write_tokenizer(writer: gguf.GGUFWriter, tokenizer: Any) -> None:
     merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
     tokens = [tokenizer.convert_ids_to_tokens(i) for i in range(len(tokenizer))]
     special = set(tokenizer.all_special_tokens)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, GgufConfig
-from transformers.integrations.gguf import is_gguf_arch_supported
+from transformers.integrations.gguf.utils import is_gguf_arch_supported
 from transformers.utils import logging
 
 from prefactor.errors import PrefactorError
@@ -33,7 +33,7 @@ def read_pretrained(
         PrefactorError: it is no whole causal language model, or its weights and its config do not go together.
     """
     source = check_source(name, revision, where, file)
-    unpack = {"quantization_config": GgufConfig(dequantize=True)} if source.header else {}
+    unpack: dict[str, Any] = {"quantization_config": GgufConfig(dequantize=True)} if source.header else {}
     with _quiet(), source.arguments() as named:
         try:
             loaded: Any = AutoModelForCausalLM.from_pretrained(
