@@ -10,7 +10,7 @@ from typing import Any
 from prefactor.errors import PrefactorError
 
 MAGIC, VERSIONS = b"GGUF", (2, 3)
-_NUMBERS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))  # formats of values, by type
+_NUMBERS: dict[int, str] = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}  # formats of values, by type
 _STRING, _ARRAY = 8, 9
 AGAIN = "copy or download the file again"
 
