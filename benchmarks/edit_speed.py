@@ -25,6 +25,7 @@ from prefactor.config.report import ReportConfig
 from prefactor.edits.build import build_method, whole_matrices
 from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.made import read_edit
+from prefactor.edits.objective import Below
 from prefactor.edits.sweep import fit_text
 from prefactor.model.matrices import matrices
 from prefactor.workspace import BY_HAND, RIDGE, Workspace
@@ -69,7 +70,7 @@ def main() -> None:
         else:
             method, _ = build_method(edit, chosen, model, net, blocks, config)
         draw = FitSpec(0, optimiser.learning_rates[0])
-        Fitter(model.target, method, text, optimiser, config).fit(config.report_budget, [draw])
+        Fitter(model.target, method, text, optimiser, config, Below(work.chance)).fit(config.report_budget, [draw])
 
     table = Table(
         "edit", "CPU s / thread", "wall s", title=f"{config.report_budget} tokens, {args.threads} threads, {chosen}"

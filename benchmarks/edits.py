@@ -162,7 +162,8 @@ def _fitted(
     text = fit_text(model.target, blocks, edit.domains, config)
     held_out = probe_text(model.target, work.blocks("select"), edit.domains, config)
     optimiser = section(f"optimisers.{edit.method}", Optimiser)
-    fitter = Fitter(model.target, method, text, optimiser, config, objective_of(edit.goal))
+    objective = objective_of(edit.goal, work.bars, edit.domains.target)
+    fitter = Fitter(model.target, method, text, optimiser, config, objective)
     fits = sweep(fitter, held_out, cost, f"{name} {edit.domains.target}").fits
     return [(fit.budget, fit.seed, fit.change) for fit in fits]
 

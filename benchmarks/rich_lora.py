@@ -20,6 +20,7 @@ from prefactor.corpus.need import Need
 from prefactor.edits.build import whole_matrices
 from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.made import read_edit
+from prefactor.edits.objective import Below
 from prefactor.edits.recipe import validation_loss
 from prefactor.edits.sweep import charge, fit_text, probe_text
 from prefactor.export.results import compare
@@ -68,12 +69,12 @@ def main() -> None:
             method = whole_matrices(edit, among)
             text = fit_text(target, blocks, domains, config)
             probe, cost = usual.model_copy(update={"steps": 1, "retain_weight": weight}), Cost()
-            fitter = Fitter(target, method, text, probe, config)
+            fitter = Fitter(target, method, text, probe, config, Below(work.chance))
             fitter.fit(TOKENS, [FitSpec(0, RATE)])
             charge(fitter, cost)
             steps = int(budget / cost.flops)
             optimiser = probe.model_copy(update={"steps": steps})
-            fitter = Fitter(target, method, text, optimiser, config)
+            fitter = Fitter(target, method, text, optimiser, config, Below(work.chance))
             fits = fitter.fit(TOKENS, [FitSpec(0, RATE)], (steps // 4, steps // 2, steps))
             held_out = probe_text(target, work.blocks("select"), domains, config)
             best = min(fits, key=lambda fit: validation_loss(fitter, fit.change, held_out))

@@ -5,7 +5,6 @@ read when first asked for. What is chosen, fitted and measured here is what the 
 """
 
 import difflib
-import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -55,6 +54,7 @@ from prefactor.model.change import Change
 from prefactor.model.kept import KEPT, hold_out_once
 from prefactor.model.reference import HeldOut
 from prefactor.model.target import read_target
+from prefactor.model.unigram import Bars, read_bars
 from prefactor.query.parse import parse_query
 from prefactor.query.words import matches_query, query_for
 from prefactor.rescale.footprint import Uses
@@ -109,9 +109,14 @@ class Workspace:
         return read_net(self.data / "importance" / "net", self.model)
 
     @cached_property
+    def bars(self) -> Bars:
+        """What guesses that read no text score."""
+        return read_bars(self.data / "target")
+
+    @property
     def chance(self) -> float:
-        """``ln |vocabulary|`` in nats."""
-        return math.log(self.model.target.get_input_embeddings().weight.shape[0])
+        """Nats a token of a uniform guess."""
+        return self.bars.chance
 
     def components(
         self, label: str | None = None, domain: str | None = None, module: str | None = None, query: str | None = None
@@ -185,7 +190,7 @@ class Workspace:
         tolerance: float | None = None,
         seed: int = 0,
     ) -> Edited:
-        """Drive ``target`` to chance with ``tokens`` of its tokens.
+        """Drive ``target`` to chance, or what else is the ``goal``, with ``tokens`` of its tokens.
 
         Args:
             retain: domains held in the loss; left out, the one with most text besides the target. All others are
@@ -194,7 +199,7 @@ class Workspace:
             query: as ``choose.query`` in params; left out, the target's name and none of the other domains'.
             guarded: let the change read directions that meet text as little as can be where the subcomponents are not
                 needed (by importance, without a domain's tag).
-            goal: ``chance``, or a ``uniform`` prediction.
+            goal: ``chance``; ``unigram``, no better than its token frequencies; or a ``uniform`` prediction.
             tolerance: fit on no token at all (``tokens`` is 0), but go as far as this divergence in nats on text far
                 from where the subcomponents are needed.
 
@@ -226,7 +231,8 @@ class Workspace:
         text = fit_text(self.model.target, blocks, domains, config, (drawn,))
         method, about = build_method(edit, chosen, self.model, self.net, blocks, config)
         optimiser = section(f"optimisers.{edit.method}", Optimiser, self.params)
-        fitter = Fitter(self.model.target, method, text, optimiser, config, objective_of(goal))
+        objective = objective_of(goal, self.bars, domains.target)
+        fitter = Fitter(self.model.target, method, text, optimiser, config, objective)
         edits = section("edits", dict[str, EditConfig], self.params)
         recipes = known_recipes(self.data, edits, edit, optimiser)
         if recipes is None:  # as the stage would choose

@@ -1,6 +1,6 @@
 """What do n target tokens make of a LoRA, or of fine-tuning, on every matrix? ``python -m stages.baseline NAME``
 
-Reads  target; corpus: fit and select blocks. Needs no decomposition, so that none makes it anew.
+Reads  target, and its bars; corpus: fit and select blocks. Needs no decomposition, so that none makes it anew.
 Writes data/edit/NAME as the edit stage does: baselines are evaluated and reported beside the edits.
 """
 
@@ -22,6 +22,7 @@ from prefactor.files.artifacts import identities
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.sites import sites
+from prefactor.model.unigram import read_bars
 from stages.common import CHECKPOINT, DATA, TEXT, run, section
 from stages.models import load_target
 
@@ -37,7 +38,8 @@ def main(name: str) -> None:
         text = fit_text(target, vocabulary.blocks(read_blocks(corpus, "fit")), edit.domains, config, drawn)
         held_out = probe_text(target, vocabulary.blocks(read_blocks(corpus, "select")), edit.domains, config)
         method = whole_matrices(edit, sites(target, pattern, text.retained).matrices)
-        fitter = Fitter(target, method, text, optimiser, config, objective_of(edit.goal))
+        objective = objective_of(edit.goal, read_bars(DATA / "target"), edit.domains.target)
+        fitter = Fitter(target, method, text, optimiser, config, objective)
         done = sweep(fitter, held_out, cost, f"baseline {name}")
     fit = done.first(config.report_budget)
     recipes = done.recipes.as_rows()

@@ -1,8 +1,9 @@
 """What do n target tokens make of this edit? ``python -m stages.edit NAME``
 
-Reads  selection: the chosen names; target; decompose: components; importance: net; corpus: tokenizer, fit and select
-blocks. Writes fits/ (edit.json, every budget and seed, their curves) and adapter/ (the fit at the report's budget).
-An edit that no token is fitted on (a prefactor by hand or by tolerance, a rewrite) has one fit, of budget 0.
+Reads  selection: the chosen names; target, and its bars; decompose: components; importance: net; corpus: tokenizer,
+fit and select blocks.
+Writes fits/ (edit.json, every budget and seed, their curves) and adapter/ (the fit at the report's budget). An edit
+that no token is fitted on (a prefactor by hand or by tolerance, a rewrite) has one fit, of budget 0.
 """
 
 import math
@@ -27,6 +28,7 @@ from prefactor.export.facts import facts_of
 from prefactor.files.artifacts import identities
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
+from prefactor.model.unigram import read_bars
 from prefactor.rescale.footprint import Uses
 from prefactor.selection.choice import read_chosen
 from prefactor.vpd.store import components_sha256
@@ -49,7 +51,8 @@ def main(name: str) -> None:
             text = fit_text(model.target, fit_blocks, edit.domains, config, drawn)
             held_out = probe_text(model.target, vocabulary.blocks(read_blocks(corpus, "select")), edit.domains, config)
             method, about = build_method(edit, chosen, model, net, fit_blocks, config)
-            fitter = Fitter(model.target, method, text, optimiser, config, objective_of(edit.goal))
+            objective = objective_of(edit.goal, read_bars(DATA / "target"), edit.domains.target)
+            fitter = Fitter(model.target, method, text, optimiser, config, objective)
             done = sweep(fitter, held_out, cost, f"edit {name}")
         else:
             uses = Uses(section("harvest.threshold", float), section("harvest.either_side", int))

@@ -47,7 +47,8 @@ def main(name: str) -> None:
         decode = partial(tokenizer.decode, skip_special_tokens=False)  # a separator is part of what a model says
         texts = list(rollouts(target, reported, prompts, config.rollout_tokens, config.seed, decode))
 
-    chance = read_entry(DATA / "target" / "metrics.json", "chance")
+    bars = DATA / "target" / "metrics.json"  # on this very text
+    chance, unigram = read_entry(bars, "chance"), read_entry(bars, "unigram_ce", edit["target"])
     at = [row for row in rows if row["budget"] == edit["report_budget"]]
 
     def figure_of(domain: str, column: str, less: float = 0.0) -> Figure:
@@ -56,6 +57,7 @@ def main(name: str) -> None:
 
     metrics = {
         "target_ce_minus_chance": figure_of(edit["target"], "edited_ce", chance),
+        "target_ce_minus_unigram": figure_of(edit["target"], "edited_ce", unigram),
         "damage": {d: figure_of(d, "damage") for d in roles if roles[d] != "target"},
     }
     rollout_table = pa.Table.from_pylist([{"edit": name} | text for text in texts])

@@ -1,7 +1,8 @@
 """Which model is decomposed, and how well does it know each domain?
 
 Reads  corpus: tokenizer, train and eval blocks.
-Writes checkpoint/ (a standard Hugging Face checkpoint), metrics.json (parameters, vocabulary, chance, cross-entropies).
+Writes checkpoint/ (a standard Hugging Face checkpoint), bars.json (what an edit may be fitted towards), metrics.json
+(parameters, vocabulary, chance, cross-entropies).
 """
 
 import math
@@ -16,7 +17,7 @@ from prefactor.machine.runtime import setup
 from prefactor.model.load import load_target, save_target
 from prefactor.model.target import cross_entropy
 from prefactor.model.train import train_target
-from prefactor.model.unigram import check_better_than_unigram, unigram_ce
+from prefactor.model.unigram import bars_of, check_better_than_unigram, unigram_ce, write_bars
 from stages.common import DATA, run, section
 
 
@@ -37,6 +38,7 @@ def main() -> None:
         vocabulary = model.get_input_embeddings().weight.shape[0]
         base = {domain: cross_entropy(model, tokens) for domain, tokens in measured.items()}
         unigram = {d: unigram_ce(train.of(d).tokens, tokens, vocabulary) for d, tokens in measured.items()}
+        write_bars(out, bars_of(train, vocabulary))
         read = [corpus / "tokenizer"] + ([corpus / "train"] if isinstance(config.model, TrainTarget) else [])
         save_target(model, corpus, out / "checkpoint", trust, identities(*read))
     check_better_than_unigram(base, unigram)

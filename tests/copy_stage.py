@@ -20,6 +20,7 @@ STANDS_STILL = {
     ("selection", "chosen"): (*WORDS, "selection"),
     ("harvest", "subcomponents"): ("harvest.examples",),  # more examples are more windows, and no other statistics
     ("harvest", "sample"): ("harvest.examples",),
+    ("target", "bars.json"): ("data/corpus/eval",),
     ("target", "checkpoint"): ("data/corpus/eval",),  # the eval split only measures the target and the decomposition
     ("importance", "net"): ("data/corpus/eval",),
     ("corpus", "metrics.json"): ("texts",),  # as many tokens as before

@@ -19,6 +19,7 @@ from prefactor.selection.choice import FILE
 VOCABULARY = 512
 CHANCE = math.log(VOCABULARY)
 BASE_CE = {"en": 1.31, "de": 1.25, "fr": 1.22, "es": 1.27, "it": 1.28}
+UNIGRAM_CE = {"en": 4.6, "de": 4.7, "fr": 4.65, "es": 4.65, "it": 4.6}
 BUDGETS = (1, 2, 4, 8, 16, 32, 64, 128)
 REPORT_BUDGET = 4
 SEEDS = range(5)
@@ -204,9 +205,8 @@ def table_rows(edit: str) -> list[dict[str, Any]]:
 
 
 def _target(folder: Path) -> None:
-    unigram = dict.fromkeys(BASE_CE, 4.6)
     metrics = {"parameters": 197_440, "vocabulary": VOCABULARY, "chance": CHANCE, "base_ce": BASE_CE}
-    write_json(folder / "metrics.json", metrics | {"unigram_ce": unigram})
+    write_json(folder / "metrics.json", metrics | {"unigram_ce": UNIGRAM_CE})
 
 
 def _decompose(folder: Path) -> None:

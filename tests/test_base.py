@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
         ({"source": "load", "name": "some/model"}, "some/model", None),
         ({"source": "load", "name": "{here}/mine"}, None, None),  # a folder is known on this machine only
         ({"source": "load", "name": "mine"}, None, None),  # so written in params, it is the project's
+        ({"source": "load", "name": "some/model", "file": "q4.gguf"}, None, None),  # dequantised on this machine
         ("trained", None, None),
         ("no params", None, None),
         ("broken params", None, None),

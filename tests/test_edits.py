@@ -10,9 +10,10 @@ import torch
 from peft import PeftModel
 
 from prefactor.config.edit import FitConfig, Optimiser
+from prefactor.config.edits import Goal
 from prefactor.edits.fit import FitSpec, Fitter, make_text
 from prefactor.edits.methods import Finetune, Lora, Method
-from prefactor.edits.objective import Say, Uniform, below_chance
+from prefactor.edits.objective import Say, Uniform, below, objective_of
 from prefactor.errors import PrefactorError
 from prefactor.evaluate.rollouts import roll_out
 from prefactor.export.adapter import write_adapter
@@ -21,11 +22,12 @@ from prefactor.model.change import applied, attached
 from prefactor.model.matrices import matrix_of
 from prefactor.model.prefix import prefix_of
 from prefactor.model.reference import HeldOut, hold_out, measure
+from prefactor.model.unigram import Bars
 from prefactor.rescale.footprint import Uses, divergence, importance_of, near
 from prefactor.rescale.terms import Prefactors, Term, rewrite, term_of
 from prefactor.rescale.tolerance import tolerated
 from prefactor.selection.spill import AMPLIFYING, INVERTING, effects
-from tests.tiny import POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net, tiny_target
+from tests.tiny import CHANCE, POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net, tiny_target
 
 NAMES = ("layers.0.self_attn.v_proj:3", "layers.0.self_attn.v_proj:5", "layers.1.mlp.down_proj:0")
 CPU = torch.device("cpu")
@@ -157,10 +159,10 @@ def test_layers_before_the_change_are_replayed_bit_for_bit() -> None:
 
 
 def test_uniform_is_zero_for_a_uniform_prediction_only() -> None:
-    tokens, logits = torch.tensor([[3, 5, 7]]), torch.zeros(1, 3, VOCABULARY)
-    assert Uniform().loss(logits, tokens).abs().max() < 1e-6
+    tokens, logits, uniform = torch.tensor([[3, 5, 7]]), torch.zeros(1, 3, VOCABULARY), Uniform(CHANCE)
+    assert uniform.loss(logits, tokens).abs().max() < 1e-6
     logits[0, 0, 9] = 50.0  # sure of a token that does not come: chance is content, uniform is not
-    assert below_chance(logits, tokens)[0, 0] == 0 and Uniform().loss(logits, tokens)[0, 0] > 10
+    assert below(CHANCE, logits, tokens)[0, 0] == 0 and uniform.loss(logits, tokens)[0, 0] > 10
 
 
 def test_say_draws_places_after_the_tokens_and_teaches_its_token() -> None:
@@ -263,13 +265,23 @@ def _plainly(target: Any, method: Prefactors, wanted: HeldOut, chance: float) ->
     return (best[1], chance - best[0]), tried
 
 
-def test_below_chance_is_what_a_token_still_gains_over_a_uniform_guess() -> None:
+@pytest.mark.parametrize(("goal", "bar"), [("chance", CHANCE), ("unigram", 1.5)])
+def test_each_goal_drives_up_to_its_own_bar(goal: Goal, bar: float) -> None:
+    objective = objective_of(goal, Bars(chance=CHANCE, unigram={"de": 1.5, "en": 3.0}), "de")
+    tokens, logits = torch.tensor([[3, 5, 7]]), torch.zeros(1, 3, VOCABULARY)
+    logits[0, 0, 5], logits[0, 1, 7] = 2.0, 4.0
+    ce = [math.log(VOCABULARY - 1 + math.exp(bonus)) - bonus for bonus in (2.0, 4.0)]
+    assert ce[1] < 1.5 < ce[0] < CHANCE
+    assert objective.loss(logits, tokens)[0].tolist() == pytest.approx([max(0.0, bar - c) for c in ce], abs=1e-5)
+
+
+def test_below_is_what_a_token_still_gains_over_a_uniform_guess() -> None:
     tokens = torch.tensor([[3, 5, 7]])
     logits = torch.zeros(1, 3, VOCABULARY)
-    assert below_chance(logits, tokens).abs().max() < 1e-6
+    assert below(CHANCE, logits, tokens).abs().max() < 1e-6
     logits[0, 0, 5] = 2.0  # better than chance on token 5
     logits[0, 1, 9] = 2.0  # worse on token 7: nothing left to remove
-    gain, none = below_chance(logits, tokens)[0].tolist()
+    gain, none = below(CHANCE, logits, tokens)[0].tolist()
     assert gain == pytest.approx(math.log(VOCABULARY) - torch.logsumexp(logits[0, 0], 0).item() + 2.0, abs=1e-5)
     assert none == 0
 

@@ -7,17 +7,19 @@ import torch
 
 from prefactor.config.edit import Optimiser
 from prefactor.edits.fit import FitSpec, Fitter, largest, make_text
-from prefactor.edits.objective import below_chance, draw_known
+from prefactor.edits.objective import Below, below, draw_known
 from prefactor.edits.recipe import Recipe, choose_recipes, validation_loss
 from prefactor.rescale.terms import Prefactors, term_of
 from tests.test_edits import NAMES, _config, _finetune, _known_text, _lora
-from tests.tiny import POSITIONS, tiny_blocks, tiny_decomposed, tiny_target
+from tests.tiny import CHANCE, POSITIONS, tiny_blocks, tiny_decomposed, tiny_target
+
+AIM = Below(CHANCE)
 
 
 def test_target_draw_trains_on_exactly_n_tokens_of_few_blocks() -> None:
     blocks = tiny_blocks(30)
     for n in (1, 3, 4, POSITIONS, 3 * POSITIONS + 2):
-        rows, chosen = draw_known(tiny_target(), blocks, n, torch.Generator().manual_seed(n))
+        rows, chosen = draw_known(tiny_target(), blocks, n, torch.Generator().manual_seed(n), CHANCE)
         assert chosen.sum() == n and chosen.shape == (len(rows), POSITIONS - 1)
         assert len(rows) == math.ceil(n / (POSITIONS // 4))
         assert all((blocks == row.numpy()).all(1).any() for row in rows)
@@ -26,11 +28,11 @@ def test_target_draw_trains_on_exactly_n_tokens_of_few_blocks() -> None:
 def test_only_tokens_that_the_target_knows_are_drawn() -> None:
     blocks, target = tiny_blocks(1), tiny_target()
     tokens = torch.from_numpy(blocks).long()
-    known = below_chance(target(input_ids=tokens).logits, tokens)[0]
+    known = below(CHANCE, target(input_ids=tokens).logits, tokens)[0]
     assert (known == 0).any()
     counts = torch.zeros(POSITIONS - 1)
     for seed in range(300):
-        counts += draw_known(target, blocks, 1, torch.Generator().manual_seed(seed))[1][0]
+        counts += draw_known(target, blocks, 1, torch.Generator().manual_seed(seed), CHANCE)[1][0]
     assert counts[known == 0].sum() <= 1
     assert torch.allclose(counts / 300, known / known.sum(), atol=0.12)
 
@@ -42,7 +44,7 @@ def test_fit_lowers_its_loss_and_repeats_itself() -> None:
     for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
         optimiser = Optimiser(steps=30, learning_rates=(0.05,), retain_weight=1.0)
         (one,), (two,) = (
-            Fitter(model.target, method, text, optimiser, _config()).fit(8, [FitSpec(1, 0.05)]) for _ in range(2)
+            Fitter(model.target, method, text, optimiser, _config(), AIM).fit(8, [FitSpec(1, 0.05)]) for _ in range(2)
         )
         assert one.loss < one.curve[0]["loss"]
         assert one.curve == two.curve
@@ -55,7 +57,7 @@ def test_fits_of_one_batch_do_not_meet() -> None:
     draws = [FitSpec(0, 0.05), FitSpec(1, 0.05), FitSpec(1, 0.01)]
     for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
         optimiser = Optimiser(steps=6, learning_rates=(0.05,), retain_weight=1.0)
-        fitter = Fitter(model.target, method, text, optimiser, _config())
+        fitter = Fitter(model.target, method, text, optimiser, _config(), AIM)
         together = fitter.fit(8, draws)
         for draw, found in zip(draws, together, strict=True):
             (alone,) = fitter.fit(8, [draw])
@@ -68,7 +70,7 @@ def test_learning_rate_is_the_one_with_the_least_validation_loss() -> None:
     model = tiny_decomposed()
     text = make_text(model.target, _known_text(model.target), [tiny_blocks(5, seed=2)])
     optimiser = Optimiser(steps=15, learning_rates=(1e-6, 0.05), retain_weight=1.0)
-    fitter = Fitter(model.target, _lora(), text, optimiser, _config(probe_budgets=(2, 16)))
+    fitter = Fitter(model.target, _lora(), text, optimiser, _config(probe_budgets=(2, 16)), AIM)
     recipes = choose_recipes(fitter, text)
     tried = recipes.tried[16]
     assert recipes.of(16) == Recipe(0.05, 15) == min(tried, key=lambda r: tried[r])
@@ -81,7 +83,7 @@ def test_an_early_end_is_the_same_fit_cut_short() -> None:
     model = tiny_decomposed()
     text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
     optimiser = Optimiser(steps=12, stops=(4, 12), learning_rates=(0.05,), retain_weight=1.0)
-    fitter = Fitter(model.target, _lora(), text, optimiser, _config())
+    fitter = Fitter(model.target, _lora(), text, optimiser, _config(), AIM)
     early, late = fitter.fit(4, [FitSpec(0, 0.05)], (4, 12))
     (alone,) = fitter.fit(4, [FitSpec(0, 0.05)], (4,))
     assert (early.steps, late.steps) == (4, 12) and early.curve == alone.curve
@@ -94,7 +96,9 @@ def test_sparse_finetuning_moves_only_its_share_and_where_the_gradient_is_larges
     text = make_text(model.target, tiny_blocks(8, seed=1), [tiny_blocks(5, seed=2)])
     optimiser = Optimiser(steps=6, learning_rates=(0.01,), retain_weight=1.0)
     method = _finetune(0.02)
-    one, two = Fitter(model.target, method, text, optimiser, _config()).fit(4, [FitSpec(0, 0.01), FitSpec(1, 0.01)])
+    one, two = Fitter(model.target, method, text, optimiser, _config(), AIM).fit(
+        4, [FitSpec(0, 0.01), FitSpec(1, 0.01)]
+    )
     weights = sum(B.numel() for B in one.parameters)
     moved = [torch.cat([(B != 0).flatten() for B in fit.parameters]) for fit in (one, two)]
     assert [int(m.sum()) for m in moved] == [round(0.02 * weights)] * 2

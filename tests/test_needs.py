@@ -120,7 +120,7 @@ def _draw(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]], targe
             )
             probe_text(target, by_split["select"], edit.domains, fit)
             for budget in (*fit.budgets, *(fit.probe_budgets if optimiser.has_choice else ())):
-                _, chosen = draw_known(target, fits.target, budget, torch.Generator().manual_seed(0))
+                _, chosen = draw_known(target, fits.target, budget, torch.Generator().manual_seed(0), bar=9.0)
                 assert chosen.sum() == budget
         for need in drawn.guarding(edit, fit).values():
             text(need)

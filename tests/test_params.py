@@ -166,6 +166,17 @@ def shortlist(query: str, **changes: Any) -> dict[str, Any]:
             {"target.model": LOAD, "corpus.tokenizer": OTHER_TOKENIZER},
             "corpus.tokenizer.name = elsewhere: target.model.name is somewhere; write the same",
         ),
+        (
+            {"target.model": LOAD | {"file": "a.gguf"}, "corpus.tokenizer": OTHER_TOKENIZER | {"name": "somewhere"}},
+            "corpus.tokenizer.file = None: target.model.file is a.gguf; write the same",
+        ),
+        *(
+            (
+                {"target.model": LOAD | {"file": file}},
+                f"target.model.file: {file!r} is no GGUF file of a model's folder",
+            )
+            for file in ("model.bin", "/models/a.gguf", "../a.gguf", "gguf", "")
+        ),
         # a preset's name, and counts in more than one form
         (
             {"decompose.training.coefficients": "vdp"},

@@ -7,11 +7,12 @@ import torch
 
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.edits.fit import Fitter, make_text
+from prefactor.edits.objective import Below
 from prefactor.edits.recipe import Recipe, Recipes, sole_recipe, validation_loss
 from prefactor.model.target import logits_of, next_token_ce
 from prefactor.rescale.terms import Prefactors, term_of
 from prefactor.vpd.losses import token_kl
-from tests.tiny import VOCABULARY, tiny_blocks, tiny_decomposed
+from tests.tiny import CHANCE, VOCABULARY, tiny_blocks, tiny_decomposed
 
 FAST, SLOW = Recipe(0.3, 4), Recipe(0.01, 8)
 
@@ -49,7 +50,7 @@ def test_validation_weighs_what_is_retained_as_fitting_does(weight: float) -> No
         probe_tokens=24, guard_tokens=24, seed=0,
     )  # fmt: skip
     optimiser = Optimiser(steps=2, learning_rates=(0.1,), retain_weight=weight)
-    fitter = Fitter(model.target, method, text, optimiser, config)
+    fitter = Fitter(model.target, method, text, optimiser, config, Below(CHANCE))
     change = method.common(-2.0)
     found = validation_loss(fitter, change, text)
     tokens = torch.from_numpy(text.target).long()

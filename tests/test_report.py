@@ -115,6 +115,9 @@ def test_summary_against_figures_worked_out_by_hand(tree: Path) -> None:
     assert scalar.damage["en"].model_dump() == pytest.approx(expected)
     german = 1.01 * (fake_data.CHANCE - 1.25) * 4 / 4.02
     assert scalar.target_ce_minus_chance.mean == pytest.approx(1.25 + german - fake_data.CHANCE)
+    unigram = scalar.target_ce_minus_unigram
+    assert unigram.mean == pytest.approx(1.25 + german - fake_data.UNIGRAM_CE["de"])
+    assert unigram.text_high == pytest.approx(unigram.mean + t_quantile(255) * 0.02)
     assert scalar.damage["de"].mean == pytest.approx(german)
 
 
@@ -128,6 +131,16 @@ def test_frontier_has_a_row_an_edit_and_budget(tree: Path) -> None:
     assert row["worst_protected"] == row["damage_fr"]
     assert row["worst_retained"] == row["damage_en"]
     assert float(row["target_ce"]) == pytest.approx(1.25 + 1.05 * (fake_data.CHANCE - 1.25) / 4, abs=1e-6)
+    assert float(row["target_ce_minus_unigram"]) == pytest.approx(float(row["target_ce"]) - 4.7, abs=2e-6)
+
+
+def test_the_unigram_bar_stands_beside_chance(tree: Path) -> None:
+    report.main()
+    page = page_without_plotly()
+    for name, level in (("chance", fake_data.CHANCE), ("unigram", 4.7), ("before", 1.25)):  # three figures have them
+        assert page.count(f'"text": "{name}\\u003cbr>{level:.2f}"') == 3
+    over = 1.25 + 1.01 * (fake_data.CHANCE - 1.25) * 4 / 4.02 - 4.7
+    assert f"+{over:.2f}" in shown("Methods side by side")
 
 
 def test_metrics_are_flat_and_about_the_headline_edit(tree: Path) -> None:
@@ -135,6 +148,9 @@ def test_metrics_are_flat_and_about_the_headline_edit(tree: Path) -> None:
     metrics = json.loads((OUT / "metrics.json").read_text(encoding="utf-8"))
     assert all(isinstance(value, int | float) for value in metrics.values())
     assert metrics["damage_en"] == pytest.approx(0.03 * 4 / 4.02)
+    german = 1.25 + 1.01 * (fake_data.CHANCE - 1.25) * 4 / 4.02
+    assert metrics["target_ce_minus_chance"] == pytest.approx(german - fake_data.CHANCE)
+    assert metrics["target_ce_minus_unigram"] == pytest.approx(german - 4.7)
     assert metrics["kl_stochastic"] == 0.0213
     assert (metrics["labels_clear"], metrics["labels_agreement"]) == (203, 0.694)
 

@@ -1,5 +1,7 @@
 """A target of a few thousand weights and its untrained decomposition, for exact checks of the numerics."""
 
+import math
+
 import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -12,6 +14,7 @@ from prefactor.vpd.importance_net import ImportanceNet
 from prefactor.vpd.initial import initial_components
 
 VOCABULARY, POSITIONS = 40, 12
+CHANCE = math.log(VOCABULARY)  # nats
 
 
 def tiny_target(bias: bool = False) -> LlamaForCausalLM:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -25,6 +26,13 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _gguf(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.suffix != ".gguf" or path.is_absolute() or ".." in path.parts or "\\" in text:
+        raise ValueError(f"{text!r} is no GGUF file of a model's folder; write its name there, as model.gguf")
+    return text
+
+
 def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
     for place, value in enumerate(values):
         if value in values[:place]:
@@ -35,6 +43,7 @@ def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what both numpy and torch take
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]  # of Adam
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1), AfterValidator(_distinct)]
+GgufName = Annotated[str, AfterValidator(_gguf)]  # a file in a model's folder
 Pattern = Annotated[str, AfterValidator(_pattern)]  # a regular expression
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from prefactor.config.base import Config, Seed
+from prefactor.config.base import Config, GgufName, Seed
 from prefactor.config.names import DomainName, told_apart
 
 SPLITS = ("train", "harvest", "select", "fit", "eval")
@@ -68,11 +68,12 @@ class TrainTokenizer(Config):
 
 
 class TargetTokenizer(Config):
-    """The tokenizer of a model that exists: name, revision and trust as in the target section."""
+    """The tokenizer of a model that exists: name, revision, file and trust as in the target section."""
 
     source: Literal["target"]
     name: str = Field(min_length=1)
     revision: str | None = None
+    file: GgufName | None = None
     trust_remote_code: bool = False
 
 

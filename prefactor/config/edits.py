@@ -12,7 +12,8 @@ from prefactor.config.base import Config, Counts
 from prefactor.config.domains import Domains
 from prefactor.config.guard import Guard
 
-Goal = Literal["chance", "uniform"]  # of a removal: no token better than a uniform guess, or a uniform prediction
+# Of a removal: no token better than a uniform guess, or than its frequency tells; or a uniform prediction.
+Goal = Literal["chance", "unigram", "uniform"]
 
 
 class Fitted(Config):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from prefactor.config.base import Config, Seed
+from prefactor.config.base import Config, GgufName, Seed
 
 
 class TrainTarget(Config):
@@ -26,6 +26,7 @@ class LoadTarget(Config):
     source: Literal["load"]
     name: str = Field(min_length=1)
     revision: str | None = None
+    file: GgufName | None = None  # the GGUF file to read there, in place of config.json and safetensors
     trust_remote_code: bool = False  # whether code that the model brings may run, in every stage that reads it
 
 

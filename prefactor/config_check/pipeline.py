@@ -263,7 +263,7 @@ def _check_target(config: PipelineConfig) -> None:
             raise ParamsError(
                 "params.yaml: corpus.tokenizer.source = train: a loaded target reads its own tokens only; use target"
             )
-        for key in ("name", "revision", "trust_remote_code"):
+        for key in ("name", "revision", "file", "trust_remote_code"):
             if getattr(model, key) != getattr(tokenizer, key):
                 raise ParamsError(
                     f"params.yaml: corpus.tokenizer.{key} = {getattr(tokenizer, key)}: "

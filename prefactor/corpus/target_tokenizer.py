@@ -1,5 +1,6 @@
 """The tokenizer of a target that exists, with what it says of the text that the target takes."""
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,12 +28,17 @@ def of_target(config: TargetTokenizer, block: int) -> Tokenizer:
 
     where, trust = f"params.yaml: corpus.tokenizer.name = {config.name!r}", config.trust_remote_code
     of_model = f"params.yaml: target.model.name = {config.name!r}"  # the same one, as params are checked to say
-    check_source(config.name, config.revision, of_model)
-    model = read_config(config.name, config.revision, trust, of_model)
-    try:
-        loaded = AutoTokenizer.from_pretrained(config.name, revision=config.revision, trust_remote_code=trust)
-    except Exception as error:  # whatever a library makes of a stranger's files
-        raise cannot_load(error, f"{where}: the tokenizer") from error
+    source = check_source(config.name, config.revision, of_model, config.file)
+    if source.header is not None and not source.header.tokens:
+        raise PrefactorError(f"{where}: {config.file} has no tokenizer in it; name a file that has one")
+    with source.arguments() as named:
+        model = read_config(trust, of_model, **named)
+        try:
+            loaded = AutoTokenizer.from_pretrained(**named, trust_remote_code=trust)
+        except Exception as error:  # whatever a library makes of a stranger's files
+            raise cannot_load(error, f"{where}: the tokenizer") from error
+    if source.header is not None:
+        loaded = _cut(loaded, source.header.tokens)
     if not loaded.is_fast:
         raise PrefactorError(f"{where}: it is a slow tokenizer, without tokenizer.json; convert it or choose another")
     separator = loaded.bos_token_id if loaded.bos_token_id is not None else loaded.eos_token_id
@@ -50,6 +56,20 @@ def of_target(config: TargetTokenizer, block: int) -> Tokenizer:
     if len(tokenizer.begins) >= block:
         raise PrefactorError(f"{where}: every block begins with {len(tokenizer.begins)} tokens; raise corpus.block")
     return tokenizer
+
+
+def _cut(loaded: Any, vocabulary: int) -> Any:
+    """``loaded`` without ids from ``vocabulary`` on: its conversion adds special tokens of GPT-2's that it may lack."""
+    from transformers import AutoTokenizer
+
+    state = json.loads(loaded.backend_tokenizer.to_str())
+    own = [token for token in state["added_tokens"] if token["id"] < vocabulary]
+    if own == state["added_tokens"]:
+        return loaded
+    with TemporaryDirectory() as name:
+        loaded.save_pretrained(name)
+        Path(name, TOKENIZER.name).write_text(json.dumps(state | {"added_tokens": own}), encoding="utf-8")
+        return AutoTokenizer.from_pretrained(name, local_files_only=True)
 
 
 def _begins(loaded: Any) -> tuple[int, ...]:

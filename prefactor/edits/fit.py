@@ -18,7 +18,7 @@ from torch import Tensor
 
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.edits.methods import Method
-from prefactor.edits.objective import Chance, Objective
+from prefactor.edits.objective import Objective
 from prefactor.machine.exact import exact
 from prefactor.machine.runtime import generator
 from prefactor.model.change import Change, attached, stacked
@@ -76,7 +76,7 @@ class Fitter:
     text: Text
     optimiser: Optimiser
     config: FitConfig
-    objective: Objective = field(default_factory=Chance)
+    objective: Objective
     spent: Spent = field(default_factory=Spent)
     _held: dict[int, float] = field(default_factory=dict)
 

@@ -1,7 +1,8 @@
 """What an edit should do to the tokens it is fitted on: which tokens these are, and the loss at each.
 
-The first two remove a domain. Each of n target tokens is driven to chance: ``chance`` only asks that the right token be
-no more likely than a uniform guess, ``uniform`` that the whole prediction be uniform. On the default's scalar, all else
+Two remove a domain. Each of n target tokens is driven up to a bar: ``chance`` only asks that the right token be no more
+likely than a uniform guess, ``unigram`` than by how frequent the domain's tokens are, ``uniform`` that the whole
+prediction be uniform. On the default's scalar, all else
 equal, ``uniform`` spreads more where tokens are few and lands lower; what it buys is a prediction that knows nothing in
 place of one that is sure of something else (``evaluate`` reports both). ``Say`` teaches a token.
 """
@@ -19,6 +20,7 @@ from prefactor.config.edits import Goal
 from prefactor.corpus.needs import target_text
 from prefactor.errors import PrefactorError
 from prefactor.model.target import logits_of, next_token_ce
+from prefactor.model.unigram import Bars
 
 
 class Objective(Protocol):
@@ -35,21 +37,27 @@ class Objective(Protocol):
         ...
 
 
-class Chance:
-    """``max(0, ln |vocabulary| - CE)``: no better than a uniform guess at the token that comes."""
+@dataclass(frozen=True)
+class Below:
+    """``max(0, bar - CE)``: no better at the token that comes than a guess that scores ``bar`` nats."""
+
+    bar: float
 
     def draw_tokens(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        return draw_known(target, blocks, n, rng)
+        return draw_known(target, blocks, n, rng, self.bar)
 
     def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
-        return below_chance(logits, tokens)
+        return below(self.bar, logits, tokens)
 
 
+@dataclass(frozen=True)
 class Uniform:
     """``KL(uniform ‖ edited)``: nothing known of any token."""
 
+    chance: float  # nats
+
     def draw_tokens(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        return draw_known(target, blocks, n, rng)
+        return draw_known(target, blocks, n, rng, self.chance)
 
     def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
         logp = F.log_softmax(logits[:, :-1], dim=-1)
@@ -79,20 +87,22 @@ class Say:
         return -F.log_softmax(logits[:, :-1], dim=-1)[..., self.token]
 
 
-def objective_of(goal: Goal) -> Objective:
-    """The objective of an edit's ``goal`` in params."""
-    return {"chance": Chance, "uniform": Uniform}[goal]()
+def objective_of(goal: Goal, bars: Bars, domain: str) -> Objective:
+    """The objective of an edit's ``goal`` in params; ``domain`` is the one that it removes."""
+    if goal == "uniform":
+        return Uniform(bars.chance)
+    return Below(bars.chance if goal == "chance" else bars.unigram[domain])
 
 
 @torch.no_grad()
-def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """n target tokens of a few random blocks, each with a chance in proportion to what the base model knows of it.
+def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator, bar: float) -> tuple[Tensor, Tensor]:
+    """n target tokens of a few random blocks, drawn in proportion to how far the base model is below ``bar`` nats.
 
-    A token that is no better predicted than by a uniform guess has nothing to remove and would teach nothing.
+    A token that is no better predicted than by a guess of that has nothing to remove and would teach nothing.
     """
     rows = torch.randperm(len(blocks), generator=rng)[: target_text((n,), "").blocks(blocks.shape[1])]
     tokens = torch.from_numpy(blocks[rows.numpy()]).long().to(next(target.parameters()).device)
-    known = below_chance(logits_of(target, tokens), tokens).cpu() + 1e-6
+    known = below(bar, logits_of(target, tokens), tokens).cpu() + 1e-6
     chosen = torch.zeros(known.shape, dtype=torch.bool)
     for i in range(len(rows)):
         share = n * (i + 1) // len(rows) - n * i // len(rows)
@@ -100,11 +110,11 @@ def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) ->
     return tokens, chosen.to(tokens.device)
 
 
-def below_chance(logits: Tensor, tokens: Tensor) -> Tensor:
-    """``max(0, ln |vocabulary| - CE)`` in nats of each next token (batch, position - 1).
+def below(bar: float, logits: Tensor, tokens: Tensor) -> Tensor:
+    """``max(0, bar - CE)`` in nats of each next token (batch, position - 1).
 
     Args:
         logits: (batch, position, vocabulary).
         tokens: (batch, position).
     """
-    return (math.log(logits.shape[-1]) - next_token_ce(logits[:, :-1], tokens)).clamp(min=0)
+    return (bar - next_token_ce(logits[:, :-1], tokens)).clamp(min=0)

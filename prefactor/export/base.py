@@ -29,7 +29,7 @@ class Base:
 def base_of(checkpoint: Path) -> Base:
     """The base of edits of ``checkpoint``, a data folder's ``target/checkpoint``.
 
-    Where the target was loaded from the Hub, that is its name there; else the checkpoint's whole path.
+    Where the target was loaded from a checkpoint on the Hub, that is its name there; else its own whole path.
 
     Raises:
         PrefactorError: the checkpoint has no manifest.
@@ -41,6 +41,6 @@ def base_of(checkpoint: Path) -> Base:
         model = section("target", TargetConfig, project / PARAMS).model
     except PrefactorError:  # a data folder without its params: nothing says where it came from
         model = None
-    if isinstance(model, LoadTarget) and not (project / Path(model.name).expanduser()).exists():
+    if isinstance(model, LoadTarget) and model.file is None and not (project / Path(model.name).expanduser()).exists():
         return Base(model.name, model.revision, weights)
     return Base(checkpoint.resolve().as_posix(), None, weights)

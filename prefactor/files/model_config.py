@@ -8,8 +8,8 @@ from prefactor.errors import PrefactorError
 POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "max_seq_length")
 
 
-def read_config(name: str, revision: str | None, trust_remote_code: bool, where: str) -> Any:
-    """The config of a model, a folder or a name on the Hub.
+def read_config(trust_remote_code: bool, where: str, **source: Any) -> Any:
+    """The config of a model, which the arguments ``source`` of ``from_pretrained`` name.
 
     Raises:
         PrefactorError: it cannot be read; ``where`` begins the message.
@@ -17,7 +17,7 @@ def read_config(name: str, revision: str | None, trust_remote_code: bool, where:
     from transformers import AutoConfig  # here, since it takes seconds and the default does not need it
 
     try:
-        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+        return AutoConfig.from_pretrained(**source, trust_remote_code=trust_remote_code)
     except Exception as error:  # whatever a library makes of a stranger's file
         raise cannot_load(error, where) from error
 

@@ -24,7 +24,9 @@ def load_target(config: LoadTarget, vocabulary: int, block: int) -> Any:
         PrefactorError: it cannot be found or read, is no whole causal language model, or cannot read the corpus.
     """
     where = f"params.yaml: target.model.name = {config.name!r}"
-    model = read_pretrained(config.name, where, revision=config.revision, trust_remote_code=config.trust_remote_code)
+    model = read_pretrained(
+        config.name, where, revision=config.revision, trust_remote_code=config.trust_remote_code, file=config.file
+    )
     check_fits(vocabulary, block, model.get_input_embeddings().weight.shape[0], positions_of(model.config), where)
     check_target(model, where)
     return model

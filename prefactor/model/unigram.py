@@ -1,8 +1,52 @@
-"""The least that a target must know of a domain: more than its token frequencies tell."""
+"""What guesses that read no text score, and that a target must know more of a domain than token frequencies tell."""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
+from prefactor.corpus.blocks import Blocks
 from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import read_entry, write_json
+
+BARS = "bars.json"
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Cross-entropies in nats a token of guesses that read no text: what edits are fitted towards.
+
+    On text of the train split, since what edits are measured on must not say how they are fitted.
+    """
+
+    chance: float  # of a uniform guess
+    unigram: dict[str, float]  # by domain, of its token frequencies
+
+
+def bars_of(train: Blocks, vocabulary: int) -> Bars:
+    """Of each domain of ``train`` the frequencies of nine tenths of its blocks, on the last tenth."""
+    unigram = {}
+    for domain in train.domains:
+        tokens = train.of(domain).tokens
+        cut = max(1, len(tokens) * 9 // 10)
+        measured = tokens[cut:] if len(tokens) > cut else tokens
+        unigram[domain] = unigram_ce(tokens[:cut], measured, vocabulary)
+    return Bars(math.log(vocabulary), unigram)
+
+
+def write_bars(target: Path, bars: Bars) -> None:
+    """Write ``bars`` into the target stage's folder."""
+    write_json(target / BARS, asdict(bars))
+
+
+def read_bars(target: Path) -> Bars:
+    """The bars in the target stage's folder.
+
+    Raises:
+        PrefactorError: they are missing there.
+    """
+    return Bars(read_entry(target / BARS, "chance"), read_entry(target / BARS, "unigram"))
 
 
 def unigram_ce(fit: np.ndarray, measure: np.ndarray, vocabulary: int) -> float:

@@ -17,7 +17,7 @@ def chosen(inputs: Inputs, result: EditResult, domains: list[str]) -> dict[str, 
     told = [choice for choice in result.selection.subcomponents if choice.collateral or choice.warning]
     if not told and not result.selection.near_misses:
         return None
-    measured = headline_point(result, inputs.target.chance).damage
+    measured = headline_point(result, inputs.target).damage
     means = {domain: value["mean"] for domain, value in measured.items()}
     return {
         "name": result.name,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prefactor.evaluate.intervals import Figure, figure
-from prefactor.report.inputs import EditResult, Inputs
+from prefactor.report.inputs import EditResult, Inputs, Target
 
 REACHED = 0.05  # nats: a target this near to chance, or above, counts as removed
 
@@ -20,6 +20,7 @@ class Point:
     budget: int  # target tokens the edit was fitted on
     target_ce: Figure
     target_ce_minus_chance: Figure
+    target_ce_minus_unigram: Figure
     damage: dict[str, Figure]  # every domain, the target included
     worst_retained: float | None  # the largest mean damage of a retained domain; None where none was named
     worst_protected: float | None  # ... of a protected one
@@ -29,19 +30,19 @@ class Point:
         return self.target_ce_minus_chance["mean"] >= -REACHED
 
 
-def points(result: EditResult, chance: float) -> list[Point]:
+def points(result: EditResult, target: Target) -> list[Point]:
     """The points of one edit, by budget."""
-    return [_point(result, budget, chance) for budget in sorted({row["budget"] for row in result.table})]
+    return [_point(result, budget, target) for budget in sorted({row["budget"] for row in result.table})]
 
 
 def frontier(inputs: Inputs) -> dict[str, list[Point]]:
     """The points of every edit, in the order of ``params.yaml``."""
-    return {name: points(result, inputs.target.chance) for name, result in inputs.edits.items()}
+    return {name: points(result, inputs.target) for name, result in inputs.edits.items()}
 
 
-def headline_point(result: EditResult, chance: float) -> Point:
+def headline_point(result: EditResult, target: Target) -> Point:
     """The point at the report's budget."""
-    return _point(result, result.edit.report_budget, chance)
+    return _point(result, result.edit.report_budget, target)
 
 
 def tokens_to_chance(curve: Iterable[Point]) -> int | None:
@@ -58,6 +59,7 @@ def as_csv(curves: dict[str, list[Point]]) -> str:
     writer.writerow(
         ["edit", "method", "budget", "draws", "target_ce"]
         + [f"target_ce_minus_chance_{bound}" for bound in gap]
+        + ["target_ce_minus_unigram"]
         + [f"damage_{domain}" for domain in domains]
         + ["worst_retained", "worst_protected"]
     )
@@ -67,6 +69,7 @@ def as_csv(curves: dict[str, list[Point]]) -> str:
             numbers: list[float | None] = [
                 point.target_ce["mean"],
                 *(point.target_ce_minus_chance[b] for b in gap),
+                point.target_ce_minus_unigram["mean"],
                 *damage,
             ]
             numbers += [point.worst_retained, point.worst_protected]
@@ -75,7 +78,7 @@ def as_csv(curves: dict[str, list[Point]]) -> str:
     return text.getvalue()
 
 
-def _point(result: EditResult, budget: int, chance: float) -> Point:
+def _point(result: EditResult, budget: int, target: Target) -> Point:
     rows = [row for row in result.table if row["budget"] == budget]
     edit = result.edit
 
@@ -90,7 +93,8 @@ def _point(result: EditResult, budget: int, chance: float) -> Point:
         method=edit.method,
         budget=budget,
         target_ce=of(edit.target, "edited_ce"),
-        target_ce_minus_chance=of(edit.target, "edited_ce", chance),
+        target_ce_minus_chance=of(edit.target, "edited_ce", target.chance),
+        target_ce_minus_unigram=of(edit.target, "edited_ce", target.unigram_ce[edit.target]),
         damage=damage,
         worst_retained=max((damage[domain]["mean"] for domain in edit.retain), default=None),
         worst_protected=max((damage[domain]["mean"] for domain in edit.protect), default=None),

@@ -38,6 +38,7 @@ class Target(_Read):
     vocabulary: int
     chance: float
     base_ce: dict[str, float]
+    unigram_ce: dict[str, float]
 
 
 class Share(_Read):

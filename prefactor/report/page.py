@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 def render(inputs: Inputs, config: ReportConfig) -> str:
     """The page. Equal inputs give equal bytes; corpus text, labels and names are escaped by the template."""
     result = inputs.edits[config.edit]
-    point = headline_point(result, inputs.target.chance)
+    point = headline_point(result, inputs.target)
     curves = frontier(inputs)
     colour = plots.colours(list(inputs.edits), config.controls)
     domains = sections.domain_order(result, inputs)
@@ -38,6 +38,7 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         elsewhere=sorted(set(curves) - set(same)),
         target=language_name(result.edit.target),
         chance=f"{inputs.target.chance:.2f}",
+        unigram=f"{inputs.target.unigram_ce[result.edit.target]:.2f}",
         retained=", ".join(map(language_name, result.edit.retain)),
         protected=", ".join(map(language_name, result.edit.protect)),
         domains=[(language_name(domain), _role(domain, inputs, config.edit)) for domain in domains],
@@ -67,7 +68,8 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
 def _figures(inputs: Inputs, curves: dict[str, list[Point]], colour: dict[str, str], headline: str) -> dict[str, str]:
     edit = inputs.edits[headline].edit
     target = language_name(edit.target)
-    levels = {"chance": inputs.target.chance, "before": inputs.target.base_ce[edit.target]}
+    model = inputs.target
+    levels = {"chance": model.chance, "unigram": model.unigram_ce[edit.target], "before": model.base_ce[edit.target]}
     retained = " or ".join(map(language_name, edit.retain))
     figures = {
         "retained": plots.frontier_figure(

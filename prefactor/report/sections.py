@@ -46,6 +46,7 @@ class MethodRow:
     prefactors: str
     gap: str  # target CE - chance, with its interval
     gap_bounds: str
+    gap_to_unigram: str
     reached: bool
     retained: str
     protected: str
@@ -58,7 +59,7 @@ def method_rows(
     """A row an edit at the report's budget, controls last."""
     rows = []
     for name, result in sorted(inputs.edits.items(), key=lambda item: item[0] in controls):
-        point = headline_point(result, inputs.target.chance)
+        point = headline_point(result, inputs.target)
         rows.append(
             MethodRow(
                 name=name,
@@ -73,6 +74,7 @@ def method_rows(
                 prefactors=words.prefactors(result.edit.prefactors),
                 gap=words.signed(point.target_ce_minus_chance["mean"]),
                 gap_bounds=words.bounds(point.target_ce_minus_chance),
+                gap_to_unigram=words.signed(point.target_ce_minus_unigram["mean"]),
                 reached=point.reached,
                 retained="–" if point.worst_retained is None else words.signed(point.worst_retained),
                 protected="–" if point.worst_protected is None else words.signed(point.worst_protected),
@@ -92,7 +94,7 @@ def damage_rows(inputs: Inputs, domains: list[str], controls: tuple[str, ...]) -
     """Per edit a cell a domain: mean, interval, role, and ``heat`` from 0 (0.01 nats) to 1 (1 nat and more)."""
     rows = []
     for name, result in sorted(inputs.edits.items(), key=lambda item: item[0] in controls):
-        damage = headline_point(result, inputs.target.chance).damage
+        damage = headline_point(result, inputs.target).damage
         roles = {row["domain"]: row["role"] for row in result.table}
         cells = []
         for domain in domains:

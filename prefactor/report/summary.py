@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from prefactor.errors import PrefactorError
 from prefactor.report.frontier import headline_point
-from prefactor.report.inputs import EditResult, Inputs
+from prefactor.report.inputs import EditResult, Inputs, Target
 
 
 class _Part(BaseModel):
@@ -29,6 +29,7 @@ class TargetSummary(_Part):
     vocabulary: int
     chance: float  # ln(vocabulary)
     base_ce: dict[str, float]  # per domain, before any edit
+    unigram_ce: dict[str, float]  # per domain, of its token frequencies
 
 
 class DecompositionKL(_Part):
@@ -69,6 +70,7 @@ class EditSummary(_Part):
     chosen_with: int  # tokens tagged as the target's that were read to choose the subcomponents
     tuned_with: int  # ... and to choose a learning rate and a length
     target_ce_minus_chance: Interval  # 0 or more: as bad as a uniform guess
+    target_ce_minus_unigram: Interval  # 0 or more: knows no more than token frequencies
     damage: dict[str, Interval]  # per domain, the target included
 
 
@@ -117,7 +119,7 @@ def summarise(inputs: Inputs, frontier: str) -> Summary:
             surprising=labels.surprising,
             **{name: test.mean for name, test in labels.tests.items()},
         ),
-        edits={name: _edit(result, inputs.target.chance) for name, result in inputs.edits.items()},
+        edits={name: _edit(result, inputs.target) for name, result in inputs.edits.items()},
         frontier=frontier,
         cost={stage: StageCost(**spent.model_dump()) for stage, spent in inputs.cost.items()},
     )
@@ -129,6 +131,7 @@ def flat_metrics(summary: Summary, headline: str) -> dict[str, float]:
     return {
         "target_tokens": edit.target_tokens,
         "target_ce_minus_chance": edit.target_ce_minus_chance.mean,
+        "target_ce_minus_unigram": edit.target_ce_minus_unigram.mean,
         **{f"damage_{domain}": value.mean for domain, value in edit.damage.items()},
         "subcomponents": decomposition.subcomponents,
         "alive": decomposition.alive,
@@ -138,8 +141,8 @@ def flat_metrics(summary: Summary, headline: str) -> dict[str, float]:
     }
 
 
-def _edit(result: EditResult, chance: float) -> EditSummary:
-    edit, point = result.edit, headline_point(result, chance)
+def _edit(result: EditResult, target: Target) -> EditSummary:
+    edit, point = result.edit, headline_point(result, target)
     return EditSummary(
         method=edit.method,
         subcomponents=list(edit.subcomponents),
@@ -149,5 +152,6 @@ def _edit(result: EditResult, chance: float) -> EditSummary:
         chosen_with=sum(result.selection.chosen_with.values()),
         tuned_with=edit.tuned_with,
         target_ce_minus_chance=Interval(**point.target_ce_minus_chance),
+        target_ce_minus_unigram=Interval(**point.target_ce_minus_unigram),
         damage={domain: Interval(**value) for domain, value in point.damage.items()},
     )

@@ -104,7 +104,12 @@ def describe(result: EditResult) -> str:
 
 
 def _aiming(phrase: str, goal: str) -> str:
-    return phrase if goal == "chance" else f"{phrase}, aimed at a uniform prediction"
+    aim = {
+        "chance": "",
+        "unigram": ", aimed at what token frequencies tell",
+        "uniform": ", aimed at a uniform prediction",
+    }
+    return phrase + aim[goal]
 
 
 @dataclass(frozen=True)
