@@ -38,6 +38,11 @@ def trusted(checkpoint: Path) -> bool:
     return True
 
 
+def vocabulary_of(model: Any) -> int:
+    """How many tokens a causal language model tells apart."""
+    return model.get_input_embeddings().weight.shape[0]
+
+
 def logits_of(model: Any, tokens: torch.Tensor) -> torch.Tensor:
     """Logits (batch, position, vocabulary) of a causal language model on ``tokens`` (batch, position)."""
     return model(input_ids=tokens, use_cache=False).logits
