@@ -35,6 +35,11 @@ def blocks_at_once(target: Any, positions: int, most: int) -> int:
     return min(most, max(1, AT_ONCE // (positions * vocabulary_of(target))))
 
 
+def positions_at_once(target: Any, blocks: int = 1) -> int:
+    """At how many positions of so many blocks logits may be held at once."""
+    return max(1, AT_ONCE // (blocks * vocabulary_of(target)))
+
+
 @dataclass(frozen=True, eq=False)
 class Head:
     """The head of ``target``. Without a ``body`` it could not be told apart: its states are the logits themselves."""
@@ -64,7 +69,7 @@ class Head:
 
     def parts(self, positions: int) -> Iterator[slice]:
         """Of so many positions, some at a time."""
-        some = max(1, AT_ONCE // vocabulary_of(self.target))
+        some = positions_at_once(self.target)
         return (slice(start, start + some) for start in range(0, positions, some))
 
     def each(self, states: Tensor, loss: Loss) -> Tensor:
