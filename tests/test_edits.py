@@ -157,7 +157,7 @@ def test_layers_before_the_change_are_replayed_bit_for_bit() -> None:
 
 
 def test_uniform_is_zero_for_a_uniform_prediction_only() -> None:
-    tokens, logits = torch.tensor([[3, 5, 7]]), torch.zeros(1, 3, VOCABULARY)
+    tokens, logits = torch.tensor([[5, 7]]), torch.zeros(1, 2, VOCABULARY)
     assert Uniform().loss(logits, tokens).abs().max() < 1e-6
     logits[0, 0, 9] = 50.0  # sure of a token that does not come: chance is content, uniform is not
     assert below_chance(logits, tokens)[0, 0] == 0 and Uniform().loss(logits, tokens)[0, 0] > 10
@@ -264,8 +264,7 @@ def _plainly(target: Any, method: Prefactors, wanted: HeldOut, chance: float) ->
 
 
 def test_below_chance_is_what_a_token_still_gains_over_a_uniform_guess() -> None:
-    tokens = torch.tensor([[3, 5, 7]])
-    logits = torch.zeros(1, 3, VOCABULARY)
+    tokens, logits = torch.tensor([[5, 7]]), torch.zeros(1, 2, VOCABULARY)
     assert below_chance(logits, tokens).abs().max() < 1e-6
     logits[0, 0, 5] = 2.0  # better than chance on token 5
     logits[0, 1, 9] = 2.0  # worse on token 7: nothing left to remove

@@ -9,9 +9,10 @@ import transformers as t
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-import prefactor.model.head as module
+import prefactor.model.at_once as module
+from prefactor.model.at_once import blocks_at_once, few
 from prefactor.model.change import Change, applied, attached
-from prefactor.model.head import Head, blocks_at_once, few, head_of
+from prefactor.model.head import Head, head_of
 from prefactor.model.prefix import prefix_of
 from prefactor.model.target import logits_of
 from tests.tiny import POSITIONS, VOCABULARY, tiny_blocks, tiny_target

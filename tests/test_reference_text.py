@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import prefactor.model.head as head
+import prefactor.model.at_once as at_once
 import prefactor.model.kept as module
 from prefactor.model.kept import hold_out_once
 from prefactor.model.prefix import Prefixes
@@ -59,7 +59,7 @@ def test_of_a_long_text_states_are_kept_and_every_figure_is_the_same(
     short = hold_out(model.target, text)
     prefix = Prefixes(model.target, short.tokens[:1]).of(tuple(change))
     figures, kl = measure(model.target, change, {"": short})[""], divergence(model.target, change, short)
-    monkeypatch.setattr(head, "AT_ONCE", 30 * VOCABULARY)  # two and a half blocks
+    monkeypatch.setattr(at_once, "AT_ONCE", 30 * VOCABULARY)  # two and a half blocks
     for again in range(2):
         held = hold_out_once(model.target, text, "a", tmp_path, "de")
         assert isinstance(held.base, States) and held.base.out.shape == (19, POSITIONS, 16)

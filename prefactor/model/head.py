@@ -15,29 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from prefactor.model.at_once import positions_at_once
 from prefactor.model.matrices import all_matrices
-from prefactor.model.target import logits_of, vocabulary_of
+from prefactor.model.target import logits_of
 
-AT_ONCE = 2**25  # logits that are held at a time, 128 MiB of float32; a loss has some eight tensors of the size
 SAMPLE = 16  # tokens of a text on which it is looked at whether a head can be told apart
 ROUNDING = 1e-4  # what the logits of a state may differ by in another place, as a share of the largest
 
 Loss = Callable[[Tensor, slice], Tensor]  # of logits (n, vocabulary) of some positions, and which: (n,)
-
-
-def few(target: Any, positions: int) -> bool:
-    """Whether the logits of so many positions may be held at once."""
-    return positions * vocabulary_of(target) <= AT_ONCE
-
-
-def blocks_at_once(target: Any, positions: int, most: int) -> int:
-    """How many blocks of ``positions`` tokens to read at a time: ``most``, or fewer if their logits are too many."""
-    return min(most, max(1, AT_ONCE // (positions * vocabulary_of(target))))
-
-
-def positions_at_once(target: Any, blocks: int = 1) -> int:
-    """At how many positions of so many blocks logits may be held at once."""
-    return max(1, AT_ONCE // (blocks * vocabulary_of(target)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +38,10 @@ class Head:
         if self.body is None:
             return logits_of(self.target, tokens)
         return self.body(input_ids=tokens, use_cache=False)[0]
+
+    def all_states(self, tokens: Tensor, batch: int) -> Tensor:
+        """... worked out for so many blocks at a time; for all at once where these are the logits."""
+        return torch.cat([self.states(part) for part in tokens.split(batch if self.body else len(tokens))])
 
     def logits(self, states: Tensor) -> Tensor:
         """Logits (..., vocabulary) of ``states`` (n, width) or (batch, position, width), whatever the body now is."""

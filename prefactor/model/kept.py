@@ -11,8 +11,9 @@ import torch
 
 from prefactor.files.code import code_digest
 from prefactor.files.tensors import read_tensors, write_tensors
-from prefactor.model import experts, head, reference, target
-from prefactor.model.head import few, head_of
+from prefactor.model import at_once, experts, head, reference, target
+from prefactor.model.at_once import few
+from prefactor.model.head import head_of
 from prefactor.model.reference import HeldOut, Probabilities, States, hold_out
 
 KEPT = Path(".runs", "reference")  # of this machine, known to neither git nor DVC
@@ -52,6 +53,6 @@ def hold_out_once(model: Any, tokens: np.ndarray, about: Any, folder: Path, name
 def _key(*parts: Any) -> str:
     """A hash of ``parts`` (JSON values), of torch's version, and of the code that works the figures out."""
     digest = hashlib.sha256(json.dumps([*parts, torch.__version__], sort_keys=True).encode())
-    for module in (experts, head, reference, target):
+    for module in (at_once, experts, head, reference, target):
         digest.update(code_digest(Path(str(module.__file__)).read_bytes()))
     return digest.hexdigest()[:16]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prefactor.model.head import positions_at_once
+from prefactor.model.at_once import positions_at_once
 from prefactor.model.target import logits_of
 
 BATCH = 32  # blocks a forward pass

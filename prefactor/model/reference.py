@@ -13,8 +13,9 @@ from torch import Tensor
 
 from prefactor.machine.exact import exact
 from prefactor.machine.flops import flops_of
+from prefactor.model.at_once import few
 from prefactor.model.change import Change, applied
-from prefactor.model.head import Head, few, head_of
+from prefactor.model.head import Head, head_of
 from prefactor.model.prefix import Prefix
 from prefactor.model.target import logits_of
 
@@ -90,7 +91,7 @@ def hold_out(target: Any, tokens: np.ndarray) -> HeldOut:
     ids = torch.from_numpy(tokens).long().to(next(target.parameters()).device)
     if not few(target, ids.numel()):
         head = head_of(target, ids)
-        out = torch.cat([head.states(part) for part in ids.split(BATCH)])
+        out = head.all_states(ids, BATCH)
         following = _following(ids).flatten(0, 1)
         ce = head.each(out, lambda logits, rows: -F.log_softmax(logits, dim=-1).gather(-1, following[rows])[:, 0])
         return HeldOut(ids, States(head, out), exact(ce[:, :-1]).mean().item())

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from prefactor.errors import PrefactorError
 from prefactor.machine.runtime import generator
+from prefactor.model.at_once import positions_at_once
 from prefactor.model.change import Change, applied, attached
-from prefactor.model.head import positions_at_once
 from prefactor.model.matrices import Matrix, matrices, shape_of, weight_of
 from prefactor.model.target import logits_of
 

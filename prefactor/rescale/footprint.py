@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prefactor.machine.exact import exact
+from prefactor.model.at_once import blocks_at_once
 from prefactor.model.change import Change, applied
-from prefactor.model.head import blocks_at_once
 from prefactor.model.prefix import Prefix
 from prefactor.model.reference import HeldOut, pieces
 from prefactor.vpd.components import DecomposedModel

@@ -14,6 +14,7 @@ from torch import Tensor
 from prefactor.config.guard import GuardByDomain, GuardByImportance
 from prefactor.errors import PrefactorError
 from prefactor.machine.exact import exact, exact_device
+from prefactor.model.at_once import blocks_at_once
 from prefactor.model.matrices import shape_of
 from prefactor.rescale.terms import Term
 from prefactor.vpd.components import DecomposedModel
@@ -134,5 +135,6 @@ def importance_moments(
 
 
 def _observed(model: DecomposedModel, tokens: np.ndarray, batch: int):
+    batch = blocks_at_once(model.target, tokens.shape[1], batch)
     for start in range(0, len(tokens), batch):
         yield model.observe(torch.from_numpy(tokens[start : start + batch]).long().to(model.U[0].device))
