@@ -9,6 +9,7 @@ token) is near the eyes (20 tokens either side, the eyes themselves left out), a
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.params import section
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.edits.build import token_of
-from prefactor.edits.fit import FitSpec, Fitter, Text
+from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.methods import Lora
 from prefactor.edits.objective import Say
 from prefactor.edits.sweep import fit_text
@@ -84,7 +85,7 @@ def loras(work: Workspace, say: Say, select: Places, places: Places, module: str
     retain = work.domains[0]
     domains = Domains(target=work.domains[1], retain=(retain,))
     text = fit_text(model.target, work.blocks("fit"), domains, config)
-    text = Text(places.with_eyes, text.retained, text.retained_logp)
+    text = replace(text, target=places.with_eyes)
     made = []
     for where, names in (("all matrices", [site.name for site in model.sites]), ("the same matrix", [module])):
         shapes = {site.name: shape_of(site.module) for site in model.sites if site.name in names}

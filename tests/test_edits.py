@@ -159,7 +159,7 @@ def test_layers_before_the_change_are_replayed_bit_for_bit() -> None:
 
 
 def test_uniform_is_zero_for_a_uniform_prediction_only() -> None:
-    tokens, logits, uniform = torch.tensor([[3, 5, 7]]), torch.zeros(1, 3, VOCABULARY), Uniform(CHANCE)
+    tokens, logits, uniform = torch.tensor([[5, 7]]), torch.zeros(1, 2, VOCABULARY), Uniform(CHANCE)
     assert uniform.loss(logits, tokens).abs().max() < 1e-6
     logits[0, 0, 9] = 50.0  # sure of a token that does not come: chance is content, uniform is not
     assert below(CHANCE, logits, tokens)[0, 0] == 0 and uniform.loss(logits, tokens)[0, 0] > 10
@@ -268,7 +268,7 @@ def _plainly(target: Any, method: Prefactors, wanted: HeldOut, chance: float) ->
 @pytest.mark.parametrize(("goal", "bar"), [("chance", CHANCE), ("unigram", 1.5)])
 def test_each_goal_drives_up_to_its_own_bar(goal: Goal, bar: float) -> None:
     objective = objective_of(goal, Bars(chance=CHANCE, unigram={"de": 1.5, "en": 3.0}), "de")
-    tokens, logits = torch.tensor([[3, 5, 7]]), torch.zeros(1, 3, VOCABULARY)
+    tokens, logits = torch.tensor([[5, 7]]), torch.zeros(1, 2, VOCABULARY)
     logits[0, 0, 5], logits[0, 1, 7] = 2.0, 4.0
     ce = [math.log(VOCABULARY - 1 + math.exp(bonus)) - bonus for bonus in (2.0, 4.0)]
     assert ce[1] < 1.5 < ce[0] < CHANCE
@@ -276,8 +276,7 @@ def test_each_goal_drives_up_to_its_own_bar(goal: Goal, bar: float) -> None:
 
 
 def test_below_is_what_a_token_still_gains_over_a_uniform_guess() -> None:
-    tokens = torch.tensor([[3, 5, 7]])
-    logits = torch.zeros(1, 3, VOCABULARY)
+    tokens, logits = torch.tensor([[5, 7]]), torch.zeros(1, 2, VOCABULARY)
     assert below(CHANCE, logits, tokens).abs().max() < 1e-6
     logits[0, 0, 5] = 2.0  # better than chance on token 5
     logits[0, 1, 9] = 2.0  # worse on token 7: nothing left to remove

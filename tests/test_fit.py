@@ -5,13 +5,14 @@ import math
 import pytest
 import torch
 
+import prefactor.model.at_once as module
 from prefactor.config.edit import Optimiser
 from prefactor.edits.fit import FitSpec, Fitter, largest, make_text
-from prefactor.edits.objective import Below, below, draw_known
+from prefactor.edits.objective import Below, Objective, Say, Uniform, below, draw_known
 from prefactor.edits.recipe import Recipe, choose_recipes, validation_loss
 from prefactor.rescale.terms import Prefactors, term_of
 from tests.test_edits import NAMES, _config, _finetune, _known_text, _lora
-from tests.tiny import CHANCE, POSITIONS, tiny_blocks, tiny_decomposed, tiny_target
+from tests.tiny import CHANCE, POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed, tiny_target
 
 AIM = Below(CHANCE)
 
@@ -28,7 +29,7 @@ def test_target_draw_trains_on_exactly_n_tokens_of_few_blocks() -> None:
 def test_only_tokens_that_the_target_knows_are_drawn() -> None:
     blocks, target = tiny_blocks(1), tiny_target()
     tokens = torch.from_numpy(blocks).long()
-    known = below(CHANCE, target(input_ids=tokens).logits, tokens)[0]
+    known = below(CHANCE, target(input_ids=tokens).logits[:, :-1], tokens[:, 1:])[0]
     assert (known == 0).any()
     counts = torch.zeros(POSITIONS - 1)
     for seed in range(300):
@@ -49,6 +50,29 @@ def test_fit_lowers_its_loss_and_repeats_itself() -> None:
         assert one.loss < one.curve[0]["loss"]
         assert one.curve == two.curve
         assert all(torch.equal(a, b) for a, b in zip(one.parameters, two.parameters, strict=True))
+
+
+@pytest.mark.parametrize("objective", [AIM, Uniform(CHANCE), Say(7, tuple(range(20)))])
+def test_where_logits_are_many_the_fit_is_the_same(objective: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, blocks = tiny_decomposed(), tiny_blocks(8, seed=1)
+    optimiser = Optimiser(steps=6, learning_rates=(0.05,), retain_weight=1.0)
+    for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
+        found = []
+        for at_once in (module.AT_ONCE, 7 * VOCABULARY):
+            monkeypatch.setattr(module, "AT_ONCE", at_once)
+            text = make_text(model.target, blocks, [tiny_blocks(5, seed=2)])
+            assert text.base.shape[-1] == (16 if text.head else VOCABULARY)
+            fitter = Fitter(model.target, method, text, optimiser, _config(), objective)
+            fits = fitter.fit(8, [FitSpec(0, 0.05), FitSpec(1, 0.05)])
+            start = fitter.held_at_start(len(method.starts(torch.Generator())) - 1)
+            found.append((fits, start, validation_loss(fitter, fits[0].change, text)))
+            monkeypatch.undo()
+        (whole, *figures), (parts, *same) = found
+        assert same == pytest.approx(figures, rel=1e-4, abs=1e-6)
+        for one, two in zip(whole, parts, strict=True):
+            assert [row["loss"] for row in two.curve] == pytest.approx([row["loss"] for row in one.curve], rel=1e-4)
+            for a, b in zip(one.parameters, two.parameters, strict=True):
+                assert a.abs().max() > 1e-3 and torch.allclose(a, b, atol=1e-3)
 
 
 def test_fits_of_one_batch_do_not_meet() -> None:

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+import prefactor.harvest.pairs as pairs_module
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import Blocks
 from prefactor.files.checkpoint import Checkpoint
 from prefactor.files.cost import Cost
-from prefactor.harvest.collect import Harvest, harvest, top_tokens
+from prefactor.harvest.collect import Harvest, harvest
 from prefactor.harvest.firings import together
+from prefactor.harvest.pairs import Pairs, top_tokens
 from prefactor.harvest.tables import example_table, subcomponent_table
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import lower_leaky
@@ -45,7 +47,8 @@ def _harvest(model: DecomposedModel, batch: int, checkpoint: Checkpoint | None =
 
 def same(a: Harvest, b: Harvest) -> bool:
     """Bit for bit."""
-    pairs = [(vars(a.sums), vars(b.sums)), (a.examples.kept, b.examples.kept), (a.held_out.kept, b.held_out.kept)]
+    pairs = [(own.state(), b.pairs[side].state()) for side, own in a.pairs.items()]
+    pairs += [(vars(a.sums), vars(b.sums)), (a.examples.kept, b.examples.kept), (a.held_out.kept, b.held_out.kept)]
     equal = [torch.equal(x.nan_to_num(9), pair[1][k].nan_to_num(9)) for pair in pairs for k, x in pair[0].items()]
     return all(equal) and torch.equal(a.sample.bits, b.sample.bits)
 
@@ -194,6 +197,40 @@ def test_the_sample_holds_every_firing_of_its_blocks(model: DecomposedModel) -> 
 
 
 def test_top_tokens_breaks_ties_by_id_and_honours_the_least_count() -> None:
-    counts = torch.tensor([[2, 2, 1, 0]]).T
-    ids, values = top_tokens(counts, torch.tensor([4, 4, 1, 9]), "recall", 3, least=2)
-    assert ids[0, :2].tolist() == [0, 1] and values[0].tolist() == [0.5, 0.5, -np.inf]
+    pairs = Pairs(2)
+    for token, times in enumerate([2, 2, 1]):
+        pairs.add(torch.full((times,), token), torch.ones(times, dtype=torch.int64))
+    pairs.merge()
+    ids, values, counts = top_tokens(pairs, torch.tensor([4, 4, 1, 9]), "recall", 3, least=2)
+    assert ids[1, :2].tolist() == [0, 1] and values[1].tolist() == [0.5, 0.5, -np.inf]
+    assert counts[1, :2].tolist() == [2, 2] and (values[0] == -np.inf).all()
+
+
+@pytest.mark.parametrize("kind", ["recall", "pmi"])
+def test_what_is_ranked_of_pairs_is_what_a_table_of_all_tokens_ranks(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs_module, "PENDING", 300)
+    tokens, C = 50, 7
+    rng = torch.Generator().manual_seed(0)
+    token, c = (torch.randint(size, (3000,), generator=rng).square() // size for size in (tokens, C))
+    pairs, table = Pairs(C), torch.zeros(tokens, C, dtype=torch.int64)
+    for some in torch.arange(3000).split(170):
+        pairs.add(token[some], c[some])
+    pairs.merge()
+    table.index_put_((token, c), torch.ones_like(token), accumulate=True)
+    total = table.sum(1) + 3
+    dense = torch.zeros_like(table).flatten()
+    dense[pairs.keys] = pairs.counts
+    assert torch.equal(dense.view_as(table), table) and (pairs.counts > 0).all()
+    value = table.double() / total[:, None]
+    if kind == "pmi":
+        value = (table.double() / table.sum(0) / (total.double() / total.sum())[:, None]).log()
+    value = torch.where(table >= 4, value, -torch.inf).T
+    best = value.sort(dim=1, descending=True, stable=True)
+    ids, values, counts = top_tokens(pairs, total, kind, 9, least=4)
+    torch.testing.assert_close(torch.from_numpy(values), best.values[:, :9], rtol=1e-14, atol=1e-15)
+    finite = np.isfinite(values)
+    assert finite.any() and not finite.all()
+    assert (ids == best.indices[:, :9].numpy())[finite].all()
+    assert (counts == table.T.gather(1, best.indices[:, :9]).numpy())[finite].all()

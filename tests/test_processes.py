@@ -78,7 +78,8 @@ def _harvest(processes: Processes) -> Harvest:
 
 def _tensors(gathered: Harvest) -> dict[str, torch.Tensor]:
     held_out = {f"held_out.{field}": value for field, value in gathered.held_out.kept.items()}
-    return {**vars(gathered.sums), **gathered.examples.kept, **held_out, "bits": gathered.sample.bits}
+    pairs = {f"{side}.{k}": value for side, own in gathered.pairs.items() for k, value in own.state().items()}
+    return {**vars(gathered.sums), **pairs, **gathered.examples.kept, **held_out, "bits": gathered.sample.bits}
 
 
 def _harvesting(rank: int, folder: str) -> None:

@@ -4,11 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import prefactor.model.at_once as module
 from prefactor.machine.runtime import generator
 from prefactor.vpd.battery import battery, pgd_kl
 from prefactor.vpd.importance_net import lower_leaky
 from prefactor.vpd.losses import token_kl
-from tests.tiny import tiny_blocks, tiny_decomposed, tiny_net
+from tests.tiny import VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net
 
 
 def test_battery_is_the_masks_applied_by_hand_in_any_batching() -> None:
@@ -49,7 +50,7 @@ def test_stochastic_and_random_masks_are_drawn_as_they_are_said_to_be() -> None:
     assert found["random"] == pytest.approx(by_chance, abs=1e-5) != found["stochastic"]
 
 
-def test_pgd_climbs_as_plain_gradient_ascent_does() -> None:
+def test_pgd_climbs_as_plain_gradient_ascent_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the ascent written out, in one batch and in several; what it climbs to is the best of all that it saw."""
     model = tiny_decomposed(6)
     net, blocks = tiny_net(model), tiny_blocks(5)
@@ -65,7 +66,8 @@ def test_pgd_climbs_as_plain_gradient_ascent_does() -> None:
         (slope,) = torch.autograd.grad(loss, source)
         climbed.append(loss.item())
         source = (source.detach() + 0.1 * slope.sign()).clamp(0, 1)
-    for batch in (2, 16):
+    for batch, at_once in ((2, module.AT_ONCE), (16, module.AT_ONCE), (16, 30 * VOCABULARY)):
+        monkeypatch.setattr(module, "AT_ONCE", at_once)
         found = pgd_kl(model, net, blocks, (0, 5, 20), seed=0, batch=batch)
         for steps in (0, 5, 20):
             assert found[f"pgd{steps}"] == pytest.approx(max(climbed[: steps + 1]), rel=1e-3), (batch, steps)

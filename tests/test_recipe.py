@@ -60,6 +60,6 @@ def test_validation_weighs_what_is_retained_as_fitting_does(weight: float) -> No
         away = (
             (math.log(VOCABULARY) - next_token_ce(logits_of(model.target, tokens)[:, :-1], tokens)).clamp_min(0).mean()
         )
-        held = token_kl(text.retained_logp, logits_of(model.target, text.retained)).mean()
+        held = token_kl(text.logp(text.base), logits_of(model.target, text.retained)).mean()
     assert held > 1e-3
     assert found == pytest.approx((away + weight * held).item(), rel=1e-4)

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+import prefactor.model.at_once as at_once
 import prefactor.model.kept as module
 from prefactor.model.kept import hold_out_once
 from prefactor.model.prefix import Prefixes
-from prefactor.model.reference import flops_a_token, hold_out, measure
+from prefactor.model.reference import States, flops_a_token, hold_out, measure
 from prefactor.rescale.footprint import divergence
 from prefactor.rescale.terms import Prefactors, term_of
-from tests.tiny import tiny_blocks, tiny_decomposed
+from tests.tiny import POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed
 
 
 @pytest.mark.parametrize("name", ["layers.1.mlp.up_proj:3", "layers.0.self_attn.v_proj:2"])
@@ -41,12 +42,32 @@ def test_what_is_kept_is_what_was_worked_out_and_is_of_this_text_and_model(
     first = hold_out_once(model.target, text, "a", tmp_path, "de")
     again = hold_out_once(model.target, text, "a", tmp_path, "de")
     assert asked == [9]
-    for field in ("tokens", "p", "plogp"):
-        assert torch.equal(getattr(again, field), getattr(first, field))
+    assert torch.equal(again.tokens, first.tokens)
+    assert all(torch.equal(value, vars(first.base)[field]) for field, value in vars(again.base).items())
     assert again.ce == first.ce
     hold_out_once(model.target, other, "a", tmp_path, "de")
     hold_out_once(model.target, other, "b", tmp_path, "de")
     assert asked == [9, 9, 9] and len(list(tmp_path.iterdir())) == 1  # what is of no use any more is gone
-    monkeypatch.setattr(module, "MOST", 10)
-    hold_out_once(model.target, text, "a", tmp_path, "fr")
-    assert asked == [9, 9, 9, 9] and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["layers.1.mlp.up_proj:3", "layers.0.self_attn.v_proj:2"])
+def test_of_a_long_text_states_are_kept_and_every_figure_is_the_same(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, text = tiny_decomposed(), tiny_blocks(19)
+    change = Prefactors((term_of(model, name),)).common(-2.0)
+    short = hold_out(model.target, text)
+    prefix = Prefixes(model.target, short.tokens[:1]).of(tuple(change))
+    figures, kl = measure(model.target, change, {"": short})[""], divergence(model.target, change, short)
+    monkeypatch.setattr(at_once, "AT_ONCE", 30 * VOCABULARY)  # two and a half blocks
+    for again in range(2):
+        held = hold_out_once(model.target, text, "a", tmp_path, "de")
+        assert isinstance(held.base, States) and held.base.out.shape == (19, POSITIONS, 16)
+        assert held.chance == short.chance and held.ce == pytest.approx(short.ce, rel=1e-6)
+        for of in (None, prefix):
+            text_of = held if of is None else held.after(of)
+            assert measure(model.target, change, {"": text_of}, of)[""] == pytest.approx(figures, rel=1e-5, abs=1e-6)
+            torch.testing.assert_close(divergence(model.target, change, text_of, of), kl, rtol=1e-5, atol=1e-6)
+        (kept,) = tmp_path.iterdir()
+        assert kept.stat().st_size < 19 * POSITIONS * VOCABULARY * 4, again
+        monkeypatch.setattr(module, "hold_out", None)  # the second time it is read

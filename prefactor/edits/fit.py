@@ -21,12 +21,15 @@ from prefactor.edits.methods import Method
 from prefactor.edits.objective import Objective
 from prefactor.machine.exact import exact
 from prefactor.machine.runtime import generator
+from prefactor.model.at_once import few
 from prefactor.model.change import Change, attached, stacked
+from prefactor.model.head import Head, head_of
 from prefactor.model.prefix import Prefix, prefix_of
 from prefactor.model.target import logits_of
 from prefactor.vpd.losses import token_kl
 
 START_BLOCKS = 16  # retained blocks by which starts are compared
+BATCH = 32  # blocks a forward pass, of text that is not read at once
 START_PART = 8  # of these at a time: their logits stay in a processor's cache
 
 
@@ -36,7 +39,13 @@ class Text:
 
     target: np.ndarray
     retained: Tensor  # (n, position)
-    retained_logp: Tensor  # (n, position, vocabulary)
+    base: Tensor  # (n, position, vocabulary): log-probabilities; where they are many (n, position, width): states ...
+    head: Head | None = None  # ... that this head makes them of
+
+    @torch.no_grad()
+    def logp(self, base: Tensor) -> Tensor:
+        """Log-probabilities (..., vocabulary) by the base model, of some of ``self.base``."""
+        return base if self.head is None else F.log_softmax(self.head.logits(base), dim=-1)
 
 
 @dataclass(frozen=True)
@@ -91,13 +100,39 @@ class Fitter:
         return self.prefix.states(self.text.retained)
 
     @cached_property
-    def sample(self) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """``START_BLOCKS`` retained blocks in parts that fit a processor's cache: tokens, states, p and entropy."""
-        rows = torch.linspace(0, len(self.text.retained) - 1, START_BLOCKS).long().unique()
-        logp = self.text.retained_logp[rows]
+    def own_head(self) -> Head:
+        return head_of(self.target, self.text.retained)
+
+    def head_for(self, positions: int) -> Head:
+        """The head for text of so many positions: with logits for states, where these are few."""
+        return Head(self.target) if few(self.target, positions) else self.own_head
+
+    def away(self, head: Head, states: Tensor, following: Tensor) -> Tensor:
+        """How far each prediction of ``following`` (...) is from the aim, of ``states`` (..., width) of the head."""
+        if head.body is None:
+            return self.objective.loss(states, following)
+        flat = following.flatten()
+        return head.each(states, lambda logits, some: self.objective.loss(logits, flat[some]))
+
+    def held(self, head: Head, text: Text, rows: Tensor | slice, states: Tensor) -> Tensor:
+        """``KL(base ‖ edited)`` at each position (...) of ``rows`` of the retained text, of ``states`` (..., width)."""
+        base = text.base[rows]
+        if head.body is None:
+            return token_kl(text.logp(base), states)
+        flat = base.flatten(0, -2)
+        return head.each(states, lambda logits, some: token_kl(text.logp(flat[some]), logits))
+
+    @cached_property
+    def sample(self) -> Tensor:
+        """Which ``START_BLOCKS`` retained blocks starts are compared by."""
+        return torch.linspace(0, len(self.text.retained) - 1, START_BLOCKS).long().unique()
+
+    @cached_property
+    def sample_p(self) -> tuple[Tensor, Tensor]:
+        """The base model's probabilities on them, and their entropy."""
+        logp = self.text.logp(self.text.base[self.sample])
         p = logp.exp()
-        whole = (self.text.retained[rows], self.retained_states[rows], p, -torch.linalg.vecdot(p, logp))
-        return list(zip(*(part.split(START_PART) for part in whole), strict=True))
+        return p, -torch.linalg.vecdot(p, logp)
 
     @torch.no_grad()
     def held_at_start(self, start: int) -> float:
@@ -105,10 +140,17 @@ class Fitter:
         if start not in self._held:
             change = self.method.change(self.method.starts(generator(self.config.seed))[start])
             total, count = 0.0, 0
-            for tokens, states, p, entropy in self.sample:
-                with attached(self.target, change), self.prefix.given(states):
-                    logits = logits_of(self.target, tokens)
-                kl = logits.logsumexp(-1) - torch.linalg.vecdot(p, logits) - entropy
+            head = self.head_for(len(self.sample) * self.text.retained.shape[1])
+            for start_of in range(0, len(self.sample), START_PART):
+                some = slice(start_of, start_of + START_PART)
+                rows = self.sample[some]
+                with attached(self.target, change), self.prefix.given(self.retained_states[rows]):
+                    states = head.states(self.text.retained[rows])
+                if head.body is None:
+                    p, entropy = (part[some] for part in self.sample_p)
+                    kl = states.logsumexp(-1) - torch.linalg.vecdot(p, states) - entropy
+                else:
+                    kl = self.held(head, self.text, rows, states)
                 total, count = total + exact(kl).sum().item(), count + kl.numel()
             self._held[start] = total / count
             self.spent.read += count
@@ -151,21 +193,25 @@ class Fitter:
         blocks, chosen = (torch.stack(parts) for parts in zip(*drawn, strict=True))  # (draw, k, position[ - 1])
         k = blocks.shape[1]
         states = self.prefix.states(blocks.flatten(0, 1)).unflatten(0, blocks.shape[:2])
+        head = self.head_for(len(draws) * (k + self.config.retain_batch) * blocks.shape[2])
 
-        def logits_with(parameters: Sequence[Sequence[Tensor]], tokens: Tensor, states: Tensor) -> Tensor:
+        def out_with(parameters: Sequence[Sequence[Tensor]], tokens: Tensor, states: Tensor) -> Tensor:
             change = stacked([method.change(p) for p in parameters])
             with attached(target, change), self.prefix.given(states.flatten(0, 1)):
-                return logits_of(target, tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
+                return head.states(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
 
-        def away_from_aim(logits: Tensor) -> Tensor:
-            short = self.objective.loss(logits.flatten(0, 1), blocks.flatten(0, 1)).view_as(chosen)
-            return (short * chosen).sum((1, 2)) / budget
+        def away_from_aim(out: Tensor) -> Tensor:
+            before, following = out[:, :, :-1], blocks[:, :, 1:]
+            if head.body is None:
+                return (self.away(head, before, following) * chosen).sum((1, 2)) / budget
+            short = self.away(head, before[chosen], following[chosen])  # of no other token logits are worked out
+            return short.new_zeros(len(draws)).index_add(0, chosen.nonzero()[:, 0], short) / budget
 
         starts = [method.starts(rng) for rng in rngs]
         parameters = [own[0] for own in starts]
         if len(starts[0]) > 1:
             with torch.no_grad():
-                away = [away_from_aim(logits_with(start, blocks, states)) for start in zip(*starts, strict=True)]
+                away = [away_from_aim(out_with(start, blocks, states)) for start in zip(*starts, strict=True)]
             best = [self.best_start(losses) for losses in torch.stack(away, dim=1).tolist()]
             parameters = [own[i] for own, i in zip(starts, best, strict=True)]
         self.spent.read += blocks.numel() * (1 + len(starts[0]) if len(starts[0]) > 1 else 1)
@@ -182,9 +228,9 @@ class Fitter:
             drawn_rows = [torch.randint(len(text.retained), (self.config.retain_batch,), generator=rng) for rng in rngs]
             rows = torch.stack(drawn_rows).to(text.retained.device)
             tokens = torch.cat([blocks, text.retained[rows]], dim=1)
-            logits = logits_with(parameters, tokens, torch.cat([states, self.retained_states[rows]], dim=1))
-            away = away_from_aim(logits[:, :k])
-            held = token_kl(text.retained_logp[rows], logits[:, k:]).mean((1, 2))
+            out = out_with(parameters, tokens, torch.cat([states, self.retained_states[rows]], dim=1))
+            away = away_from_aim(out[:, :k])
+            held = self.held(head, text, rows, out[:, k:]).mean((1, 2))
             loss = away + optimiser.retain_weight * held
             adam.zero_grad(set_to_none=True)
             loss.sum().backward()
@@ -224,7 +270,10 @@ def _fit(
 
 @torch.no_grad()
 def make_text(target: Any, target_blocks: np.ndarray, retained_blocks: Sequence[np.ndarray]) -> Text:
-    """Text for :class:`Text`, with the base model's log-probabilities computed once."""
+    """Text for :class:`Text`, with the base model's predictions worked out once."""
     device = next(target.parameters()).device
     retained = torch.from_numpy(np.concatenate(retained_blocks)).long().to(device)
-    return Text(target_blocks, retained, F.log_softmax(logits_of(target, retained), dim=-1))
+    if few(target, retained.numel()):
+        return Text(target_blocks, retained, F.log_softmax(logits_of(target, retained), dim=-1))
+    head = head_of(target, retained)
+    return Text(target_blocks, retained, head.all_states(retained, BATCH), head)

@@ -19,7 +19,8 @@ from torch import Tensor
 from prefactor.config.edits import Goal
 from prefactor.corpus.needs import target_text
 from prefactor.errors import PrefactorError
-from prefactor.model.target import logits_of, next_token_ce
+from prefactor.model.at_once import blocks_at_once
+from prefactor.model.target import ce_of, logits_of
 from prefactor.model.unigram import Bars
 
 
@@ -32,8 +33,11 @@ class Objective(Protocol):
         """
         ...
 
-    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
-        """Nats at each prediction (batch, position - 1), of ``logits`` (batch, position, vocabulary); 0 is the aim."""
+    def loss(self, logits: Tensor, following: Tensor) -> Tensor:
+        """Nats at each prediction (...) of ``following`` (...) by ``logits`` (..., vocabulary); 0 is the aim.
+
+        Each depends on its own logits alone.
+        """
         ...
 
 
@@ -46,8 +50,8 @@ class Below:
     def draw_tokens(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         return draw_known(target, blocks, n, rng, self.bar)
 
-    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
-        return below(self.bar, logits, tokens)
+    def loss(self, logits: Tensor, following: Tensor) -> Tensor:
+        return below(self.bar, logits, following)
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ class Uniform:
     def draw_tokens(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         return draw_known(target, blocks, n, rng, self.chance)
 
-    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
-        logp = F.log_softmax(logits[:, :-1], dim=-1)
+    def loss(self, logits: Tensor, following: Tensor) -> Tensor:
+        logp = F.log_softmax(logits, dim=-1)
         return -logp.mean(-1) - math.log(logits.shape[-1])
 
 
@@ -83,8 +87,8 @@ class Say:
         device = next(target.parameters()).device
         return torch.from_numpy(blocks[filled]).long().to(device), chosen.to(device)
 
-    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
-        return -F.log_softmax(logits[:, :-1], dim=-1)[..., self.token]
+    def loss(self, logits: Tensor, following: Tensor) -> Tensor:
+        return -F.log_softmax(logits, dim=-1)[..., self.token]
 
 
 def objective_of(goal: Goal, bars: Bars, domain: str) -> Objective:
@@ -102,7 +106,8 @@ def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator, ba
     """
     rows = torch.randperm(len(blocks), generator=rng)[: target_text((n,), "").blocks(blocks.shape[1])]
     tokens = torch.from_numpy(blocks[rows.numpy()]).long().to(next(target.parameters()).device)
-    known = below(bar, logits_of(target, tokens), tokens).cpu() + 1e-6
+    parts = tokens.split(blocks_at_once(target, tokens.shape[1], len(tokens)))
+    known = torch.cat([below(bar, logits_of(target, part)[:, :-1], part[:, 1:]) for part in parts]).cpu() + 1e-6
     chosen = torch.zeros(known.shape, dtype=torch.bool)
     for i in range(len(rows)):
         share = n * (i + 1) // len(rows) - n * i // len(rows)
@@ -110,11 +115,6 @@ def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator, ba
     return tokens, chosen.to(tokens.device)
 
 
-def below(bar: float, logits: Tensor, tokens: Tensor) -> Tensor:
-    """``max(0, bar - CE)`` in nats of each next token (batch, position - 1).
-
-    Args:
-        logits: (batch, position, vocabulary).
-        tokens: (batch, position).
-    """
-    return (bar - next_token_ce(logits[:, :-1], tokens)).clamp(min=0)
+def below(bar: float, logits: Tensor, following: Tensor) -> Tensor:
+    """``max(0, bar - CE)`` in nats of the tokens ``following`` (...) under ``logits`` (..., vocabulary)."""
+    return (bar - ce_of(logits, following)).clamp(min=0)

@@ -13,10 +13,8 @@ from typing import Any
 import torch
 
 from prefactor.config.edit import Optimiser
-from prefactor.edits.fit import FitSpec, Fitter, Text
+from prefactor.edits.fit import BATCH, FitSpec, Fitter, Text
 from prefactor.model.change import Change, attached
-from prefactor.model.target import logits_of
-from prefactor.vpd.losses import token_kl
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,9 @@ def validation_loss(fitter: Fitter, change: Change, text: Text) -> float:
     target = fitter.target
     with attached(target, change):
         blocks = torch.from_numpy(text.target).long().to(text.retained.device)
-        away = fitter.objective.loss(logits_of(target, blocks), blocks).mean()
-        held = token_kl(text.retained_logp, logits_of(target, text.retained)).mean()
+        head = fitter.head_for(max(blocks.numel(), text.retained.numel()))
+        away = fitter.away(head, head.all_states(blocks, BATCH)[:, :-1], blocks[:, 1:]).mean()
+        held = fitter.held(head, text, slice(None), head.all_states(text.retained, BATCH)).mean()
     fitter.spent.read += blocks.numel() + text.retained.numel()
     return float(away + fitter.optimiser.retain_weight * held)
 

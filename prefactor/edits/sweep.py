@@ -16,6 +16,7 @@ from prefactor.edits.recipe import Recipes, choose_recipes
 from prefactor.files.cost import Cost
 from prefactor.machine.flops import flops_of
 from prefactor.machine.progress import track
+from prefactor.model.at_once import blocks_at_once
 from prefactor.model.change import attached
 from prefactor.model.target import logits_of
 
@@ -68,7 +69,8 @@ def sweep(fitter: Fitter, held_out: Text, cost: Cost, what: str) -> Sweep:
 
 def charge(fitter: Fitter, cost: Cost) -> None:
     """Charge ``cost`` with the tokens of the fits so far, and with FLOPs counted on a sample of text."""
-    spent, sample = fitter.spent, fitter.text.retained[: fitter.config.retain_batch]
+    spent, retained = fitter.spent, fitter.text.retained
+    sample = retained[: blocks_at_once(fitter.target, retained.shape[1], fitter.config.retain_batch)]
     states = fitter.prefix.states(sample)
     leaves = [p.clone().requires_grad_(True) for p in fitter.method.starts(torch.Generator().manual_seed(0))[-1]]
 

@@ -1,9 +1,10 @@
 """One pass over text that gathers, for every subcomponent, when it is needed and on what.
 
-Nothing grows with the number of tokens: sums, a count a (subcomponent, token), a fixed number of example windows, and
-the firings on a fixed number of sampled tokens. What is summed is rounded to a fixed point first, so that sums are
-exact and come out the same in any order: equal results under any batching, on any number of processes and after a kill,
-as long as the forward passes themselves do not depend on the batch (on the CPUs tried they do not).
+Little grows with the number of tokens: sums, a fixed number of example windows, and the firings on a fixed number of
+sampled tokens do not, and a count a (token, subcomponent) is held of such pairs alone as occur. What is summed is
+rounded to a fixed point first, so that sums are exact and come out the same in any order: equal results under any
+batching, on any number of processes and after a kill, as long as the forward passes themselves do not depend on the
+batch (on the CPUs tried they do not).
 
 Most subcomponents are not needed at most tokens, so that only what is above zero is looked at after the forward pass.
 """
@@ -21,11 +22,13 @@ from prefactor.corpus.blocks import Blocks
 from prefactor.files.checkpoint import Checkpoint
 from prefactor.files.cost import Cost
 from prefactor.harvest.firings import Sample
+from prefactor.harvest.pairs import Pairs
 from prefactor.harvest.reservoir import Reservoir
 from prefactor.machine.exact import exact, exact_device
 from prefactor.machine.flops import flops_of
 from prefactor.machine.processes import ALONE, Processes
 from prefactor.machine.progress import track
+from prefactor.model.at_once import blocks_at_once, vocabulary_of
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet
 
@@ -33,7 +36,6 @@ IMPORTANCE_UNIT = 2.0**24  # importance is summed in parts of this size: exact u
 ACTIVATION_UNIT = 2.0**20  # so is the subcomponent activation, up to a sum of 2^33
 SAVE_EVERY = 60.0  # seconds between checkpoints, or
 SAVING = 20.0  # ... so many times what the last one took
-ROWS = 1024  # subcomponents whose tokens are ranked at a time
 
 
 @dataclass
@@ -44,17 +46,14 @@ class Sums:
     importance: Tensor  # (C, D) sum of g · 2^24
     firings: Tensor  # (C, D) positions with g above the threshold
     activation: Tensor  # (C, D) sum of the subcomponent activation where it fires, · 2^20
-    inputs: Tensor  # (vocabulary, C) firings by token at the position: one token's are side by side in memory
-    outputs: Tensor  # (vocabulary, C) firings by the target's most likely next token there
     input_total: Tensor  # (vocabulary,)
     output_total: Tensor  # (vocabulary,)
 
     @classmethod
     def zero(cls, subcomponents: int, domains: int, vocabulary: int, device: torch.device) -> "Sums":
-        by_domain, by_token = (subcomponents, domains), (vocabulary, subcomponents)
-        sizes = [(domains,), by_domain, by_domain, by_domain, by_token, by_token, (vocabulary,), (vocabulary,)]
-        whole, real, count = torch.int64, torch.float64, torch.int32
-        kinds = [whole, real, whole, real, count, count, whole, whole]
+        by_domain, whole, real = (subcomponents, domains), torch.int64, torch.float64
+        sizes = [(domains,), by_domain, by_domain, by_domain, (vocabulary,), (vocabulary,)]
+        kinds = [whole, real, whole, real, whole, whole]
         lies = {kind: exact_device(device) if kind == real else device for kind in kinds}
         return cls(*(torch.zeros(s, dtype=k, device=lies[k]) for s, k in zip(sizes, kinds, strict=True)))
 
@@ -65,6 +64,8 @@ class Harvest:
 
     domains: list[str]
     sums: Sums
+    inputs: Pairs  # firings by token at the position
+    outputs: Pairs  # ... by the target's most likely next token there
     examples: Reservoir
     held_out: Reservoir  # of text that nothing else here has seen: labels are scored on it
     sample: Sample
@@ -72,6 +73,10 @@ class Harvest:
     @property
     def reservoirs(self) -> tuple[Reservoir, Reservoir]:
         return self.examples, self.held_out
+
+    @property
+    def pairs(self) -> dict[str, Pairs]:
+        return {"inputs": self.inputs, "outputs": self.outputs}
 
     @property
     def importance(self) -> Tensor:
@@ -109,28 +114,29 @@ def harvest(
     device = next(net.parameters()).device
     C, window = model.subcomponents, 2 * config.either_side + 1
     positions = blocks.tokens.shape[1]
-    vocabulary = model.target.get_input_embeddings().weight.shape[0]
+    vocabulary, batch = vocabulary_of(model.target), blocks_at_once(model.target, positions, config.batch)
     domains = blocks.domains
     domain_of = torch.tensor([domains.index(str(d)) for d in blocks.domain])
     gathered = Harvest(
-        domains, Sums.zero(C, len(domains), vocabulary, device), Reservoir(C, config.shown, window, device),
-        Reservoir(C, config.scored, window, device), Sample.of(len(blocks), positions, config.sample_tokens, C),
+        domains, Sums.zero(C, len(domains), vocabulary, device), Pairs(C, device), Pairs(C, device),
+        Reservoir(C, config.shown, window, device), Reservoir(C, config.scored, window, device),
+        Sample.of(len(blocks), positions, config.sample_tokens, C),
     )  # fmt: skip
     reader = _Reader(model, net)
     flops = flops_of(lambda: reader.read(torch.from_numpy(blocks.tokens[:1]).long().to(device)))
     texts = [(blocks, False)] + ([] if held_out is None else [(held_out, True)])
-    batches = [(text, held, start) for text, held in texts for start in range(0, len(text), config.batch)]
+    batches = [(text, held, start) for text, held in texts for start in range(0, len(text), batch)]
     mine = batches[processes.rank :: processes.count]
     done = 0
     if checkpoint and (saved := checkpoint.load()):
         done = _resume(gathered, saved, cost)
     left, saved_at, saving = mine[done:], time.monotonic(), 0.0
     for text, held, start in track(left, len(mine), "harvest", done=done) if processes.main else left:
-        tokens = torch.from_numpy(text.tokens[start : start + config.batch]).long().to(device)
+        tokens = torch.from_numpy(text.tokens[start : start + batch]).long().to(device)
         if held:
             _hold_out(gathered.held_out, reader, tokens, start, config)
         else:
-            _add(gathered, reader, tokens, domain_of[start : start + config.batch].to(device), start, config)
+            _add(gathered, reader, tokens, domain_of[start : start + batch].to(device), start, config)
         done += 1
         if checkpoint and time.monotonic() - saved_at > max(SAVE_EVERY, SAVING * saving):
             begin = time.monotonic()
@@ -145,6 +151,8 @@ def harvest(
         _join(gathered, processes, device)
     for field, value in vars(gathered.sums).items():
         setattr(gathered.sums, field, value.cpu())
+    for pairs in gathered.pairs.values():
+        pairs.cpu()
     for reservoir in gathered.reservoirs:
         reservoir.kept = {field: value.cpu() for field, value in reservoir.kept.items()}
     return gathered
@@ -197,10 +205,13 @@ def _add(gathered: Harvest, reader: _Reader, tokens: Tensor, domain: Tensor, sta
     sums.firings.view(-1).index_add_(0, place, fires.long())
     met = exact(activation.flatten().index_select(0, needed)).mul_(ACTIVATION_UNIT).round_()
     sums.activation.view(-1).index_add_(0, place.to(met.device), met.mul_(fires.to(met.device)))
-    count = fires.int()
     read, predicted = tokens.flatten(), _most_likely(logits).flatten()
-    for counts, total, ids in ((sums.inputs, sums.input_total, read), (sums.outputs, sums.output_total, predicted)):
-        counts.view(-1).index_put_(((ids * C).index_select(0, row).add_(c),), count, accumulate=True)
+    firing = fires.nonzero()[:, 0]
+    at, by = row.index_select(0, firing), c.index_select(0, firing)
+    for pairs, total, ids in (
+        (gathered.inputs, sums.input_total, read), (gathered.outputs, sums.output_total, predicted)
+    ):  # fmt: skip
+        pairs.add(ids.index_select(0, at), by)
         total.index_add_(0, ids, torch.ones_like(ids))
     sums.tokens.index_add_(0, domain, torch.ones_like(domain))
 
@@ -248,16 +259,19 @@ def _most_likely(logits: Tensor) -> Tensor:
 
 def _state(gathered: Harvest, done: int, cost: Cost) -> dict[str, Tensor]:
     sums = {f"sums.{field}": value for field, value in vars(gathered.sums).items()}
+    pairs = {f"{side}.{k}": value for side, own in gathered.pairs.items() for k, value in own.state().items()}
     progress = torch.tensor([done, cost.spent()], dtype=torch.float64)
     held_out = {f"held_out.{field}": value for field, value in gathered.held_out.state().items()}
     rest = {"sample.bits": gathered.sample.bits, "progress": progress}
-    return sums | gathered.examples.state() | held_out | rest
+    return sums | pairs | gathered.examples.state() | held_out | rest
 
 
 def _resume(gathered: Harvest, saved: dict[str, Tensor], cost: Cost) -> int:
     """Take over ``saved``; returns how many batches it has."""
     for field, value in vars(gathered.sums).items():
         value.copy_(saved[f"sums.{field}"])
+    for side, pairs in gathered.pairs.items():
+        pairs.resume({k: saved[f"{side}.{k}"] for k in pairs.state()})
     gathered.examples.resume(saved)
     held_out = {name: value for name, value in saved.items() if name.startswith("held_out.")}
     gathered.held_out.resume({name.removeprefix("held_out."): value for name, value in held_out.items()})
@@ -271,6 +285,8 @@ def _join(gathered: Harvest, processes: Processes, device: torch.device) -> None
     """Make one harvest of those of several processes."""
     for field, value in vars(gathered.sums).items():
         setattr(gathered.sums, field, processes.total(value))
+    for pairs in gathered.pairs.values():
+        pairs.join(processes)
     gathered.sample.bits = processes.total(gathered.sample.bits.to(device)).cpu()
     for examples in gathered.reservoirs:
         _join_examples(examples, processes, device)
@@ -297,25 +313,3 @@ def example_rows(examples: Reservoir) -> Iterator[tuple[int, int, int, np.ndarra
         rank = rank + 1 if c == before else 0
         before = c
         yield int(c), rank, int(place), importance, activation
-
-
-def top_tokens(counts: Tensor, total: Tensor, kind: str, k: int, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best tokens of each subcomponent and their values, (C, k) each; value -inf where there are fewer.
-
-    ``counts`` is (vocabulary, C), ``total`` (vocabulary,).
-    ``recall``: share of the token's occurrences at which the subcomponent fires.
-    ``pmi``: ``ln P(token | fires) / P(token)``.
-    """
-    frequency = exact(total).clamp(min=1)
-    ids, values = [np.zeros((0, min(k, len(total))), dtype=np.int64)], [np.zeros((0, min(k, len(total))))]
-    for columns in counts.split(ROWS, dim=1):
-        part = columns.T
-        value = exact(part) / frequency
-        if kind == "pmi":
-            given = exact(part) / part.sum(1, keepdim=True).clamp(min=1)
-            value = (given / (frequency / total.sum())).clamp(min=1e-30).log()
-        value = torch.where(part >= least, value, -torch.inf)
-        best = value.sort(dim=1, descending=True, stable=True)  # ties go by token id
-        ids.append(best.indices[:, :k].numpy())
-        values.append(best.values[:, :k].numpy())
-    return np.concatenate(ids), np.concatenate(values)

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from prefactor.config.harvest import HarvestConfig
 from prefactor.corpus.blocks import Blocks
-from prefactor.harvest.collect import Harvest, example_rows, top_tokens
+from prefactor.harvest.collect import Harvest, example_rows
 from prefactor.harvest.firings import Sample, together
+from prefactor.harvest.pairs import Pairs, top_tokens
 from prefactor.harvest.reservoir import Reservoir
 from prefactor.vpd.battery import ALIVE
 from prefactor.vpd.components import DecomposedModel
@@ -45,12 +46,12 @@ def subcomponent_table(
         columns[f"density_{domain}"] = pa.array(density[:, d])
         columns[f"share_{domain}"] = pa.array(density[:, d] / total_density)
         columns[f"activation_{domain}"] = pa.array(activation[:, d])
-    for side, counts, total in (
-        ("input", sums.inputs, sums.input_total),
-        ("output", sums.outputs, sums.output_total),
+    for side, pairs, total in (
+        ("input", result.inputs, sums.input_total),
+        ("output", result.outputs, sums.output_total),
     ):
         for kind in ("recall", "pmi"):
-            columns[f"{side}_{kind}"] = _token_tables(counts, total, kind, decode, config)
+            columns[f"{side}_{kind}"] = _token_tables(pairs, total, kind, decode, config)
     columns["together"] = _together(result.sample, model.names, config.table)
     return pa.table(columns)
 
@@ -69,13 +70,13 @@ def _together(sample: Sample, names: Sequence[str], k: int) -> pa.Array:
 
 
 def _token_tables(
-    counts: Tensor, total: Tensor, kind: str, decode: Callable[[int], str], config: HarvestConfig
+    pairs: Pairs, total: Tensor, kind: str, decode: Callable[[int], str], config: HarvestConfig
 ) -> pa.Array:
-    ids, values = top_tokens(counts, total, kind, config.table, config.least_count)
+    ids, values, counts = top_tokens(pairs, total, kind, config.table, config.least_count)
     rows = [
         [
-            {"token": decode(int(t)), "value": float(v), "count": int(counts[t, c])}
-            for t, v in zip(ids[c], values[c], strict=True)
+            {"token": decode(int(t)), "value": float(v), "count": int(n)}
+            for t, v, n in zip(ids[c], values[c], counts[c], strict=True)
             if np.isfinite(v)
         ]
         for c in range(len(ids))

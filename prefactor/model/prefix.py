@@ -13,14 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prefactor.model.at_once import positions_at_once
 from prefactor.model.kept_states import KeptStates, kept_states
 from prefactor.model.target import logits_of
 
 BATCH = 32  # blocks a forward pass
 
 
-class _Reached(Exception):
-    """The last of the layers was run: what comes behind it need not be."""
+class _Enough(Exception):
+    """The layers have put out their states: what comes after them, logits above all, is not worked out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +54,12 @@ class Prefix:
 
         def keep(module: nn.Module, args: Any, output: Any) -> None:
             outputs.append((output[0] if isinstance(output, tuple) else output).detach())
-            raise _Reached
+            raise _Enough
 
         handle = self.layers[-1].register_forward_hook(keep)
         try:
             for part in tokens.split(BATCH):
-                with suppress(_Reached):
+                with suppress(_Enough):
                     logits_of(self.target, part)
         finally:
             handle.remove()
@@ -84,7 +85,7 @@ def prefix_of(target: Any, modules: Iterable[str], tokens: Tensor) -> Prefix:
     None where the modules are not all in one ``ModuleList`` of layers, where a layer's ``forward`` is its own already,
     or where skipping does not give the very logits of ``tokens`` (batch, position) that the whole model gives, or none.
     """
-    nothing = Prefix(target, ())
+    nothing, tokens = Prefix(target, ()), tokens[:, : positions_at_once(target, len(tokens))]
     places = [re.match(r"(.*?)\.?(\d+)\.", name) for name in modules]
     lists = {place.group(1) for place in places if place}
     if None in places or len(lists) != 1:

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor
 
 from prefactor.machine.exact import exact
 from prefactor.machine.flops import flops_of
+from prefactor.model.at_once import few
 from prefactor.model.change import Change, applied
+from prefactor.model.head import Head, head_of
 from prefactor.model.prefix import Prefix
 from prefactor.model.target import logits_of
 
@@ -20,60 +23,116 @@ BATCH = 16  # blocks a forward pass: more logits than a cache holds take longer,
 
 
 @dataclass(frozen=True)
+class Probabilities:
+    """What the base model predicts, of a short text."""
+
+    p: Tensor  # (n, position, vocabulary)
+    plogp: Tensor  # (n, position): Σ p log p over the vocabulary
+
+    @property
+    def vocabulary(self) -> int:
+        return self.p.shape[-1]
+
+    def first(self) -> "Probabilities":
+        return Probabilities(self.p[:1], self.plogp[:1])
+
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """... of a long one: what its head makes it of."""
+
+    head: Head
+    out: Tensor  # (n, position, width)
+
+    @cached_property
+    def vocabulary(self) -> int:
+        return self.head.logits(self.out[0, :1]).shape[-1]
+
+    def first(self) -> "States":
+        return States(self.head, self.out[:1])
+
+
+@dataclass(frozen=True)
 class HeldOut:
     """One domain's held-out blocks and the base model's view of them."""
 
     tokens: Tensor  # (n, position)
-    p: Tensor  # (n, position, vocabulary): its probabilities
-    plogp: Tensor  # (n, position): Σ p log p over the vocabulary
+    base: Probabilities | States
     ce: float  # nats a token
     states: Tensor | None = None  # (n, position, width): what the layers put out that no change reaches, if kept
 
     def after(self, prefix: Prefix) -> "HeldOut":
-        """With what ``prefix`` makes of the tokens, so that :func:`logits` need not run it again."""
+        """With what ``prefix`` makes of the tokens, so that :func:`pieces` need not run it again."""
         return replace(self, states=prefix.states(self.tokens))
+
+    def first(self) -> "HeldOut":
+        """Its first block alone."""
+        states = None if self.states is None else self.states[:1]
+        return replace(self, tokens=self.tokens[:1], base=self.base.first(), states=states)
 
     @property
     def chance(self) -> float:
         """``ln |vocabulary|`` in nats."""
-        return math.log(self.p.shape[-1])
+        return math.log(self.base.vocabulary)
+
+
+class Piece(NamedTuple):
+    """Some positions of a text."""
+
+    following: Tensor  # (..., 1): the token after each, anything after a block's last
+    logits: Tensor  # (..., vocabulary)
+    p: Tensor  # (..., vocabulary): the base model's probabilities
+    plogp: Tensor  # (...)
 
 
 @torch.no_grad()
 def hold_out(target: Any, tokens: np.ndarray) -> HeldOut:
     """The base model on ``tokens`` (n, position)."""
     ids = torch.from_numpy(tokens).long().to(next(target.parameters()).device)
+    if not few(target, ids.numel()):
+        head = head_of(target, ids)
+        out = head.all_states(ids, BATCH)
+        following = _following(ids).flatten(0, 1)
+        ce = head.each(out, lambda logits, rows: -F.log_softmax(logits, dim=-1).gather(-1, following[rows])[:, 0])
+        return HeldOut(ids, States(head, out), exact(ce[:, :-1]).mean().item())
     parts = []
     for part in ids.split(BATCH):
         logp = F.log_softmax(logits_of(target, part), dim=-1)
-        p = logp.exp()
-        parts.append((p, _token_ce(logp, part), logp.mul_(p).sum(-1)))
+        p, ce = logp.exp(), -exact(logp[:, :-1].gather(-1, part[:, 1:, None]).squeeze(-1))
+        parts.append((p, ce, logp.mul_(p).sum(-1)))
     p, ce, plogp = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-    return HeldOut(ids, p, plogp, ce.mean().item())
+    return HeldOut(ids, Probabilities(p, plogp), ce.mean().item())
 
 
-def logits(target: Any, held: HeldOut, prefix: Prefix | None = None) -> Iterator[tuple[slice, Tensor]]:
-    """The target's logits on ``held``, some blocks at a time: which ones, and (block, position, vocabulary).
+def pieces(target: Any, held: HeldOut, prefix: Prefix | None = None) -> Iterator[Piece]:
+    """What the target, as it now is, and the base model make of ``held``, in order.
 
     Args:
         prefix: is not run: ``held`` has what it puts out (:meth:`HeldOut.after`).
     """
+    following, base = _following(held.tokens), held.base
     for start in range(0, len(held.tokens), BATCH):
         rows = slice(start, start + BATCH)
+        head = base.head if isinstance(base, States) else Head(target)
         if prefix is None or held.states is None:
-            yield rows, logits_of(target, held.tokens[rows])
+            states = head.states(held.tokens[rows])
         else:
             with prefix.given(held.states[rows]):
-                values = logits_of(target, held.tokens[rows])
-            yield rows, values
+                states = head.states(held.tokens[rows])
+        if isinstance(base, Probabilities):
+            yield Piece(following[rows], states, base.p[rows], base.plogp[rows])
+            continue
+        states, out, after = (part.flatten(0, 1) for part in (states, base.out[rows], following[rows]))
+        for some in head.parts(len(states)):
+            logp = F.log_softmax(head.logits(out[some]), dim=-1)
+            p = logp.exp()
+            yield Piece(after[some], head.logits(states[some]), p, logp.mul_(p).sum(-1))
 
 
 def flops_a_token(target: Any, held: HeldOut, prefix: Prefix | None = None) -> float:
     """FLOPs of a forward pass, counted on one block."""
-    block = HeldOut(
-        held.tokens[:1], held.p[:1], held.plogp[:1], held.ce, None if held.states is None else held.states[:1]
-    )
-    return flops_of(lambda: list(logits(target, block, prefix))) / block.tokens.numel()
+    block = held.first()
+    return flops_of(lambda: list(pieces(target, block, prefix))) / block.tokens.numel()
 
 
 @torch.no_grad()
@@ -89,27 +148,33 @@ def measure(
     table = {}
     with applied(target, change):
         for domain, held in domains.items():
-            figures = {"edited_ce": [], "kl": [], "entropy": [], "uniform_kl": []}
-            base = []
-            for rows, values in logits(target, held, prefix):
-                # Memory traffic decides here: the vocabulary is swept as seldom as can be.
-                logq = F.log_softmax(values, dim=-1)
-                figures["edited_ce"].append(_token_ce(logq, held.tokens[rows]))
-                base.append(_token_ce(held.p[rows], held.tokens[rows], probabilities=True))
-                figures["kl"].append(exact(held.plogp[rows] - (logq * held.p[rows]).sum(-1)))
-                figures["uniform_kl"].append(exact(-held.chance - logq.mean(-1)))
-                figures["entropy"].append(exact(-(logq.exp().mul_(logq)).sum(-1)))
-            means = {key: torch.cat(parts).mean().item() for key, parts in figures.items()}
-            edited = torch.cat(figures["edited_ce"])
-            errors = {"edited_ce_error": _error(edited), "damage_error": _error(edited - torch.cat(base))}
+            parts = [_figures(piece, held.chance) for piece in pieces(target, held, prefix)]
+            figures = {key: torch.cat([part[key] for part in parts]).view(held.tokens.shape) for key in parts[0]}
+            base, edited = (figures[key][:, :-1].contiguous() for key in ("base_ce", "edited_ce"))
+            figures = {"edited_ce": edited} | {key: figures[key] for key in ("kl", "entropy", "uniform_kl")}
+            means = {key: values.mean().item() for key, values in figures.items()}
+            errors = {"edited_ce_error": _error(edited), "damage_error": _error(edited - base)}
             table[domain] = {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means | errors
     return table
 
 
-def _token_ce(values: Tensor, tokens: Tensor, probabilities: bool = False) -> Tensor:
-    """Cross-entropy of each next token (batch, position - 1) in float64, from log-probabilities or probabilities."""
-    found = exact(values[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1))
-    return -(found.clamp_min(1e-30).log() if probabilities else found)
+def _figures(piece: Piece, chance: float) -> dict[str, Tensor]:
+    """What :func:`measure` is a mean of, at each position of ``piece`` (n,), float64."""
+    # Memory traffic decides here: the vocabulary is swept as seldom as can be.
+    logq = F.log_softmax(piece.logits, dim=-1)
+    found = {
+        "edited_ce": -exact(logq.gather(-1, piece.following).squeeze(-1)),
+        "base_ce": -exact(piece.p.gather(-1, piece.following).squeeze(-1)).clamp_min(1e-30).log(),
+        "kl": exact(piece.plogp - (logq * piece.p).sum(-1)),
+        "uniform_kl": exact(-chance - logq.mean(-1)),
+        "entropy": exact(-(logq.exp().mul_(logq)).sum(-1)),
+    }
+    return {key: values.flatten() for key, values in found.items()}
+
+
+def _following(tokens: Tensor) -> Tensor:
+    """The token after each of ``tokens`` (n, position), (n, position, 1); after the last of a block its first."""
+    return tokens.roll(-1, 1)[..., None]
 
 
 def _error(values: Tensor) -> float:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from prefactor.errors import PrefactorError
 from prefactor.machine.runtime import generator
+from prefactor.model.at_once import positions_at_once
 from prefactor.model.change import Change, applied, attached
 from prefactor.model.matrices import Matrix, matrices, shape_of, weight_of
 from prefactor.model.target import logits_of
@@ -43,8 +44,9 @@ def sites(target: Any, pattern: str, tokens: Tensor) -> Sites:
     Raises:
         PrefactorError: no matrix matches, none that matches can be decomposed, or one is quantised.
     """
-    blocks = BLOCKS if tokens.shape[1] != BLOCKS else BLOCKS - 1  # batch and position must not be taken for each other
-    tokens = tokens[:blocks].long().to(next(target.parameters()).device)
+    positions = min(tokens.shape[1], max(2, positions_at_once(target, BLOCKS)))
+    blocks = BLOCKS if positions != BLOCKS else BLOCKS - 1  # batch and position must not be taken for each other
+    tokens = tokens[:blocks, :positions].long().to(next(target.parameters()).device)
     matching = matrices(target, pattern)
     left_out = _misused(target, matching, tokens)
     sound = [name for name in matching if name not in left_out]

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from prefactor.files.artifacts import MANIFEST, read_json, verify
 from prefactor.machine.exact import exact
+from prefactor.model.at_once import blocks_at_once
 from prefactor.model.experts import split_experts
 from prefactor.model.pretrained import read_pretrained
 
@@ -49,8 +50,13 @@ def token_losses(model: Any, tokens: torch.Tensor) -> torch.Tensor:
 
 def next_token_ce(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Cross-entropy in nats of each next token: logits (batch, position - 1, vocabulary), tokens (batch, position)."""
-    losses = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), tokens[:, 1:].reshape(-1), reduction="none")
-    return losses.view(tokens.shape[0], -1)
+    return ce_of(logits, tokens[:, 1:])
+
+
+def ce_of(logits: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy in nats of the tokens ``following`` (...) under ``logits`` (..., vocabulary)."""
+    losses = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), following.reshape(-1), reduction="none")
+    return losses.view(following.shape)
 
 
 @torch.no_grad()
@@ -58,6 +64,7 @@ def cross_entropy(model: Any, tokens: np.ndarray, batch: int = 64) -> float:
     """Mean next-token cross-entropy in nats of ``tokens`` (n, position)."""
     device = next(model.parameters()).device
     total = 0.0
-    for chunk in np.array_split(tokens, max(1, len(tokens) // batch)):
+    least = -(-len(tokens) // blocks_at_once(model, tokens.shape[1], len(tokens)))  # parts
+    for chunk in np.array_split(tokens, max(1, len(tokens) // batch, least)):
         total += exact(token_losses(model, torch.from_numpy(chunk).long().to(device))).sum().item()
     return total / (len(tokens) * (tokens.shape[1] - 1))

@@ -18,6 +18,7 @@ from prefactor.files.cost import Cost
 from prefactor.machine.exact import exact
 from prefactor.machine.flops import flops_of
 from prefactor.machine.progress import track
+from prefactor.model.at_once import blocks_at_once
 from prefactor.model.change import applied
 from prefactor.model.prefix import Prefix, Prefixes
 from prefactor.model.target import logits_of
@@ -120,7 +121,7 @@ def first_order(
     return Effects(subcomponents, list(text), damage, error, torch.zeros(len(columns), dtype=torch.bool))
 
 
-def standing_out(rough: Effects, importance: np.ndarray, count: int) -> list[str]:
+def standing_out(rough: Effects, importance: np.ndarray, count: int) -> Sequence[str]:
     """The ``count`` subcomponents of ``rough`` that are worth a measurement, in its order.
 
     By turns the one with the largest effect on some domain, to first order, and the one that some domain needs most
@@ -142,9 +143,9 @@ def _block_ce(prefix: Prefix, blocks: Tensor, states: Tensor) -> Tensor:
 
     ``states`` are what ``prefix`` makes of them.
     """
-    losses = []
+    losses, batch = [], blocks_at_once(prefix.target, blocks.shape[1], BATCH)
     # Not ``next_token_ce``: that copies the logits and writes every log-probability, which takes twice as long here.
-    for part, given in zip(blocks.split(BATCH), states.split(BATCH), strict=True):
+    for part, given in zip(blocks.split(batch), states.split(batch), strict=True):
         with prefix.given(given):
             logits = logits_of(prefix.target, part)[:, :-1]
         right = logits.gather(-1, part[:, 1:, None])[..., 0]

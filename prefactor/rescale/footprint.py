@@ -12,7 +12,7 @@ from torch import Tensor
 from prefactor.machine.exact import exact
 from prefactor.model.change import Change, applied
 from prefactor.model.prefix import Prefix
-from prefactor.model.reference import HeldOut, logits
+from prefactor.model.reference import HeldOut, pieces
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet, lower_leaky
 from prefactor.vpd.losses import token_kl
@@ -51,10 +51,10 @@ def near(importance: Tensor, uses: Uses) -> Tensor:
 
 @torch.no_grad()
 def divergence(target: Any, change: Change, held: HeldOut, prefix: Prefix | None = None) -> Tensor:
-    """``KL(base ‖ edited)`` in nats at each position (n, position); ``prefix`` as for :func:`~.reference.logits`."""
+    """``KL(base ‖ edited)`` in nats at each position (n, position); ``prefix`` as for :func:`~.reference.pieces`."""
     with applied(target, change):
-        parts = logits(target, held, prefix)
-        return torch.cat([token_kl(held.p[rows].clamp_min(1e-30).log(), values) for rows, values in parts])
+        parts = [token_kl(p.clamp_min(1e-30).log(), logits) for _, logits, p, _ in pieces(target, held, prefix)]
+    return torch.cat([part.flatten() for part in parts]).view(held.tokens.shape)
 
 
 def mean_over(values: Tensor, where: Tensor) -> float | None:

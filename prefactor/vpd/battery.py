@@ -12,6 +12,8 @@ from torch import Tensor
 
 from prefactor.machine.exact import exact
 from prefactor.machine.runtime import generator
+from prefactor.model.at_once import blocks_at_once, few
+from prefactor.model.head import Head, head_of
 from prefactor.model.matrices import weight_of
 from prefactor.model.target import next_token_ce
 from prefactor.vpd.components import DecomposedModel
@@ -86,18 +88,23 @@ def pgd_kl(
     The sources start uniform at random and climb the mean KL by sign steps of 0.1, clamped to [0, 1]. Returns, for each
     rung of ``steps``, the largest KL seen up to then (``{"pgd20": ...}``): an adversary never loses to its own start.
     """
-    parts = list(_importances(model, net, tokens, batch))
-    device = parts[0][0].device
+    head, device = Head(model.target), model.U[0].device
+    if not few(model.target, tokens.size):
+        head = head_of(model.target, torch.from_numpy(tokens[:1]).long().to(device))
+    parts = [
+        (part, before, logits if head.body is None else _states(model, head, part, before), g)
+        for part, before, logits, g in _importances(model, net, tokens, batch)
+    ]
     sources = torch.rand(model.subcomponents + len(model.sites), generator=generator(seed, -7)).to(device)
     best, largest = 0.0, {}
     for step in range(max(steps) + 1):
         leaf = sources.clone().requires_grad_(True)
         r, rho = leaf[: model.subcomponents], leaf[model.subcomponents :]
         total = 0.0
-        for part, states, logits, g in parts:
-            loss = token_kl(
-                F.log_softmax(logits, dim=-1), model.masked(part, g + (1 - g) * r, rho.view(1, 1, -1), states=states)
-            ).sum()
+        for part, before, states, g in parts:
+            with torch.no_grad():
+                logp = F.log_softmax(head.logits(states), dim=-1)
+            loss = token_kl(logp, model.masked(part, g + (1 - g) * r, rho.view(1, 1, -1), states=before)).sum()
             loss.backward(inputs=[leaf])
             total += loss.item()
         best = max(best, total / tokens.size)
@@ -109,11 +116,19 @@ def pgd_kl(
 
 
 @torch.no_grad()
+def _states(model: DecomposedModel, head: Head, tokens: Tensor, before: Tensor) -> Tensor:
+    """What the head reads, of ``tokens`` whose states before the first decomposed matrix are ``before``."""
+    with model.prefix.given(before):
+        return head.states(tokens)
+
+
+@torch.no_grad()
 def _importances(
     model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, batch: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Batches of tokens with their states, the target's logits and the importances g."""
+    """Batches of tokens: with their states before the first decomposed matrix, the target's logits, the importances."""
     device = next(net.parameters()).device
+    batch = blocks_at_once(model.target, tokens.shape[1], batch)
     for start in range(0, len(tokens), batch):
         part = torch.from_numpy(tokens[start : start + batch]).long().to(device)
         states = model.states(part)
