@@ -21,7 +21,7 @@ class NetConfig(Config):
 
 
 class DecomposeConfig(Config):
-    modules: Pattern = ".*"  # regular expression over the names of the base model's matrices
+    modules: Pattern = ".*"  # regular expression over the names of the base model's matrices; or `located`
     subcomponents: Subcomponents = "auto"
     source: Literal["trained", "svd"] = "trained"  # svd: the largest singular directions, and only the net is trained
     initial: Literal["random", "singular"] = "random"  # read directions that training starts from
