@@ -45,7 +45,8 @@ def main() -> None:
         found = locate(target, ways, held, config.target, chance, config, cost)
     best, reach = found.best, found.verified[found.best[0]].reach
     read, made_from = made[config.target].size + held[config.target].size, identities(corpus / "train", CHECKPOINT)
-    write_part(out, "table", table_of(found, config.amounts, domains), made_from=made_from)
+    about = {"target": config.target, "tolerated": config.tolerated}
+    write_part(out, "table", table_of(found, config.amounts, domains), about, made_from)
     write_names(out, best[: config.top] if modules == LOCATED else [], best[0], read, made_from)
     metrics = {"matrices": len(matrices), "verified": len(best), "score": reach.score, "spill": reach.spill}
     write_json(out / "metrics.json", metrics | {"target_tokens": read})

@@ -176,13 +176,14 @@ def test_reach_by_hand(curve: list[tuple[float, float, float]], reach: Reach) ->
     assert (found.score, found.spill, found.amount) == pytest.approx((reach.score, reach.spill, reach.amount))
 
 
-PLANTED, DECOY = "layers.1.mlp.down_proj", "layers.0.self_attn.o_proj"
+PLANTED, DECOY = "layers.1.mlp.gate_proj", "layers.0.self_attn.o_proj"
 
 
 def planted() -> tuple[LlamaForCausalLM, dict[str, np.ndarray]]:
     """A model that knows of all text that only even tokens come, and reads off a token's half which domain it is of.
 
-    Both lie in the residual stream. One matrix reads the domain; one writes as much, and reads other things.
+    Both lie in the residual stream. One MLP reads the domain and can forget the rest where it sees it; attention reads
+    other things, and what it writes is silent in the other layer.
     """
     target, half = tiny_target(), VOCABULARY // 2
     embeddings, head = target.model.embed_tokens.weight.data, target.lm_head.weight.data
@@ -209,9 +210,9 @@ def test_the_planted_matrix_is_found_and_the_decoy_is_not() -> None:
     located = locate(target, found, held, "de", math.log(VOCABULARY), CONFIG, Cost())
     assert located.best[0] == PLANTED
     reach = {name: verified.reach for name, verified in located.verified.items()}
-    print(located)
+    assert {name.rpartition(".")[0] for name in located.best[:3]} == {"layers.1.mlp"}
     assert reach[PLANTED].score > 0.5 and reach[PLANTED].spill <= CONFIG.tolerated
-    assert reach[DECOY].score < reach[PLANTED].score / 2
+    assert reach[DECOY].score < reach[PLANTED].score / 5
     few = locate(target, found, held, "de", math.log(VOCABULARY), CONFIG.model_copy(update={"verify": 2}), Cost())
     assert len(few.best) == 2 and len(few.directions) == len(found)
     table = table_of(few, CONFIG.amounts, ["de", "en"]).to_pylist()

@@ -43,8 +43,8 @@ class Direction:
         return self.rise / self.spread
 
     def change(self, amount: float | Tensor) -> Change:
-        """The change at ``amount`` a: differentiable in it."""
-        return {self.module: (self.read[None], (amount * self.write)[:, None])}
+        """The change at ``amount`` a: differentiable in it, and sharing no memory with another."""
+        return {self.module: (torch.stack([self.read]), (amount * self.write)[:, None])}
 
 
 def read_direction(mean: Tensor, second: Tensor, ridge: float) -> tuple[Tensor, float] | None:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import Origin, read_json, verify, write_json, write_manifest
+from prefactor.files.artifacts import Origin, part, read_json, verify, write_json, write_manifest
 from prefactor.locate.rank import Located
 
 MODULES, BEST = Path("modules", "modules.json"), Path("best", "best.json")
@@ -28,6 +29,13 @@ def table_of(located: Located, amounts: Sequence[float], domains: Sequence[str])
     numbers = ["amount", "rise", "spread", "screen", "score", "spill", *(f"damage_{domain}" for domain in domains)]
     schema = [pa.field("module", pa.string()), pa.field("verified", pa.bool_())]
     return pa.Table.from_pylist(rows, schema=pa.schema([*schema, *(pa.field(n, pa.float64()) for n in numbers)]))
+
+
+def read_table(folder: Path, most: int) -> list[dict[str, Any]]:
+    """The rows of the first ``most`` matrices."""
+    rows = pq.read_table(part(folder, "table")).to_pylist()
+    shown = list(dict.fromkeys(row["module"] for row in rows))[:most]
+    return [row for row in rows if row["module"] in shown]
 
 
 def write_names(folder: Path, modules: Sequence[str], best: str, target_tokens: int, made_from: Origin) -> None:
