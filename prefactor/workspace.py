@@ -84,6 +84,12 @@ class Workspace:
         return sorted(tokens, key=lambda domain: (-tokens[domain], domain))
 
     @cached_property
+    def unseen(self) -> tuple[str, ...]:
+        """Domains that only the eval split has: they are measured, and nothing else."""
+        tokens = read_entry(self.data / "corpus" / "metrics.json", "tokens", "eval")
+        return tuple(domain for domain in tokens if domain not in self.domains)
+
+    @cached_property
     def table(self) -> pd.DataFrame:
         """A row a subcomponent: harvest, labels with people's over them, effects and scores where they were made."""
         return read_subcomponents(self.data, lists=True)
@@ -316,7 +322,7 @@ class Workspace:
         if target in kept:
             raise PrefactorError(f"{target} cannot be both removed and retained: retain another")
         protect = tuple(d for d in self.domains if d != target and d not in kept)
-        return Domains(target=target, retain=tuple(kept), protect=protect)
+        return Domains(target=target, retain=tuple(kept), protect=protect, unseen=self.unseen)
 
     def domain(self, name: str) -> str:
         """The domain of this name: its tag, or its language in words.

@@ -19,8 +19,8 @@ from stages.common import DATA, read_params, run
 
 CHECKS = DATA / "check"
 STAGES = (
-    "corpus", "text", "target", "decompose", "importance", "harvest", "effects", "label", "score", "shortlist",
-    "candidates", "selection", "edit", "baseline", "evaluate", "report",
+    "corpus", "text", "target", "locate", "decompose", "importance", "harvest", "effects", "label", "score",
+    "shortlist", "candidates", "selection", "edit", "baseline", "evaluate", "report",
 )  # fmt: skip
 
 

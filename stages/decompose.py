@@ -1,6 +1,6 @@
 """Which rank-1 subcomponents is the target made of?
 
-Reads  target: checkpoint; corpus: train blocks.
+Reads  target: checkpoint; corpus: train blocks; locate: the matrices, where `decompose.modules` is `located`.
 Writes components/ (U, V), net/ (the jointly trained importance net), curve.parquet and live/ (the training curve),
 metrics.json (its end, and which share of the weights is decomposed).
 """
@@ -30,6 +30,7 @@ from prefactor.vpd.targeted import streams
 from prefactor.vpd.train import train
 from stages.common import CHECKPOINT, DATA, RUNS, TEXT, section
 from stages.live import live
+from stages.located import to_decompose
 from stages.models import load_target
 from stages.multiprocess import run_processes
 
@@ -43,12 +44,13 @@ def main() -> None:
     device = setup()
     processes = join(device)
     target = load_target(device, vocabulary)
-    found = sites(target, config.modules, torch.from_numpy(own))
+    modules, located = to_decompose(config.modules)
+    found = sites(target, modules, torch.from_numpy(own))
     weights = shares(target, found)
     if processes.main:
         print(in_words(weights), file=sys.stderr)
     model, net = start_decomposition(target, config, found.matrices, device, processes)
-    made_from = identities(corpus / "train", CHECKPOINT)
+    made_from = identities(corpus / "train", CHECKPOINT) | located
     key = run_key(config.model_dump(mode="json"), list(made_from.values()))
     checkpoint = Checkpoint(RUNS / "decompose", key)
     clip = config.clip if config.source == "trained" else None  # None: the components are not trained

@@ -47,8 +47,9 @@ EDITS: dict[str, dict[str, Any]] = {
     "contrast-16": {"method": "scalar", "shortlist": "contrast", "top": 16},
     "lora-1": {"method": "lora", "rank": 1},
     "lora-4": {"method": "lora", "rank": 4},
+    "direction": {"method": "direction", "ridge": 0.003},
 }  # fmt: skip
-BASELINES = ("lora-1", "lora-4")
+BASELINES = ("lora-1", "lora-4", "direction")
 # Per edit: target damage as a share of what chance takes, the budget at which half of it is there, retained damage,
 # protected damage; both of the latter at full strength.
 _STRENGTH = {
@@ -57,13 +58,14 @@ _STRENGTH = {
     "guarded-importance": (1.01, 0.15, 0.02, 0.31),
     "lora-1": (1.05, 6.0, 0.09, 1.30),
     "lora-4": (1.06, 5.0, 0.12, 1.55),
+    "direction": (1.02, 0.1, 0.02, 0.05),
     "lora-1-same": (1.02, 3.0, 0.05, 1.02),
     "random": (0.02, 1.0, 0.004, 0.01),
     "contrast-16": (1.03, 0.1, 0.21, 2.40),
 }
 STAGE_SECONDS = {
-    "corpus": 12.5, "target": 71.0, "decompose": 372.25, "importance": 95.5, "harvest": 24.0, "label": 1.5,
-    "effects": 48.0, "score": 2.0,
+    "corpus": 12.5, "target": 71.0, "locate": 7.5, "decompose": 372.25, "importance": 95.5, "harvest": 24.0,
+    "label": 1.5, "effects": 48.0, "score": 2.0,
 }  # fmt: skip
 LIST_SECONDS = {"shortlist": 0.5, "candidates": 21.0}
 EDIT_SECONDS = {"selection": 0.25, "edit": 9.5, "evaluate": 4.25}
@@ -105,6 +107,7 @@ def build(root: Path) -> None:
         asked = {"usd": 0.12, "requests": 1600} if stage == "score" else {}
         write_json(data / stage / "cost.json", spent | asked)
     _target(data / "target")
+    _locate(data / "locate")
     _decompose(data / "decompose")
     _importance(data / "importance")
     _harvest(data / "harvest")
@@ -209,6 +212,23 @@ def _target(folder: Path) -> None:
     write_json(folder / "metrics.json", metrics | {"unigram_ce": UNIGRAM_CE})
 
 
+def _locate(folder: Path) -> None:
+    """Two layers of two kinds; three are verified, in no order of their names."""
+    screens = {"layers.1.mlp.up_proj": 9.0, "layers.0.mlp.up_proj": 3.5, "layers.1.self_attn.o_proj": 2.25,
+               "layers.0.self_attn.o_proj": 0.5}  # fmt: skip
+    rows = []
+    for place, (module, screen) in enumerate(screens.items()):
+        tried = place < 3
+        for amount in (1.0, 2.0):
+            figures = {"en": 0.01, "de": 4.0, "fr": 0.02, "es": 0.0, "it": -0.01}
+            damage = {f"damage_{d}": value * amount / (place + 1) if tried else None for d, value in figures.items()}
+            rows.append({
+                "module": module, "amount": amount, "screen": screen, "rise": 0.2 * amount, "spread": 0.1,
+                "verified": tried, "score": 6.0 / (place + 1) if tried else None, "spill": 0.03 if tried else None,
+            } | damage)  # fmt: skip
+    write_part(folder, "table", pa.Table.from_pylist(rows), {"target": "de", "tolerated": 0.05})
+
+
 def _decompose(folder: Path) -> None:
     draw = random.Random(0)
     steps = list(range(0, 2501, 10))
@@ -292,7 +312,7 @@ def _selection(folder: Path, edit: str) -> None:
 
 def _edit(folder: Path, edit: str) -> None:
     names, method = chosen(edit), EDITS[edit]["method"]
-    trained = [] if method == "lora" else [-9.84 + 0.7 * index for index in range(len(names))]
+    trained = [] if edit in BASELINES or method == "lora" else [-9.84 + 0.7 * index for index in range(len(names))]
     fits = [
         {
             "budget": budget, "seed": seed, "learning_rate": 0.3, "steps": 60, "loss": 0.1,
@@ -313,6 +333,9 @@ def _edit(folder: Path, edit: str) -> None:
         "edit": edit, "method": method, "subcomponents": names, "prefactors": trained, "guard": None,
         "report_budget": REPORT_BUDGET, "recipes": recipes,
     }  # fmt: skip
+    if method == "direction":
+        found_with = {"locate": 5120, "direction": 3072}
+        about["direction"] = {"module": "layers.1.mlp.up_proj", "amount": 1.25, "chosen_with": found_with}
     write_json(out / "edit.json", about | _DOMAINS)
     write_manifest(out, ["edit.json", "fits.parquet"])
 

@@ -89,9 +89,9 @@ def test_summary_against_figures_worked_out_by_hand(tree: Path) -> None:
     assert summary.decomposition.kl.pgd20 == 0.311
     assert summary.decomposition.seconds == 372.25
     assert (OUT / "frontier.csv").samefile(summary.frontier)
-    # Eight edits of 9.5 s each.
+    # Nine edits of 9.5 s each.
     assert summary.cost["edit"].model_dump() == {
-        "seconds": 76.0, "tokens": 8 * 20480, "flops": 8 * 2.5e10, "usd": 0.0, "requests": 0,
+        "seconds": 85.5, "tokens": 9 * 20480, "flops": 9 * 2.5e10, "usd": 0.0, "requests": 0,
     }  # fmt: skip
     assert summary.cost["label"].seconds == 1.5
     assert summary.cost["effects"].seconds == 48.0
@@ -294,6 +294,28 @@ def test_edits_of_which_nothing_was_known_are_left_out(tree: Path) -> None:
     report.main()
     page = page_without_plotly()
     assert "What each edit chose" not in page and "Warning" not in page
+
+
+def test_the_map_of_the_matrices_has_what_was_verified(tree: Path) -> None:
+    report.main()
+    page = page_without_plotly()
+    shown_ = shown("Where to decompose")
+    assert "3 of 4, those with the best forecast, were tried" in shown_ and "loses 0.05 nats a token" in shown_
+    assert "matrix amount French Spanish" not in shown_  # columns stand in the table's order, English first
+    assert "layers.1.mlp.up_proj 1 +0.010 +4.000 +0.020 +0.000 −0.010" in shown_
+    data = json.loads(re.search(r'id="data-located">(.*?)</script>', page)[1])["data"][0]  # type: ignore[index]
+    assert (data["x"], data["y"]) == (["0", "1"], ["mlp.up_proj", "self_attn.o_proj"])
+    assert (data["z"], data["text"]) == ([[3.0, 6.0], [None, 2.0]], [["3.0", "6.0"], ["·", "2.0"]])
+
+
+def test_a_direction_is_shown_with_the_tokens_behind_it(tree: Path) -> None:
+    report.main()
+    row = shown("Methods side by side").partition("direction 1.25 times the closed-form change of layers.1.mlp")[2]
+    assert row.startswith(
+        ".up_proj, around English, French, Spanish, Italian 4 German; chosen with 3,072 direction + 5,120 "
+    )
+    summary = Summary.model_validate_json((OUT / "summary.json").read_text(encoding="utf-8"))
+    assert summary.edits["direction"].chosen_with == 5120 + 3072
 
 
 def test_an_endpoint_is_in_the_cost(tree: Path) -> None:

@@ -236,6 +236,30 @@ def revert(
     print(visible(f"{checkpoint}: {name} is off; it has {', '.join(applied_to(checkpoint)) or 'no edit'}"))
 
 
+@app.command("locate")
+@plainly
+def locate_(
+    most: Annotated[int, typer.Option(help="Matrices to show.", min=1)] = MOST,
+    folder: Folder = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Matrices by how far a rank-1 change in closed form removes the domain that `locate.target` names."""
+    from prefactor.locate.table import read_table
+
+    rows = read_table(folder / "data" / "locate", most)
+    if as_json:
+        print_json(rows)
+        return
+    domains = [key.removeprefix("damage_") for key in rows[0] if key.startswith("damage_")]
+    title = "nats a token; damage by domain, a dash where the matrix was not tried"
+    table = Table("matrix", "forecast", "amount", "removes", "for", *map(visible, domains), title=title)
+    for row in rows:
+        own = [number(row[f"damage_{domain}"], "+.3f") for domain in domains]
+        reach = number(row["score"], ".2f"), number(row["spill"], "+.3f")
+        table.add_row(visible(row["module"]), f"{row['screen']:.3g}", f"{row['amount']:g}", *reach, *own)
+    screen().print(table)
+
+
 @app.command("compare")
 @plainly
 def compare_(

@@ -52,7 +52,7 @@ class Local(Config):
 class DecomposeConfig(Config):
     objective: Objective = "full"
     logits: Logits = "all"
-    modules: Pattern = ".*"  # regular expression over the names of the base model's matrices
+    modules: Pattern = ".*"  # regular expression over the names of the base model's matrices; or `located`
     subcomponents: Subcomponents = "auto"
     # svd: the largest singular directions; local: components that reproduce each matrix's own output. Only the net is
     # trained behind these two.

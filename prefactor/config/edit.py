@@ -45,7 +45,8 @@ class FitConfig(Config):
     probe_budgets: Counts  # at which learning rates are compared; the nearest one counts
     probe_seeds: int = Field(ge=1)
     probe_tokens: int = Field(gt=0)  # text a domain of the select split for the comparison
-    guard_tokens: int = Field(gt=0)  # text a domain of the fit split for the second moments of guards
+    guard_tokens: int = Field(gt=0)  # text a domain of the fit split for the second moments of guards and directions
+    direction_tokens: int = Field(default=3072, gt=0)  # ... of the target, that a direction is made from
     seed: Seed
 
     def of(self, budgets: tuple[int, ...] | None) -> Self:
@@ -60,4 +61,5 @@ class Optimisers(Config):
     guarded: Optimiser
     lora: Optimiser
     finetune: Optimiser
+    direction: Optimiser
     rewrite: None = None  # nothing is fitted

@@ -1,16 +1,17 @@
 """Parameters of one edit: what to remove, what to spare, which subcomponents, which method.
 
-An edit under ``edits`` takes the first ``top`` of a shortlist; a baseline acts on every decomposed matrix and needs
-neither a shortlist nor a decomposition.
+An edit under ``edits`` takes the first ``top`` of a shortlist; a baseline acts on every decomposed matrix, or on one,
+and needs neither a shortlist nor a decomposition.
 """
 
 from typing import Annotated, Literal, TypeGuard
 
 from pydantic import Field
 
-from prefactor.config.base import Config, Counts
+from prefactor.config.base import Config, Counts, Pattern
 from prefactor.config.domains import Domains
 from prefactor.config.guard import Guard
+from prefactor.config.locate import LOCATED
 
 # Of a removal: no token better than a uniform guess, or than its frequency tells; or a uniform prediction.
 Goal = Literal["chance", "unigram", "uniform"]
@@ -113,12 +114,36 @@ class FinetuneEdit(Chosen, FinetuneBaseline):
     """The weights of the chosen subcomponents' matrices, or a share of them."""
 
 
+class DirectionBaseline(Removal):
+    """A rank-1 change of one matrix in closed form (``locate/direction.py``), of which only the amount is fitted.
+
+    It is made from ``edit.direction_tokens`` of the target's text, and ``edit.guard_tokens`` of each spared domain: the
+    retained and the protected (``all``), or the retained alone; or, with nobody tagged, from so much of the split's own
+    mix, the target's text among it (``untagged``).
+    """
+
+    method: Literal["direction"]
+    spare: Literal["all", "retained", "untagged"] = "all"
+    ridge: float = Field(gt=0)  # epsilon as a share of the mean eigenvalue of the second moment
+    matrix: Pattern = LOCATED  # the best that the locate stage has verified; or a name, or a pattern that one has
+    goal: Goal = "chance"
+
+    @property
+    def spared(self) -> tuple[str, ...] | None:
+        """The domains that it must be told of; None where it is told of none."""
+        if self.spare == "untagged":
+            return None
+        return self.domains.retain + (self.domains.protect if self.spare == "all" else ())
+
+
 EditConfig = Annotated[ScalarEdit | GuardedEdit | RewriteEdit | LoraEdit | FinetuneEdit, Field(discriminator="method")]
-BaselineConfig = Annotated[LoraBaseline | FinetuneBaseline, Field(discriminator="method")]
+BaselineConfig = Annotated[LoraBaseline | FinetuneBaseline | DirectionBaseline, Field(discriminator="method")]
 PrefactorEdit = ScalarEdit | GuardedEdit
-AnyEdit = ScalarEdit | GuardedEdit | RewriteEdit | LoraBaseline | FinetuneBaseline
+AnyEdit = ScalarEdit | GuardedEdit | RewriteEdit | LoraBaseline | FinetuneBaseline | DirectionBaseline
 
 
-def is_fitted(edit: AnyEdit) -> TypeGuard[ScalarEdit | GuardedEdit | LoraBaseline | FinetuneBaseline]:
+def is_fitted(
+    edit: AnyEdit,
+) -> TypeGuard[ScalarEdit | GuardedEdit | LoraBaseline | FinetuneBaseline | DirectionBaseline]:
     """Whether the edit's parameters come from target tokens, so that it has budgets and draws."""
     return not isinstance(edit, RewriteEdit) and (not isinstance(edit, PrefactorEdit) or edit.alpha.by == "fit")

@@ -8,7 +8,16 @@ from prefactor.config.corpus import CorpusConfig
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig, Optimisers
-from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, EditConfig, GuardedEdit, ScalarEdit, is_fitted
+from prefactor.config.edits import (
+    AnyEdit,
+    BaselineConfig,
+    Chosen,
+    DirectionBaseline,
+    EditConfig,
+    GuardedEdit,
+    ScalarEdit,
+    is_fitted,
+)
 from prefactor.config.effects import EffectsConfig
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.explain import nearest
@@ -16,6 +25,7 @@ from prefactor.config.guard import spared
 from prefactor.config.harvest import HarvestConfig
 from prefactor.config.importance import ImportanceConfig
 from prefactor.config.label import LabelConfig
+from prefactor.config.locate import LOCATED, LocateConfig
 from prefactor.config.names import EntryName
 from prefactor.config.report import ReportConfig
 from prefactor.config.score import ScoreConfig
@@ -37,6 +47,7 @@ class PipelineConfig(Config):
 
     corpus: CorpusConfig
     target: TargetConfig
+    locate: LocateConfig
     decompose: DecomposeConfig
     importance: ImportanceConfig
     harvest: HarvestConfig
@@ -68,6 +79,7 @@ def check(config: PipelineConfig) -> None:
     if not config.edits:
         raise ParamsError("params.yaml: edits is empty; add at least one edit")
     check_domains_in_labels(config.corpus.domains)
+    _check_locate(config)
     for name, shortlist in config.shortlists.items():
         _check_shortlist(name, shortlist, config.corpus)
     for section, edits in (("edits", config.edits), ("baselines", config.baselines)):
@@ -136,6 +148,9 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
     """The text that each stage will take, in the order of the stages; ``corpus/needs.py`` says how much."""
     for domain in config.corpus.domains_of("eval"):
         yield text.measured_target(config.target, domain)
+    for domain in (config.locate.target, *config.locate.spared(config.corpus.domains)):
+        yield text.located(config.locate, domain)
+        yield text.verified(config.locate, domain)
     for drawn in text.battery(config.importance, config.decompose.objective).values():
         yield from drawn
     yield text.harvested(config.harvest)
@@ -156,6 +171,27 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
         for domain, role in domains.roles.items():
             yield text.held_out(config.evaluate, domain, role)
             yield text.prompts(config.evaluate, domain)
+
+
+def _check_locate(config: PipelineConfig) -> None:
+    locate, known = config.locate, config.corpus.domains
+    for key, values in {"target": (locate.target,), "spare": locate.spared(known)}.items():
+        for value in values:
+            if value not in known:
+                raise ParamsError(
+                    f'params.yaml: locate.{key} = "{value}": no domain of corpus.shares; {nearest(value, known)}'
+                )
+    spared = locate.spared(known)
+    if not spared or locate.target in spared or len(set(spared)) < len(spared):
+        raise ParamsError(
+            f"params.yaml: locate.spare = {list(spared)}: name one or more domains other than the target, each once"
+        )
+    for name, edit in config.baselines.items():
+        if isinstance(edit, DirectionBaseline) and edit.matrix == LOCATED and edit.domains.target != locate.target:
+            raise ParamsError(
+                f"params.yaml: baselines.{name}.matrix = {LOCATED}: locate.target is {locate.target}, and this removes "
+                f"{edit.domains.target}; name a matrix"
+            )
 
 
 def _check_report_budget(config: PipelineConfig) -> None:
@@ -223,14 +259,16 @@ def _check_shortlist(name: str, shortlist: ShortlistConfig, corpus: CorpusConfig
 
 
 def _check_domains(where: str, domains: Domains, spare: tuple[str, ...], corpus: CorpusConfig) -> None:
-    named = {"domains.target": (domains.target,), "domains.retain": domains.retain, "domains.protect": domains.protect}
+    named = {"domains.target": (domains.target,)}
+    named |= {f"domains.{key}": getattr(domains, key) for key in ("retain", "protect", "unseen")}
     for key, values in {**named, "guard.spare": spare}.items():
-        known = corpus.domains_of("eval") if key == "domains.protect" else corpus.domains
+        listed, known = ("unseen", corpus.unseen) if key == "domains.unseen" else ("shares", corpus.domains)
         for value in values:
             if value in corpus.unseen and value not in known:
-                raise ParamsError(f'{where}.{key} = "{value}": corpus.unseen has it, so that it is only ever measured')
+                raise ParamsError(f'{where}.{key} = "{value}": corpus.unseen has it; name it in {where}.domains.unseen')
             if value not in known:
-                raise ParamsError(f'{where}.{key} = "{value}": no domain of corpus.shares; {nearest(value, known)}')
+                near = nearest(value, known)
+                raise ParamsError(f'{where}.{key} = "{value}": no domain of corpus.{listed}; {near}')
         if len(set(values)) < len(values):
             raise ParamsError(f"{where}.{key} = {list(values)}: names a domain twice; name each once")
         if key != "domains.target" and domains.target in values:

@@ -6,12 +6,13 @@ from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.decompose import Objective
 from prefactor.config.domains import Domains, Role
 from prefactor.config.edit import FitConfig, Optimiser
-from prefactor.config.edits import AnyEdit, GuardedEdit, PrefactorEdit
+from prefactor.config.edits import AnyEdit, DirectionBaseline, GuardedEdit, PrefactorEdit
 from prefactor.config.effects import EffectsConfig
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.guard import spared
 from prefactor.config.harvest import HarvestConfig
 from prefactor.config.importance import ImportanceConfig
+from prefactor.config.locate import LocateConfig
 from prefactor.config.shortlists import ShortlistConfig
 from prefactor.config.target import TargetConfig
 from prefactor.corpus.need import PARAMS, Need
@@ -19,6 +20,15 @@ from prefactor.corpus.need import PARAMS, Need
 
 def measured_target(config: TargetConfig, domain: str) -> Need:
     return Need("target.evaluate_tokens", config.evaluate_tokens, "eval", domain)
+
+
+def located(config: LocateConfig, domain: str) -> Need:
+    return Need("locate.tokens", config.tokens, "train", domain)
+
+
+def verified(config: LocateConfig, domain: str) -> Need:
+    """Of text that no direction is made from."""
+    return Need("locate.verify_tokens", config.verify_tokens, "train", domain, after=located(config, domain))
 
 
 def battery(config: ImportanceConfig, objective: Objective) -> dict[str, tuple[Need, ...]]:
@@ -83,7 +93,11 @@ def probed(config: FitConfig, domains: Domains) -> dict[str, Need]:
 
 
 def guarding(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
-    """By domain, and under ``None`` untagged: what a guard, or a tolerance, reads."""
+    """By domain, and under ``None`` untagged: what a guard, a tolerance or a direction reads."""
+    if isinstance(edit, DirectionBaseline):
+        target, others = edit.domains.target, (None,) if edit.spared is None else edit.spared
+        own = Need("edit.direction_tokens", config.direction_tokens, "fit", target)
+        return {target: own} | {d: Need("edit.guard_tokens", config.guard_tokens, "fit", d) for d in others}
     if not isinstance(edit, PrefactorEdit):
         return {}
     domains: list[str | None] = []

@@ -1,6 +1,7 @@
 """From an edit's params and its chosen subcomponents to the method that is fitted, or to the change that is set."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from tokenizers import Tokenizer
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import (
     AnyEdit,
+    DirectionBaseline,
     FinetuneBaseline,
     Given,
     GuardedEdit,
@@ -20,8 +22,10 @@ from prefactor.config.edits import (
 from prefactor.config.guard import spared
 from prefactor.corpus.blocks import Blocks, take
 from prefactor.corpus.needs import guarding
-from prefactor.edits.methods import Finetune, Lora, Method
+from prefactor.edits.methods import Amount, Finetune, Lora, Method
 from prefactor.errors import PrefactorError
+from prefactor.files.cost import Cost
+from prefactor.locate.direction import directions
 from prefactor.model.change import Change
 from prefactor.model.matrices import Matrix, shape_of
 from prefactor.rescale.footprint import Uses
@@ -55,6 +59,38 @@ def whole_matrices(edit: AnyEdit, among: Mapping[str, Matrix]) -> Method:
         return Lora(shapes, edit.rank, device)
     assert isinstance(edit, FinetuneBaseline)
     return Finetune(shapes, edit.share, device)
+
+
+def along_direction(
+    edit: DirectionBaseline, target: Any, among: Mapping[str, Matrix], blocks: Blocks, config: FitConfig,
+    found_with: Mapping[str, int], cost: Cost,
+) -> tuple[Amount, dict[str, Any]]:  # fmt: skip
+    """The closed-form change that ``edit`` makes of the one matrix ``among``, and what it was made from.
+
+    Args:
+        blocks: the fit split.
+        found_with: tokens of the target's text that the matrix was found with, by stage.
+
+    Raises:
+        PrefactorError: there are several, or the matrix reads nothing of the text.
+    """
+    if len(among) > 1:
+        raise PrefactorError(
+            f"baselines: matrix = {edit.matrix!r} is the name of {', '.join(among)}: a direction is of one; name it"
+        )
+    text = {domain: take(blocks, need).tokens for domain, need in guarding(edit, config).items()}
+    toward, spared = text[edit.domains.target], [own for domain, own in text.items() if domain != edit.domains.target]
+    found = directions(target, among, toward, spared, edit.ridge, cost)
+    if not found:
+        raise PrefactorError(f"baselines: {', '.join(among)} reads nothing of the text, or is not read: name another")
+    (direction,) = found.values()
+    return Amount(direction), {
+        "module": direction.module,
+        "spare": list(edit.spared or ()),
+        "ridge": edit.ridge,
+        "tokens": sum(own.size for own in text.values()),
+        "chosen_with": {**found_with, "direction": toward.size},
+    }
 
 
 def unfitted(

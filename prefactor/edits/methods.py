@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from prefactor.locate.direction import Direction
 from prefactor.model.change import Change
 
 
@@ -35,6 +36,30 @@ class Method(Protocol):
     def change(self, parameters: Sequence[Tensor]) -> Change:
         """The change, differentiable in ``parameters``."""
         ...
+
+
+AMOUNTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # where the fit of one may start
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much of a closed-form change of one matrix: one number, 1 where it is as large as what the matrix writes."""
+
+    direction: Direction
+    share: float = 1.0
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return (self.direction.module,)
+
+    def starts(self, rng: torch.Generator) -> list[list[Tensor]]:
+        return [[torch.tensor([amount], device=self.direction.read.device)] for amount in AMOUNTS]
+
+    def nearer(self, start: int) -> int:
+        return start - 1
+
+    def change(self, parameters: Sequence[Tensor]) -> Change:
+        return self.direction.change(parameters[0])
 
 
 @dataclass(frozen=True)

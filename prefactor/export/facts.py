@@ -9,7 +9,7 @@ from prefactor.config.edits import AnyEdit
 def facts_of(
     name: str, edit: AnyEdit, chosen: Sequence[str], prefactors: Sequence[float], budget: int,
     recipes: Sequence[Mapping[str, Any]], guard: Mapping[str, Any] | None, decomposition: str | None,
-    probe_tokens: int = 0,
+    probe_tokens: int = 0, direction: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The value of ``edit.json`` (docs/contracts.md).
 
@@ -20,16 +20,20 @@ def facts_of(
         guard: what a guard's second moments came from, and a tolerance.
         probe_tokens: of the target, that a recipe is tried on.
         decomposition: sha256 of the components; None for a baseline, which needs none.
+        direction: of a closed-form change which matrix it is of, and what it was made from.
     """
     return {
         "edit": name,
         "method": edit.method,
         "subcomponents": list(chosen),
         "prefactors": list(prefactors),
-        **edit.domains.model_dump(mode="json"),
+        "target": edit.domains.target,
+        "retain": list(edit.domains.retain),
+        "protect": list(edit.domains.measured),
         "report_budget": budget,
         "recipes": list(recipes),
         "tuned_with": probe_tokens if recipes else 0,
         "guard": None if guard is None else dict(guard),
         "decomposition": decomposition,
+        **({} if direction is None else {"direction": dict(direction)}),
     }

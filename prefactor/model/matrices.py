@@ -14,8 +14,10 @@ Matrix = nn.Linear | Conv1D | ExpertMatrix
 FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
-def matrices(model: Any, pattern: str = ".*") -> dict[str, Matrix]:
+def matrices(model: Any, pattern: str = ".*", key: str = "decompose.modules") -> dict[str, Matrix]:
     """The matrices of the base model (the language model without its head) whose name matches ``pattern``, in order.
+
+    ``key`` is where the pattern stands in params.
 
     Raises:
         PrefactorError: nothing matches, or a match is quantised or of a kind that is not supported.
@@ -24,12 +26,12 @@ def matrices(model: Any, pattern: str = ".*") -> dict[str, Matrix]:
     matching = {name: module for name, module in candidates.items() if re.fullmatch(pattern, name)}
     if not matching:
         known = ", ".join(candidates) or "none"
-        raise PrefactorError(f"decompose.modules = {pattern!r} matches no matrix; this target has: {known}")
+        raise PrefactorError(f"{key} = {pattern!r} matches no matrix; this target has: {known}")
     for name, module in matching.items():
         if why := _unsupported(module):
             raise PrefactorError(
                 f"the target's {name} ({type(module).__name__}) cannot be decomposed: {why}; load the model "
-                "unquantised, or leave the matrix out with decompose.modules"
+                f"unquantised, or leave the matrix out with {key}"
             )
     return matching
 

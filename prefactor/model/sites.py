@@ -35,8 +35,8 @@ class Sites:
 
 
 @torch.no_grad()
-def sites(target: Any, pattern: str, tokens: Tensor) -> Sites:
-    """The matrices of ``target`` whose names match ``pattern`` (``decompose.modules``).
+def sites(target: Any, pattern: str, tokens: Tensor, key: str = "decompose.modules") -> Sites:
+    """The matrices of ``target`` whose names match ``pattern``, which stands in params under ``key``.
 
     Args:
         tokens: (n, position) some text, of which a few blocks are read.
@@ -47,7 +47,7 @@ def sites(target: Any, pattern: str, tokens: Tensor) -> Sites:
     positions = min(tokens.shape[1], max(2, positions_at_once(target, BLOCKS)))
     blocks = BLOCKS if positions != BLOCKS else BLOCKS - 1  # batch and position must not be taken for each other
     tokens = tokens[:blocks, :positions].long().to(next(target.parameters()).device)
-    matching = matrices(target, pattern)
+    matching = matrices(target, pattern, key)
     left_out = _misused(target, matching, tokens)
     sound = [name for name in matching if name not in left_out]
     apart = "its weight is also used elsewhere, so that merged and fitted edits differ"
@@ -55,7 +55,7 @@ def sites(target: Any, pattern: str, tokens: Tensor) -> Sites:
     if len(left_out) == len(matching):
         name, why = next(iter(left_out.items()))
         raise PrefactorError(
-            f"decompose.modules = {pattern!r} matches no matrix that can be decomposed: of {name}, {why}"
+            f"{key} = {pattern!r} matches no matrix that can be decomposed: of {name}, {why}"
             + (f" (and {len(matching) - 1} more)" if len(matching) > 1 else "")
         )
     return Sites(

@@ -18,7 +18,7 @@ from prefactor.label.evidence import fires_above
 from prefactor.label.table import label_rows
 from prefactor.query.fields import TESTS
 
-SHARED_STAGES = ("corpus", "target", "decompose", "importance", "harvest", "effects", "label", "score")
+SHARED_STAGES = ("corpus", "target", "locate", "decompose", "importance", "harvest", "effects", "label", "score")
 LIST_STAGES = ("shortlist", "candidates")  # a folder a shortlist: what all edits of it share
 EDIT_STAGES = ("selection", "edit", "evaluate")  # a folder an edit; a baseline has no selection
 
@@ -120,6 +120,14 @@ class Recipe(_Read):
     chosen: bool
 
 
+class MadeDirection(_Read):
+    """Of an edit that is a closed-form change of one matrix."""
+
+    module: str
+    amount: float
+    chosen_with: dict[str, int]  # tokens of the target's that it was found with and made from, by stage
+
+
 class Edit(_Read):
     method: str
     subcomponents: tuple[str, ...]
@@ -130,6 +138,7 @@ class Edit(_Read):
     report_budget: int
     tuned_with: int = 0  # tokens of the target that recipes were tried on
     recipes: tuple[Recipe, ...] = ()  # that were tried; none where there was no choice
+    direction: MadeDirection | None = None
 
 
 class Spent(_Read):
@@ -152,10 +161,24 @@ class EditResult:
     table: list[TableRow]  # a row a (budget, seed, domain): role, base_ce, edited_ce, damage, kl
     rollouts: list[TableRow]
 
+    @property
+    def chosen_with(self) -> dict[str, int]:
+        """Tokens tagged as the target's, behind the choice of what the edit changes, by stage."""
+        return self.selection.chosen_with | (self.edit.direction.chosen_with if self.edit.direction else {})
+
+
+class Located(_Read):
+    """What the locate stage has looked for, and a row a matrix and amount, the best matrix first."""
+
+    target: str
+    tolerated: float
+    rows: list[TableRow] = []
+
 
 @dataclass(frozen=True)
 class Inputs:
     target: Target
+    located: Located
     decomposed: Decomposed
     quality: Quality
     curve: dict[str, list[float]]  # decompose: step, l0 and a column a loss term
@@ -194,6 +217,7 @@ def load(data: Path, edits: Mapping[str, AnyEdit], shortlists: Sequence[str], he
     scores = _rows(data / "score/scores/scores.parquet", columns)
     return Inputs(
         target=target,
+        located=_located(data / "locate"),
         decomposed=_json(Decomposed, data / "decompose/metrics.json"),
         quality=_json(Quality, data / "importance/metrics.json"),
         curve=_curve(data / "decompose/curve.parquet"),
@@ -239,6 +263,12 @@ def _edit(data: Path, name: str, config: AnyEdit) -> EditResult:
         table=table,
         rollouts=_rows(part(data / "evaluate" / name, "rollouts"), ["domain", "prompt", "before", "after"]),
     )
+
+
+def _located(folder: Path) -> Located:
+    path, about = part(folder, "table"), verify(folder / "table")
+    _rows(path, ["module", "amount", "verified", "screen", "score", "spill"])
+    return Located(**about, rows=pq.read_table(path).to_pylist())
 
 
 def _cost(data: Path, edits: Mapping[str, AnyEdit], shortlists: Sequence[str]) -> dict[str, Spent]:

@@ -13,6 +13,7 @@ from prefactor.report.chosen import chosen
 from prefactor.report.frontier import REACHED, Point, frontier, headline_point
 from prefactor.report.inputs import Inputs
 from prefactor.report.labels import labels
+from prefactor.report.located import located
 
 HERE = Path(__file__).parent
 
@@ -48,6 +49,7 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         rollouts=[
             (name, name == config.edit, sections.rollouts(inputs.edits[name], domains)) for name in _first(config, same)
         ],
+        located=located(inputs),
         decomposed=sections.decomposed(inputs),
         quality=sections.quality(inputs),
         losses=loss_terms(inputs),
@@ -83,6 +85,7 @@ def _figures(inputs: Inputs, curves: dict[str, list[Point]], colour: dict[str, s
             levels,
         ),
         "budget": plots.budget_figure(curves, colour, headline, target, levels),
+        "located": plots.located_figure(inputs.located.rows, language_name(inputs.located.target)),
     }
     for column in ("l0", *loss_terms(inputs)):
         figures[f"training-{column}"] = plots.training_figure(inputs.curve, column, plots.PALETTE[1])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -136,6 +137,56 @@ def training_figure(curve: dict[str, list[float]], column: str, colour: str) -> 
         height=190,
         margin={"l": 44, "r": 8, "t": 8, "b": 28},
     )
+
+
+def located_figure(rows: Sequence[dict[str, Any]], target: str) -> str:
+    """A map of the matrices, layer by kind: what ``target`` loses before others pay, in nats; a dot where nobody tried.
+
+    Args:
+        rows: of locate's table; of the rows of a matrix the last counts.
+    """
+    cells = {_place(row["module"]): row for row in rows}
+    layers, kinds = sorted({layer for layer, _ in cells}), list(dict.fromkeys(kind for _, kind in sorted(cells)))
+    grid = [[cells.get((layer, kind)) for layer in layers] for kind in kinds]
+    figure = go.Figure()
+    figure.add_heatmap(
+        x=[str(layer) if layer >= 0 else "–" for layer in layers],
+        y=kinds,
+        z=[[cell and cell["score"] for cell in line] for line in grid],
+        text=[[_shown(cell) for cell in line] for line in grid],
+        customdata=[[_told(cell) for cell in line] for line in grid],
+        texttemplate="%{text}",
+        hovertemplate="layer %{x}, %{y}<br>%{customdata}<extra></extra>",
+        colorscale=[[0, "rgba(217,72,15,0.05)"], [1, PALETTE[0]]],
+        showscale=False,
+        zmin=0,
+        xgap=1,
+        ygap=1,
+    )
+    return _json(
+        figure,
+        xaxis={"title": {"text": f"layer; {target}, nats a token"}, "type": "category", "showgrid": False},
+        yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
+        height=90 + 26 * len(kinds),
+        margin={"l": 140, "r": 8, "t": 8, "b": 48},
+    )
+
+
+def _place(module: str) -> tuple[int, str]:
+    """``layers.3.mlp.up_proj`` -> 3, ``mlp.up_proj``; -1 where no number says which layer it is of."""
+    layer = re.fullmatch(r"(.*?)\b(\d+)\.(.+)", module)
+    return (int(layer[2]), layer[3]) if layer else (-1, module)
+
+
+def _shown(cell: dict[str, Any] | None) -> str:
+    return "" if cell is None else f"{cell['score']:.1f}" if cell["verified"] else "·"
+
+
+def _told(cell: dict[str, Any] | None) -> str:
+    if cell is None:
+        return "no such matrix, or nothing to change in it"
+    tried = f"{cell['score']:.2f} for {cell['spill']:+.3f} of another" if cell["verified"] else "not tried"
+    return f"{tried}; forecast {cell['screen']:.3g}"
 
 
 def _headline_last(curves: dict[str, list[Point]], headline: str) -> list[tuple[str, list[Point]]]:

@@ -69,7 +69,7 @@ def method_rows(
                 headline=name == headline,
                 target=language_name(result.edit.target),
                 budget=point.budget,
-                chosen_with=" + ".join(f"{n:,} {stage}" for stage, n in result.selection.chosen_with.items()),
+                chosen_with=" + ".join(f"{n:,} {stage}" for stage, n in result.chosen_with.items()),
                 tuned_with=f"{result.edit.tuned_with:,}" if result.edit.tuned_with else "",
                 prefactors=words.prefactors(result.edit.prefactors),
                 gap=words.signed(point.target_ce_minus_chance["mean"]),

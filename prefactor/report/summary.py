@@ -67,7 +67,7 @@ class EditSummary(_Part):
     prefactors: list[float]  # of the headline fit, one a subcomponent; empty for adapters
     target: str  # the domain to be removed
     target_tokens: int  # tokens of the target domain the edit was fitted on
-    chosen_with: int  # tokens tagged as the target's that were read to choose the subcomponents
+    chosen_with: int  # tokens tagged as the target's that were read to choose what it changes
     tuned_with: int  # ... and to choose a learning rate and a length
     target_ce_minus_chance: Interval  # 0 or more: as bad as a uniform guess
     target_ce_minus_unigram: Interval  # 0 or more: knows no more than token frequencies
@@ -149,7 +149,7 @@ def _edit(result: EditResult, target: Target) -> EditSummary:
         prefactors=list(edit.prefactors),
         target=edit.target,
         target_tokens=edit.report_budget,
-        chosen_with=sum(result.selection.chosen_with.values()),
+        chosen_with=sum(result.chosen_with.values()),
         tuned_with=edit.tuned_with,
         target_ce_minus_chance=Interval(**point.target_ce_minus_chance),
         target_ce_minus_unigram=Interval(**point.target_ce_minus_unigram),

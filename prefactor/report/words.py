@@ -3,7 +3,14 @@
 import math
 from dataclasses import dataclass
 
-from prefactor.config.edits import FinetuneBaseline, GuardedEdit, LoraBaseline, RewriteEdit, ScalarEdit
+from prefactor.config.edits import (
+    DirectionBaseline,
+    FinetuneBaseline,
+    GuardedEdit,
+    LoraBaseline,
+    RewriteEdit,
+    ScalarEdit,
+)
 from prefactor.config.guard import GuardByDomain
 from prefactor.corpus.languages import language_name
 from prefactor.evaluate.intervals import Figure
@@ -81,6 +88,11 @@ def describe(result: EditResult) -> str:
     if isinstance(config, FinetuneBaseline):
         share = "every weight" if config.share == 1 else f"{100 * config.share:g} % of the weights"
         return _aiming(f"{share} of {where}", config.goal)
+    if isinstance(config, DirectionBaseline):
+        spared = "around " + ", ".join(map(language_name, config.spared)) if config.spared else "with no domain named"
+        made = result.edit.direction
+        how = f"{made.amount:.2f} times the closed-form change of {made.module}" if made else "a closed-form change"
+        return _aiming(f"{how}, {spared}", config.goal)
     if isinstance(config, RewriteEdit):
         return f"the write direction of {plural(count, 'subcomponent')} turned toward “{config.toward}”"
     how = {

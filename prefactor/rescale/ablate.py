@@ -121,7 +121,7 @@ def first_order(
     return Effects(subcomponents, list(text), damage, error, torch.zeros(len(columns), dtype=torch.bool))
 
 
-def standing_out(rough: Effects, importance: np.ndarray, count: int) -> Sequence[str]:
+def standing_out(rough: Effects, importance: np.ndarray, count: int) -> list[str]:
     """The ``count`` subcomponents of ``rough`` that are worth a measurement, in its order.
 
     By turns the one with the largest effect on some domain, to first order, and the one that some domain needs most
@@ -135,7 +135,7 @@ def standing_out(rough: Effects, importance: np.ndarray, count: int) -> Sequence
     by_need = np.argsort(-(two[:, -1] - two[:, 0] * (two.shape[1] > 1)), kind="stable").tolist()
     turns = [place for pair in zip(by_effect, by_need, strict=True) for place in pair]
     chosen = sorted(list(dict.fromkeys(turns))[:count])
-    return [rough.subcomponents[place] for place in chosen]
+    return [str(rough.subcomponents[place]) for place in chosen]
 
 
 def _block_ce(prefix: Prefix, blocks: Tensor, states: Tensor) -> Tensor:
