@@ -1,0 +1,107 @@
+"""What the labeller's prompts ask for, and what of it can be used.
+
+The limits are not in the schemas: endpoints that enforce schemas do not know such keywords.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, create_model, field_validator, model_validator
+
+from prefactor.corpus.languages import one_word
+from prefactor.label.labeller import DEAD, MOST_WORDS
+from prefactor.label.llm_labeller.degenerate import Instructions, fault
+from prefactor.printable import one_line
+from prefactor.query.words import words_of
+
+MOST_LABEL, MOST_REASONING = 80, 600  # characters
+NO_DOMAIN = "no domain"
+
+
+class LabelAnswer(BaseModel):
+    """The rules of a label. The keys of the prompts, in the order in which a model writes them, are below."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instructions: ClassVar[Instructions]  # that the answer follows, and is not to repeat
+
+    @field_validator("label", check_fields=False)
+    @classmethod
+    def _some_words(cls, text: str) -> str:
+        text = one_line(text.strip(), most=MOST_LABEL)
+        if not 1 <= len(text.split()) <= MOST_WORDS:
+            raise ValueError(f"write 1 to {MOST_WORDS} words")
+        if text.lower() == DEAD:
+            raise ValueError("it is not dead: say what it is about")
+        return text
+
+    @model_validator(mode="after")
+    def _a_label_at_all(self) -> Self:
+        assert isinstance(self, FullAnswer | ShortAnswer)
+        wrong = fault(self.label, self.reasoning, self.instructions)
+        if wrong is not None:
+            raise ValueError(f"label: {wrong}")
+        return self
+
+
+class FullAnswer(LabelAnswer):
+    reasoning: str  # first, so that the label follows from it
+    label: str
+    domains: list[str]
+    clear: bool
+
+    @field_validator("reasoning")
+    @classmethod
+    def _a_line(cls, text: str) -> str:
+        return one_line(" ".join(text.split()), most=MOST_REASONING)
+
+    @field_validator("domains")
+    @classmethod
+    def _once_each(cls, domains: list[str]) -> list[str]:
+        if len(set(domains)) < len(domains):
+            raise ValueError("name each once")
+        return domains
+
+
+class ShortAnswer(LabelAnswer):
+    """One domain, or none, by its name: of a list, or of tags, a small model makes nothing. Nor does it reason."""
+
+    tags: ClassVar[Mapping[str, str]]  # by name
+
+    domain: str  # first: of a label that begins with a domain it is the right one more often
+    label: str
+
+    reasoning: ClassVar[str] = ""
+    clear: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> Self:
+        said = set(words_of(self.label))
+        named = {name for name in self.tags if said.issuperset(words_of(name))}
+        if named and self.domain not in named:
+            raise ValueError("label: it names another domain than `domain`")
+        return self
+
+    @property
+    def domains(self) -> list[str]:
+        return [] if self.domain == NO_DOMAIN else [self.tags[self.domain]]
+
+
+@cache
+def full_answer(domains: tuple[str, ...], instructions: Instructions) -> type[FullAnswer]:
+    """The answer's schema where these are the known domains, to a prompt that says this."""
+    known: Any = list[Literal[domains]] if domains else list[str]
+    made = create_model("LabelAnswer", __base__=FullAnswer, domains=(known, ...))
+    made.instructions = instructions
+    return made
+
+
+@cache
+def short_answer(domains: tuple[str, ...], instructions: Instructions) -> type[ShortAnswer]:
+    """As :func:`full_answer`."""
+    tags = {one_word(domain): domain for domain in domains}
+    known: Any = Literal[(*tags, NO_DOMAIN)]
+    made = create_model("LabelAnswer", __base__=ShortAnswer, domain=(known, ...))
+    made.instructions, made.tags = instructions, tags
+    return made
