@@ -76,17 +76,10 @@ def test_a_label_may_begin_the_reasoning_that_explains_it() -> None:
     assert fault("German text", "German text has 84% of the firings.", FULL) is None  # a name, cut off or not
 
 
-def test_the_examples_of_the_short_prompt_are_about_something_else() -> None:
-    assert fault("Esperanto conjunctions", "", SHORT) == fault("chess text", "", SHORT) == degenerate.EXAMPLE
-    assert fault("digits", "", SHORT) is None  # one word may be right again
-    for label in (
-        "la hundo kaj la kato",
-        "opera 36%, chess 33%",
-        "the rook takes the pawn",
-        "label Esperanto conjunctions",
-    ):
+def test_the_examples_of_the_short_prompt_are_part_of_it() -> None:
+    for label in ("la hundo kaj la kato", "opera 36%, chess 33%", "the rook takes the pawn", "Words: kaj 14, sed 9"):
         assert fault(label, "", SHORT) == degenerate.ECHO, label
-    assert fault("Esperanto conjunctions", "", FULL) is None
+    assert fault("digits", "", SHORT) is None  # an answer of one word may be right again
 
 
 def test_words_that_a_prompt_quotes_are_not_its_instructions() -> None:
@@ -106,7 +99,7 @@ def test_evidence_is_no_instruction() -> None:
 def test_all_that_is_said_to_a_model_is_known_as_an_echo() -> None:
     reasons = [value for name, value in vars(degenerate).items() if name.isupper() and isinstance(value, str)]
     reasons.remove(AGAIN)
-    assert set(reasons) == set(NO_LABELS) | {degenerate.EXAMPLE}
+    assert set(reasons) == set(NO_LABELS)
     for said in [*reasons, AGAIN]:
         words = " ".join(said.replace("{reason}", " ").split()[:8])
         assert fault(words, "", Instructions.of([])) == degenerate.ECHO, words

@@ -38,7 +38,7 @@ RULES = {
 }
 SHA256 = {
     "label-v1": "f60090c99f59f23448acf26b6cdd5e3a95c608fde296192d1a6e9cf3404b7a87",
-    "label-short-v1": "d2a71f7d19a8b548188e7efb9d165e3f04ca9eda446044713face86cd8e29528",
+    "label-short-v1": "942292d1a9dae069d0b0c7621ae133c4e63ef5c368665c3ff13a1f8252b7f78d",
 }
 GOOD = {"reasoning": "German 0.6, all else 0.", "label": "German text", "domains": ["de"], "clear": True}
 

@@ -24,7 +24,7 @@ from tests.test_label import Harvested, harvest
 from tests.test_label_llm import DOMAINS, EVIL, RULES, evidence
 
 ROOT = Path(__file__).resolve().parent.parent
-GERMAN = json.dumps({"domain": "German", "label": "German text"})
+GERMAN = json.dumps({"domain": "German", "words": "any"})
 
 
 @pytest.fixture(autouse=True)
@@ -73,10 +73,10 @@ def test_the_question_is_of_the_form_of_the_examples(tmp_path: Path) -> None:
         '"«\\n»"',
     ]
     schema = body["response_format"]["json_schema"]["schema"]
-    assert list(schema["properties"]) == schema["required"] == ["domain", "label"]
+    assert list(schema["properties"]) == schema["required"] == ["domain", "words"]
     assert schema["properties"]["domain"]["enum"] == ["English", "German", "French", "no domain"]
     for message in body["messages"][2:-1:2]:  # the worked examples keep to it, but for their own domains
-        assert list(json.loads(message["content"])) == ["domain", "label"]
+        assert list(json.loads(message["content"])) == ["domain", "words"]
 
 
 def test_it_is_short_whatever_the_texts_are(tmp_path: Path) -> None:
@@ -91,55 +91,64 @@ def test_it_is_short_whatever_the_texts_are(tmp_path: Path) -> None:
 
 
 def test_no_domain_is_no_claim(known: Harvested, tmp_path: Path) -> None:
-    with serving(lambda prompt, nth: wrote('{"domain": "no domain", "label": "Digits"}')) as server:
+    with serving(lambda prompt, nth: wrote('{"domain": "no domain", "words": "Digits"}')) as server:
         labels = labeller(server, tmp_path).label_many([evidence()])
     assert [(label.text, label.domains) for label in labels if isinstance(label, Label)] == [("Digits", None)]
 
 
-def test_unclear_is_a_word_of_the_label(tmp_path: Path) -> None:
-    with serving(lambda prompt, nth: wrote('{"domain": "German", "label": "Unclear: names"}')) as server:
+@pytest.mark.parametrize(
+    ("domain", "words", "text", "domains"),
+    [
+        ("German", "articles before nouns", "German text: articles before nouns", ("de",)),
+        ("German", "any", "German text", ("de",)),
+        ("German", "Any words", "German text", ("de",)),
+        ("no domain", "digits", "digits", None),
+        ("no domain", "any", "unclear: any", None),
+        ("German", "unclear", "German text: unclear", ("de",)),
+        ("no domain", "Unclear: names", "unclear: names", None),
+    ],
+)
+def test_domain_and_words_make_a_label(
+    tmp_path: Path, domain: str, words: str, text: str, domains: tuple[str, ...] | None
+) -> None:
+    with serving(lambda prompt, nth: wrote(json.dumps({"domain": domain, "words": words}))) as server:
         (label,) = labeller(server, tmp_path).label_many([evidence()])
-    assert isinstance(label, Label) and (label.text, label.domains) == ("unclear: names", None)
-    assert not is_clear(label.text)
+    assert isinstance(label, Label) and (label.text, label.domains) == (text, domains)
+    assert is_clear(label.text) == (not text.startswith("unclear"))
 
 
 def test_an_echo_is_asked_again_and_then_a_failure(known: Harvested, tmp_path: Path) -> None:
-    echo = json.dumps({"domain": "German", "label": "the language or subject that most are of"})
-    copied = json.dumps({"domain": "German", "label": "Esperanto conjunctions"})
+    echo = json.dumps({"domain": "German", "words": "nothing else in common"})
+    form = json.dumps({"domain": "French", "words": "words"})
 
     def script(prompt: str, nth: int) -> Any:
         if "could not be used: label: it repeats the instructions" in prompt:
             return wrote(GERMAN)
-        return wrote(copied if "French 100%" in prompt else echo)
+        return wrote(form if "French 100%" in prompt else echo)
 
     with serving(script) as server:
         table = label_all(read_evidence(*known), labeller(server, tmp_path, most_failures=0.5))
     rows = {row["subcomponent"].split(".")[-1].split(":")[0]: row for row in table.to_pylist()}
     assert rows["german"]["label"] == "German text" and rows["french"]["label"] is None
-    assert "2 times: label: it is an example's" in json.loads(rows["french"]["evidence"])["failure"]
+    assert "2 times: label: it is a placeholder" in json.loads(rows["french"]["evidence"])["failure"]
     assert summary(table)["failed"] == 1
 
 
-@pytest.mark.parametrize(("domain", "label"), [("German", "French text"), ("no domain", "English digits")])
-def test_a_label_that_names_another_domain_is_none(tmp_path: Path, domain: str, label: str) -> None:
-    with serving(lambda prompt, nth: wrote(json.dumps({"domain": domain, "label": label}))) as server:
+@pytest.mark.parametrize(("domain", "words"), [("German", "French articles"), ("no domain", "English digits")])
+def test_words_that_name_another_domain_make_none(tmp_path: Path, domain: str, words: str) -> None:
+    with serving(lambda prompt, nth: wrote(json.dumps({"domain": domain, "words": words}))) as server:
         (failure,) = labeller(server, tmp_path).label_many([evidence()])
-    assert isinstance(failure, Failure) and failure.reason.endswith("label: it names another domain than `domain`")
-
-
-def test_a_label_may_compare_its_domain_with_another(tmp_path: Path) -> None:
-    both = {"domain": "German", "label": "German and French articles"}
-    with serving(lambda prompt, nth: wrote(json.dumps(both))) as server:
-        (label,) = labeller(server, tmp_path).label_many([evidence()])
-    assert isinstance(label, Label) and label.text == both["label"]
+    assert isinstance(failure, Failure) and failure.reason.endswith("words: they name another domain than `domain`")
 
 
 # Labels that are all the same
 
 
 def test_repeated_labels_are_counted_and_kept(known: Harvested, tmp_path: Path) -> None:
-    shouted = GERMAN.replace("German text", "GERMAN TEXT")
-    with serving(lambda prompt, nth: wrote(shouted if "French 100%" in prompt else GERMAN)) as server:
+    shouted, said = GERMAN.replace("any", "NAMES"), GERMAN.replace("any", "names")
+    with serving(
+        lambda prompt, nth: wrote(shouted if "French 100%" in prompt else said)
+    ) as server:
         made = labeller(server, tmp_path)
         table = label_all(read_evidence(*known), made)
     assert summary(table)["clear"] == 4
@@ -154,7 +163,7 @@ def test_the_rest_keep_the_deterministic_label(known: Harvested, tmp_path: Path)
     rest = Deterministic(DeterministicLabeller(kind="deterministic", clear=0.4))
     plain = {row["subcomponent"]: row for row in label_all(read_evidence(*known), rest).to_pylist()}
     names = frozenset(name for name in plain if ".german:" in name or ".dead:" in name)
-    with serving(lambda prompt, nth: wrote('{"domain": "German", "label": "German words"}')) as server:
+    with serving(lambda prompt, nth: wrote('{"domain": "German", "words": "names"}')) as server:
         made = labeller(server, tmp_path)
         part = Part(names, rest)
         assert estimate(read_evidence(*known), made, part).requests == 1
@@ -162,7 +171,7 @@ def test_the_rest_keep_the_deterministic_label(known: Harvested, tmp_path: Path)
         assert server.asked.total() == 1
     for row in table.to_pylist():
         if ".german:" in row["subcomponent"]:
-            assert (row["label"], row["labeller"]) == ("German words", made.name)
+            assert (row["label"], row["labeller"]) == ("German text: names", made.name)
         elif ".dead:" not in row["subcomponent"]:
             assert row == plain[row["subcomponent"]]
 

@@ -17,6 +17,7 @@ from prefactor.query.words import words_of
 
 MOST_LABEL, MOST_REASONING = 80, 600  # characters
 NO_DOMAIN = "no domain"
+MOST_KIND = MOST_WORDS - 2  # words, after "German text"
 
 
 class LabelAnswer(BaseModel):
@@ -26,7 +27,20 @@ class LabelAnswer(BaseModel):
 
     instructions: ClassVar[Instructions]  # that the answer follows, and is not to repeat
 
-    @field_validator("label", check_fields=False)
+    def check(self, label: str, reasoning: str) -> None:
+        """Raises ValueError where ``label`` is none."""
+        wrong = fault(label, reasoning, self.instructions)
+        if wrong is not None:
+            raise ValueError(f"label: {wrong}")
+
+
+class FullAnswer(LabelAnswer):
+    reasoning: str  # first, so that the label follows from it
+    label: str
+    domains: list[str]
+    clear: bool
+
+    @field_validator("label")
     @classmethod
     def _some_words(cls, text: str) -> str:
         text = one_line(text.strip(), most=MOST_LABEL)
@@ -38,18 +52,8 @@ class LabelAnswer(BaseModel):
 
     @model_validator(mode="after")
     def _a_label_at_all(self) -> Self:
-        assert isinstance(self, FullAnswer | ShortAnswer)
-        wrong = fault(self.label, self.reasoning, self.instructions)
-        if wrong is not None:
-            raise ValueError(f"label: {wrong}")
+        self.check(self.label, self.reasoning)
         return self
-
-
-class FullAnswer(LabelAnswer):
-    reasoning: str  # first, so that the label follows from it
-    label: str
-    domains: list[str]
-    clear: bool
 
     @field_validator("reasoning")
     @classmethod
@@ -65,27 +69,51 @@ class FullAnswer(LabelAnswer):
 
 
 class ShortAnswer(LabelAnswer):
-    """One domain, or none, by its name: of a list, or of tags, a small model makes nothing. Nor does it reason."""
+    """One domain, or none, by its name: of a list, or of tags, a small model makes nothing. Nor does it reason.
+
+    The label is put together here, since a small model that has named the right domain begins a label with another.
+    """
 
     tags: ClassVar[Mapping[str, str]]  # by name
 
-    domain: str  # first: of a label that begins with a domain it is the right one more often
-    label: str
+    domain: str
+    words: str
 
     reasoning: ClassVar[str] = ""
-    clear: ClassVar[bool] = True
+
+    @field_validator("words")
+    @classmethod
+    def _few(cls, text: str) -> str:
+        text = one_line(text.strip(), most=MOST_LABEL // 2)
+        if not 1 <= len(text.split()) <= MOST_KIND:
+            raise ValueError(f"write 1 to {MOST_KIND} words")
+        return text
 
     @model_validator(mode="after")
-    def _of_one_mind(self) -> Self:
-        said = set(words_of(self.label))
-        named = {name for name in self.tags if said.issuperset(words_of(name))}
-        if named and self.domain not in named:
-            raise ValueError("label: it names another domain than `domain`")
+    def _a_label_at_all(self) -> Self:
+        self.check(self.words, "")
+        said = set(words_of(self.words))
+        if any(said.issuperset(words_of(name)) for name in self.tags if name != self.domain):
+            raise ValueError("words: they name another domain than `domain`")
         return self
+
+    @property
+    def clear(self) -> bool:
+        return self.domain != NO_DOMAIN or not self._any
+
+    @property
+    def label(self) -> str:
+        if self.domain == NO_DOMAIN:
+            return self.words
+        return f"{self.domain} text" if self._any else f"{self.domain} text: {self.words}"
 
     @property
     def domains(self) -> list[str]:
         return [] if self.domain == NO_DOMAIN else [self.tags[self.domain]]
+
+    @property
+    def _any(self) -> bool:
+        return words_of(self.words)[0] == "any"
 
 
 @cache

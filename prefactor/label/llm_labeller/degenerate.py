@@ -37,14 +37,12 @@ PUNCTUATION = "it is punctuation alone; write words"
 LETTER = "it is one letter; write words"
 STUTTERS = "it repeats itself; write different words"
 PLACEHOLDER = "it is a placeholder; say what the evidence shows"
-EXAMPLE = "it is an example's; say what the evidence shows"
 ECHO = "it repeats the instructions; say what the evidence shows"
 SENTENCE = "it is the beginning of the reasoning, cut off; write a name, not a sentence"
-_TOLD = (AGAIN, PUNCTUATION, LETTER, STUTTERS, PLACEHOLDER, EXAMPLE, ECHO, SENTENCE)  # which can be repeated, too
+_TOLD = (AGAIN, PUNCTUATION, LETTER, STUTTERS, PLACEHOLDER, ECHO, SENTENCE)  # which can be repeated, too
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _QUOTED = re.compile(r'"[^"\n]*"')
-_ANSWERED = re.compile(r'"label": "([^"\n]*)"')
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,6 @@ class Instructions:
     """What a prompt says besides the evidence, and what is said where it is asked again."""
 
     runs: frozenset[tuple[str, ...]]  # ``RUN`` or ``WHOLE`` words in a row that are its own
-    answers: frozenset[
-        tuple[str, ...]
-    ]  # to its examples, in more than a word: of other evidence, so that none is right
 
     @classmethod
     def of(cls, told: Sequence[str], examples: Sequence[tuple[str, str]] = ()) -> "Instructions":
@@ -63,8 +58,7 @@ class Instructions:
         passages = [_words(part) for text in texts for part in re.split(r"\n\s*\n|\n- |\$\w*", text)]
         every = {run for passage in passages for size in (RUN, WHOLE) for run in _runs(passage, size)}
         runs = {run for run in every if sum(word not in _COMMON for word in run) > 1}
-        answers = {_words(label) for _, answer in examples for label in _ANSWERED.findall(answer)}
-        return cls(frozenset(runs), frozenset(words for words in answers if len(words) > 1))
+        return cls(frozenset(runs))
 
 
 def fault(label: str, reasoning: str, instructions: Instructions) -> str | None:
@@ -80,8 +74,6 @@ def fault(label: str, reasoning: str, instructions: Instructions) -> str | None:
         return STUTTERS
     if not _quotes_a_token(label) and ((len(words) == 1 and words[0] in _ALONE) or _FORM.issuperset(words)):
         return PLACEHOLDER
-    if words in instructions.answers:
-        return EXAMPLE
     if any(run in instructions.runs for run in _runs(words, min(RUN, max(WHOLE, len(words))))):
         return ECHO
     if len(words) >= CUT_OFF and re.match(r"\W*" + r"\W+".join(words) + r"\s+\w", reasoning, re.IGNORECASE):
