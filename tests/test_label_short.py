@@ -117,6 +117,20 @@ def test_domain_and_words_make_a_label(
     assert is_clear(label.text) == (not text.startswith("unclear"))
 
 
+@pytest.mark.parametrize(
+    ("domain", "words", "text"),
+    [("English", "the", 'English text: "the"'), ("no domain", "h, the, h", 'the tokens "h" "the"')],
+)
+def test_a_token_that_was_shown_is_a_word(tmp_path: Path, domain: str, words: str, text: str) -> None:
+    windows = [Window("en", 0, (token,), (0.9,), (1.0,)) for token in (" the", "h")]
+    with serving(lambda prompt, nth: wrote(json.dumps({"domain": domain, "words": words}))) as server:
+        made = labeller(server, tmp_path)
+        (label,) = made.label_many([evidence(*windows)])
+        (failure,) = made.label_many([evidence()])  # to whom nothing was shown
+    assert isinstance(label, Label) and label.text == text
+    assert isinstance(failure, Failure) or words == "h, the, h"
+
+
 def test_an_echo_is_asked_again_and_then_a_failure(known: Harvested, tmp_path: Path) -> None:
     echo = json.dumps({"domain": "German", "words": "nothing else in common"})
     form = json.dumps({"domain": "French", "words": "words"})
@@ -146,9 +160,7 @@ def test_words_that_name_another_domain_make_none(tmp_path: Path, domain: str, w
 
 def test_repeated_labels_are_counted_and_kept(known: Harvested, tmp_path: Path) -> None:
     shouted, said = GERMAN.replace("any", "NAMES"), GERMAN.replace("any", "names")
-    with serving(
-        lambda prompt, nth: wrote(shouted if "French 100%" in prompt else said)
-    ) as server:
+    with serving(lambda prompt, nth: wrote(shouted if "French 100%" in prompt else said)) as server:
         made = labeller(server, tmp_path)
         table = label_all(read_evidence(*known), made)
     assert summary(table)["clear"] == 4

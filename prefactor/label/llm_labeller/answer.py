@@ -3,7 +3,7 @@
 The limits are not in the schemas: endpoints that enforce schemas do not know such keywords.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, create_model, field_validator, model
 from prefactor.corpus.languages import one_word
 from prefactor.label.labeller import DEAD, MOST_WORDS
 from prefactor.label.llm_labeller.degenerate import Instructions, fault
+from prefactor.label.tokens import quoted
 from prefactor.printable import one_line
 from prefactor.query.words import words_of
 
@@ -75,6 +76,7 @@ class ShortAnswer(LabelAnswer):
     """
 
     tags: ClassVar[Mapping[str, str]]  # by name
+    shown: ClassVar[frozenset[str]]  # the tokens that were listed: such a one is a word, even "h" or "the"
 
     domain: str
     words: str
@@ -91,6 +93,8 @@ class ShortAnswer(LabelAnswer):
 
     @model_validator(mode="after")
     def _a_label_at_all(self) -> Self:
+        if self._tokens:
+            return self
         self.check(self.words, "")
         said = set(words_of(self.words))
         if any(said.issuperset(words_of(name)) for name in self.tags if name != self.domain):
@@ -103,13 +107,22 @@ class ShortAnswer(LabelAnswer):
 
     @property
     def label(self) -> str:
+        tokens = " ".join(map(quoted, self._tokens))
         if self.domain == NO_DOMAIN:
-            return self.words
+            return f"the tokens {tokens}" if tokens else self.words
+        if tokens:
+            return f"{self.domain} text: {tokens}"
         return f"{self.domain} text" if self._any else f"{self.domain} text: {self.words}"
 
     @property
     def domains(self) -> list[str]:
         return [] if self.domain == NO_DOMAIN else [self.tags[self.domain]]
+
+    @property
+    def _tokens(self) -> list[str]:
+        """The words, where all of them are tokens that were shown."""
+        named = [part.strip(" \"'") for part in self.words.split(",")]
+        return list(dict.fromkeys(named)) if self.shown.issuperset(named) else []
 
     @property
     def _any(self) -> bool:
@@ -125,11 +138,10 @@ def full_answer(domains: tuple[str, ...], instructions: Instructions) -> type[Fu
     return made
 
 
-@cache
-def short_answer(domains: tuple[str, ...], instructions: Instructions) -> type[ShortAnswer]:
-    """As :func:`full_answer`."""
+def short_answer(domains: tuple[str, ...], instructions: Instructions, shown: Iterable[str]) -> type[ShortAnswer]:
+    """As :func:`full_answer`, where these tokens were ``shown``."""
     tags = {one_word(domain): domain for domain in domains}
     known: Any = Literal[(*tags, NO_DOMAIN)]
     made = create_model("LabelAnswer", __base__=ShortAnswer, domain=(known, ...))
-    made.instructions, made.tags = instructions, tags
+    made.instructions, made.tags, made.shown = instructions, tags, frozenset(shown)
     return made

@@ -6,6 +6,8 @@ from typing import Any
 
 from prefactor.corpus.languages import one_word
 from prefactor.label.evidence import TABLES, Evidence, Window
+from prefactor.label.llm_labeller.answer import FullAnswer, full_answer
+from prefactor.label.llm_labeller.degenerate import Instructions
 from prefactor.label.llm_labeller.figures import rounded
 from prefactor.llm.prompt import as_data
 
@@ -15,6 +17,10 @@ def shown(evidence: Evidence, windows: int) -> Mapping[str, str]:
     data = as_data(_data(evidence, windows))
     mark = hashlib.sha256(data.encode()).hexdigest()[:12]  # that no text can quote, since it depends on the text
     return {"evidence": data, "mark": mark, "domains": as_data(evidence.domains)}
+
+
+def answer(evidence: Evidence, instructions: Instructions) -> type[FullAnswer]:
+    return full_answer(evidence.domains, instructions)
 
 
 def _data(evidence: Evidence, windows: int) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from prefactor.corpus.languages import one_word
 from prefactor.label.evidence import Evidence, Window
+from prefactor.label.llm_labeller.answer import ShortAnswer, short_answer
+from prefactor.label.llm_labeller.degenerate import Instructions
 from prefactor.llm.prompt import as_data
 
 AROUND = 32  # characters shown on either side of a firing
@@ -20,6 +22,10 @@ def shown(evidence: Evidence, windows: int) -> Mapping[str, str]:
         "tokens": ", ".join(f"{as_data(token)} {count}" for token, count in _firing(evidence)),
         "lines": "\n".join(_line(window) for window in evidence.windows[:windows]),
     }
+
+
+def answer(evidence: Evidence, instructions: Instructions) -> type[ShortAnswer]:
+    return short_answer(evidence.domains, instructions, (token for token, _ in _firing(evidence)))
 
 
 def told(evidence: Evidence) -> str:

@@ -9,7 +9,7 @@ from string import Template
 
 from prefactor.label.evidence import Evidence
 from prefactor.label.llm_labeller import full, short
-from prefactor.label.llm_labeller.answer import LabelAnswer, full_answer, short_answer
+from prefactor.label.llm_labeller.answer import LabelAnswer
 from prefactor.label.llm_labeller.degenerate import Instructions
 from prefactor.llm.prompt import Prompt
 
@@ -23,7 +23,7 @@ class Wording:
     template: str
     windows: int  # shown, unless the params say how many
     shown: Callable[[Evidence, int], Mapping[str, str]]
-    answer: Callable[[tuple[str, ...], Instructions], type[LabelAnswer]]
+    answer: Callable[[Evidence, Instructions], type[LabelAnswer]]
     told: Callable[[Evidence], str] = lambda evidence: ""  # in place of a reasoning that is not asked for
 
     @property
@@ -39,9 +39,7 @@ class Wording:
         """The question about one alive subcomponent, after the worked examples."""
         system, examples, user = self._parts
         shown = self.shown(evidence, self.windows if windows is None else windows)
-        return Prompt(
-            system, Template(user).substitute(shown), self.answer(evidence.domains, self.instructions), examples
-        )
+        return Prompt(system, Template(user).substitute(shown), self.answer(evidence, self.instructions), examples)
 
     @cached_property
     def _parts(self) -> tuple[str, tuple[tuple[str, str], ...], str]:
@@ -51,6 +49,6 @@ class Wording:
 
 
 WORDINGS = {
-    "full": Wording("label-v1", 12, full.shown, full_answer),
-    "short": Wording("label-short-v1", 4, short.shown, short_answer, short.told),
+    "full": Wording("label-v1", 12, full.shown, full.answer),
+    "short": Wording("label-short-v1", 4, short.shown, short.answer, short.told),
 }
