@@ -11,21 +11,22 @@ from prefactor.files.artifacts import identities, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.label.deterministic import Deterministic
 from prefactor.label.evidence import read_harvest
-from prefactor.label.labeller import label_all, summary
+from prefactor.label.labeller import label_all, repeated, summary
 from prefactor.label.llm_labeller.labeller import LlmLabeller
+from prefactor.label.only import part_of
 from prefactor.llm.endpoint import from_environment
 from stages.common import DATA, RUNS, run, section
 
 
 def main() -> None:
-    config = section("label", LabelConfig).labeller
-    if isinstance(config, DeterministicLabeller):
-        labeller = Deterministic(config)
+    config = section("label", LabelConfig)
+    if isinstance(config.labeller, DeterministicLabeller):
+        labeller = Deterministic(config.labeller)
     else:
-        labeller = LlmLabeller(config, from_environment(), RUNS / "llm")
+        labeller = LlmLabeller(config.labeller, from_environment(), RUNS / "llm")
     out = DATA / "label"
     with ledger(out / "cost.json") as cost:
-        labels = label_all(read_harvest(DATA), labeller)
+        labels = label_all(read_harvest(DATA), labeller, part_of(config, DATA))
         counts = summary(labels)
         if counts["labelled"] == 0:
             raise PrefactorError(
@@ -33,6 +34,7 @@ def main() -> None:
             )
         if isinstance(labeller, LlmLabeller):
             # What these labels cost, also where an earlier run that was cut short has paid for some of them.
+            counts["repeated"] = repeated(labels, labeller.name)
             bill = labeller.asker.bill
             cost.pay(bill.requests, bill.tokens, bill.usd)
         made_from = identities(*(DATA / "harvest" / part for part in ("subcomponents", "examples")))

@@ -19,7 +19,10 @@ from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import read_json, write_part
 from prefactor.label.evidence import Evidence, TokenFigure, Window, read_evidence
 from prefactor.label.labeller import label_all, summary
-from prefactor.label.llm_labeller.labeller import FILE, LlmLabeller, answer_of, estimate
+from prefactor.label.llm_labeller.answer import full_answer
+from prefactor.label.llm_labeller.degenerate import Instructions
+from prefactor.label.llm_labeller.labeller import LlmLabeller, estimate
+from prefactor.label.llm_labeller.wordings import WORDINGS
 from prefactor.llm.endpoint import Endpoint
 from prefactor.llm.prompt import Failure
 from tests.endpoint import KEY, MODEL, Reply, Server, refused, serving, wrote
@@ -33,7 +36,10 @@ RULES = {
     "french": by_domain(fr=0.5),
     "digits": on(lambda d, t, p: t.strip().isdigit()),
 }
-SHA256 = "f60090c99f59f23448acf26b6cdd5e3a95c608fde296192d1a6e9cf3404b7a87"
+SHA256 = {
+    "label-v1": "f60090c99f59f23448acf26b6cdd5e3a95c608fde296192d1a6e9cf3404b7a87",
+    "label-short-v1": "942292d1a9dae069d0b0c7621ae133c4e63ef5c368665c3ff13a1f8252b7f78d",
+}
 GOOD = {"reasoning": "German 0.6, all else 0.", "label": "German text", "domains": ["de"], "clear": True}
 
 
@@ -87,8 +93,8 @@ def evidence(*windows: Window, **changes: Any) -> Evidence:
 
 def test_a_template_that_labels_were_made_with_is_never_changed() -> None:
     """Its name is their provenance: another wording is a file of its own, ``label-v2.md``."""
-    assert FILE.name == "label-v1.md"
-    assert hashlib.sha256(FILE.read_bytes()).hexdigest() == SHA256
+    for wording in WORDINGS.values():
+        assert hashlib.sha256(wording.text.encode()).hexdigest() == SHA256[wording.template]
 
 
 def test_the_prompt_holds_the_evidence(tmp_path: Path) -> None:
@@ -155,6 +161,8 @@ def test_labels_of_a_harvest(known: Harvested, tmp_path: Path) -> None:
 
 WRONG = {
     "long": ({"label": "one two three four five six seven eight nine"}, "label: write 1 to 8 words"),
+    "echo": ({"label": "The evidence is one line of JSON"}, "label: it repeats the instructions"),
+    "form": ({"label": "your label"}, "label: it is a placeholder"),
     "wide": ({"label": "x" * 81}, "label: write at most 80 characters"),
     "empty": ({"label": " "}, "label: write 1 to 8 words"),
     "lines": ({"label": "German\ntext"}, "label: write one line without control characters"),
@@ -179,8 +187,9 @@ def test_an_answer_against_the_rules_is_no_label(tmp_path: Path, kind: str) -> N
 
 
 def test_the_schema_is_one_that_strict_endpoints_know() -> None:
-    schema = answer_of(DOMAINS).model_json_schema()
-    assert answer_of(DOMAINS) is answer_of(DOMAINS)
+    told = Instructions.of([])
+    schema = full_answer(DOMAINS, told).model_json_schema()
+    assert full_answer(DOMAINS, told) is full_answer(DOMAINS, told)
     assert list(schema["properties"]) == schema["required"] == ["reasoning", "label", "domains", "clear"]
     assert schema["additionalProperties"] is False and "$defs" not in schema
     assert schema["properties"]["domains"]["items"]["enum"] == list(DOMAINS)
@@ -282,6 +291,7 @@ def test_the_stage(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         "failed": 0,
         "dead": 1,
     }
+    assert read_json(Path("data/label/metrics.json")) == labelled | {"repeated": 4}  # GOOD, whatever is shown
     assert len(list(Path(".runs/llm").iterdir())) == 4
     written = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     assert not any(KEY.encode() in text for text in written) and KEY not in "".join(capsys.readouterr())
@@ -302,7 +312,10 @@ def test_the_labeller_is_chosen_by_kind() -> None:
     for value, said in [
         ({"kind": "lm", "clear": 0.4}, 'labeller.kind = "lm": unknown; did you mean `llm`?'),
         ({"clear": 0.4}, "labeller.kind is missing; add it (one of deterministic, llm)"),
-        ({"kind": "llm", "clear": 0.4}, "labeller.clear = 0.4: unknown key; use one of kind, windows, endpoint"),
+        (
+            {"kind": "llm", "clear": 0.4},
+            "labeller.clear = 0.4: unknown key; use one of kind, prompt, windows, end",
+        ),
         ({"kind": "llm", "endpoint": {"atempts": 3}}, "labeller.endpoint.atempts = 3: unknown key; did you mean `att"),
     ]:
         with pytest.raises(PrefactorError) as caught:

@@ -170,13 +170,16 @@ def price(folder: Folder = Path("."), as_json: AsJson = False) -> None:
     from prefactor.config.params import PARAMS, section
     from prefactor.label.evidence import read_harvest
     from prefactor.label.llm_labeller.labeller import LlmLabeller, estimate
+    from prefactor.label.only import part_of
     from prefactor.llm.endpoint import from_environment
 
-    config, note = section("label", LabelConfig, folder / PARAMS).labeller, ""
+    whole = section("label", LabelConfig, folder / PARAMS)
+    config, note = whole.labeller, ""
     if isinstance(config, DeterministicLabeller):
         config, note = LlmLabelling(kind="llm"), " (params.yaml has kind deterministic: these are kind llm's defaults)"
     labeller = LlmLabeller(config, from_environment(), folder / KEPT_ANSWERS)
-    estimated = estimate(read_harvest(folder / "data"), labeller)
+    part = part_of(whole, folder / "data")
+    estimated = estimate(read_harvest(folder / "data"), labeller, part)
     dollars = f"${estimated.usd:.2f}" if config.endpoint.price != Price() else "at no price that params.yaml names"
     words = (
         f"{labeller.name}: at most {estimated.requests} requests, {estimated.input_tokens} tokens to read and "

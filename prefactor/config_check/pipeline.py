@@ -80,6 +80,8 @@ def check(config: PipelineConfig) -> None:
         raise ParamsError("params.yaml: edits is empty; add at least one edit")
     check_domains_in_labels(config.corpus.domains)
     _check_locate(config)
+    if config.label.only is not None:
+        _check_only(config.label.only, config.corpus.domains)
     for name, shortlist in config.shortlists.items():
         _check_shortlist(name, shortlist, config.corpus)
     for section, edits in (("edits", config.edits), ("baselines", config.baselines)):
@@ -256,6 +258,21 @@ def _check_shortlist(name: str, shortlist: ShortlistConfig, corpus: CorpusConfig
             parse_query(query, f"{where}.choose.query = {query!r}").check_domains(corpus.domains)
         except PrefactorError as error:
             raise ParamsError(str(error)) from None
+
+
+def _check_only(only: str, known: tuple[str, ...]) -> None:
+    """Labels are written before anything else is known than the harvest's figures."""
+    where = f"params.yaml: label.only = {only!r}"
+    try:
+        query = parse_query(only, where)
+        query.check_domains(known)
+    except PrefactorError as error:
+        raise ParamsError(str(error)) from None
+    if late := [field for field in query.fields if field.stage != "harvest"]:
+        raise ParamsError(
+            f"{where}: {late[0].name} is not known before the {late[0].stage} stage; compare the harvest's figures, "
+            "such as domain.D, density or module"
+        )
 
 
 def _check_domains(where: str, domains: Domains, spare: tuple[str, ...], corpus: CorpusConfig) -> None:

@@ -16,6 +16,7 @@ MOST_WORDS = 8
 DEAD = "dead"  # the label of a subcomponent that is never needed
 UNCLEAR = "unclear"  # the first word of a label whose evidence is not enough for a claim
 REASONS = 3  # of failures that are told
+SUSPICIOUS = 0.25  # of a labeller's labels that are the same
 
 LABELS = pa.schema(
     [
@@ -56,8 +57,18 @@ class Labeller(Protocol):
         ...
 
 
-def label_all(evidence: Iterable[Evidence], labeller: Labeller) -> pa.Table:
+@dataclass(frozen=True)
+class Part:
+    """The subcomponents that a labeller is asked about, by name, and who labels the rest at no cost."""
+
+    names: frozenset[str]
+    rest: Labeller
+
+
+def label_all(evidence: Iterable[Evidence], labeller: Labeller, part: Part | None = None) -> pa.Table:
     """One row a subcomponent, in the order given. A dead one is called so without asking the labeller.
+
+    ``labeller`` is asked about all alive ones, or about ``part`` of them. Those that it fails at are not the rest's.
 
     One that the labeller fails at has no label, reasoning or score: a failure is never stored as a label.
 
@@ -71,21 +82,21 @@ def label_all(evidence: Iterable[Evidence], labeller: Labeller) -> pa.Table:
     def alive() -> Iterator[Evidence]:
         for record in evidence:
             rows.append({"subcomponent": record.subcomponent, "labeller": labeller.name})
-            if record.alive:
+            if not record.alive:
+                rows[-1] |= _columns(_dead(record))
+            elif part is None or record.subcomponent in part.names:
                 asked.append(rows[-1])
                 yield record
             else:
-                rows[-1] |= _columns(_dead(record))
+                (label,) = part.rest.label_many([record])
+                rows[-1] |= {"labeller": part.rest.name} | _filled(label, part.rest, record.subcomponent)
 
     failed: Counter[str] = Counter()
     labels = list(labeller.label_many(alive()))
     for row, label in zip(asked, labels, strict=True):
         if isinstance(label, Failure):
             failed[label.reason] += 1
-            row["evidence"] = _json({"failure": label.reason})
-        else:
-            _check(label, f"{labeller.name}: {row['subcomponent']}")
-            row |= _columns(label)
+        row |= _filled(label, labeller, row["subcomponent"])
     if failed.total() > labeller.most_failures * len(asked):
         raise PrefactorError(_failures(labeller, failed, len(asked)))
     return pa.Table.from_pylist(rows, schema=LABELS)
@@ -103,6 +114,24 @@ def summary(labels: pa.Table) -> dict[str, int]:
     unclear = sum(text.startswith(UNCLEAR) for text in texts if text)
     labelled = len(texts) - dead - failed
     return {"labelled": labelled, "clear": labelled - unclear, "failed": failed, "dead": dead}
+
+
+def repeated(labels: pa.Table, labeller: str) -> int:
+    """How many have a label of ``labeller`` that more than ``SUSPICIOUS`` of those whose label makes a claim have, too.
+
+    Perhaps it says the same whatever it is shown; perhaps they are all about the same.
+    """
+    rows = zip(labels["label"].to_pylist(), labels["labeller"].to_pylist(), strict=True)
+    counts = Counter(text.casefold() for text, author in rows if author == labeller and is_clear(text))
+    return sum(count for count in counts.values() if count > max(1, SUSPICIOUS * counts.total()))
+
+
+def _filled(label: Label | Failure, labeller: Labeller, subcomponent: str) -> dict[str, Any]:
+    """The columns of one row, other than who wrote it."""
+    if isinstance(label, Failure):
+        return {"evidence": _json({"failure": label.reason})}
+    _check(label, f"{labeller.name}: {subcomponent}")
+    return _columns(label)
 
 
 def _dead(evidence: Evidence) -> Label:

@@ -18,7 +18,7 @@ from prefactor.llm.client import Client, Unanswered
 from prefactor.llm.endpoint import Endpoint
 from prefactor.llm.meter import BudgetSpent, Meter, Sends, Spent
 from prefactor.llm.pace import Stopped
-from prefactor.llm.prompt import Failure, Prompt, as_data
+from prefactor.llm.prompt import AGAIN, Failure, Prompt, as_data
 from prefactor.machine.progress import track
 
 __all__ = ["Asker", "Estimate", "Failure", "Prompt", "as_data"]
@@ -155,10 +155,10 @@ class Asker:
     def _question(self, prompt: Prompt, attempt: int, reason: str) -> Question:
         user = prompt.user
         if reason:  # at temperature 0 the same prompt would get the same answer
-            user += f"\n\nYour last answer could not be used: {reason}. Answer with the JSON object alone."
+            user += f"\n\n{AGAIN.format(reason=reason)}"
         return Question(
             model=self._endpoint.model,
-            messages=(("system", prompt.system), ("user", user)),
+            messages=prompt.messages(user),
             schema=_schema(prompt.answer),
             max_tokens=self._config.output_tokens,
             temperature=0.0,

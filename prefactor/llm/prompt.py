@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+AGAIN = "Your last answer could not be used: {reason}. Answer with the JSON object alone."
 # What chat templates and delimiters are made of: <|im_end|>, </s>, <start_of_turn>, [INST]; and line ends that JSON
 # leaves as they are. In JSON outside of texts none of them occurs.
 _SPECIAL = re.compile(r"<|\[(?=/?[A-Z])|[\x85\u2028\u2029]")
@@ -14,11 +15,21 @@ _SPECIAL = re.compile(r"<|\[(?=/?[A-Z])|[\x85\u2028\u2029]")
 
 @dataclass(frozen=True)
 class Prompt:
-    """``answer`` is the model that a usable answer validates as; its name and schema are sent along."""
+    """``answer`` is the model that a usable answer validates as; its name and schema are sent along.
+
+    ``examples`` are questions with their answers, sent as if they had been asked before: within one question a small
+    model copies the answer that it finds there.
+    """
 
     system: str
     user: str
     answer: type[BaseModel]
+    examples: tuple[tuple[str, str], ...] = ()
+
+    def messages(self, user: str) -> tuple[tuple[str, str], ...]:
+        """What is sent, as (role, text), with ``user`` as the question."""
+        worked = [turn for asked, given in self.examples for turn in (("user", asked), ("assistant", given))]
+        return (("system", self.system), *worked, ("user", user))
 
 
 @dataclass(frozen=True)
