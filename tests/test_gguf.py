@@ -89,6 +89,23 @@ def test_nothing_that_lies_around_is_read_with_it(tmp_path: Path, monkeypatch: p
     assert (_of(folder).separator, _of(folder).begins) == (2, ())
 
 
+def test_a_file_on_the_hub_is_fetched_alone_at_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, asked = llama(), []
+
+    def cached_file(name: str, file: str, revision: str | None = None) -> str:
+        asked.append((name, file, revision))
+        if len(asked) > 1:
+            raise OSError("no such\nrevision")
+        return str(write_gguf(tmp_path / file, model))
+
+    monkeypatch.setattr("transformers.utils.hub.cached_file", cached_file)
+    config = LoadTarget(source="load", name="some/model", revision="abc", file=FILE)
+    assert torch.equal(logits_of(load_target(config, VOCABULARY, BLOCK), TOKENS), logits_of(model, TOKENS))
+    assert asked == [("some/model", FILE, "abc")]
+    with pytest.raises(PrefactorError, match=r"'some/model': model.gguf: it cannot be loaded \(no such\); mend its"):
+        load_target(config, VOCABULARY, BLOCK)
+
+
 def _bytes(change: Callable[[bytes], bytes]) -> Callable[[Path], Any]:
     return lambda folder: (folder / FILE).write_bytes(change((folder / FILE).read_bytes()))
 

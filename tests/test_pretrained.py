@@ -161,7 +161,7 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"model.safetensors.index.json lists no weights",
     ),
     "pickles only": (_pickled, r"its weights are pickles \(pytorch_model.bin\), which run code.*save_pretrained"),
-    "another format": (lambda f: (f / "model.safetensors").rename(f / "model.gguf"), r"no model.safetensors in it"),
+    "another format": (lambda f: (f / "model.safetensors").rename(f / "model.h5"), r"no model.safetensors in it, only"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), r"there are no weights in it \(model.safetensors\)"),
     "no config": (lambda f: (f / "config.json").unlink(), r"there is no config.json in it; name the"),
     "one folder too high": (_nested, r"there is no config.json in it; did you mean .*/checkpoint-500\?"),

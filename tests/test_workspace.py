@@ -1,6 +1,7 @@
 """Edits by hand from a folder's caches, in Python and on the command line."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -64,6 +65,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = Backend(WordLevel({f"t{i}": i for i in range(VOCABULARY)}, unk_token="t0"))
     write_tokenizer(data / "corpus", tokenizer)
     save_target(model.target, data / "corpus", data / "target" / "checkpoint")
+    bars = {"chance": math.log(VOCABULARY), "unigram_ce": dict.fromkeys(("en", "de", "fr"), 3.0)}
+    write_json(data / "target" / "metrics.json", bars)
     write_components(data / "decompose" / "components", model)
     write_net(data / "importance" / "net", net)
     config = HarvestConfig(
@@ -172,6 +175,12 @@ def test_remove_chooses_by_label_and_effect_and_can_be_saved(work: Workspace, tm
         work.remove("de", tokens=0)
     with pytest.raises(PrefactorError, match="de cannot be both removed and retained"):
         work.remove("de", tokens=3, retain=["de"])
+
+
+def test_a_removal_may_stop_at_the_unigram_bar_of_its_own_domain(work: Workspace) -> None:
+    assert (work.bars.unigram["de"], work.chance) == (3.0, pytest.approx(math.log(VOCABULARY)))
+    far, near = (work.remove("de", 3, subcomponents=[GERMAN], goal=goal) for goal in ("chance", "unigram"))
+    assert far.prefactors != near.prefactors
 
 
 def test_the_learning_rate_is_what_a_stage_chose_or_would_choose(folder: Path, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, GgufConfig
-from transformers.integrations.gguf.utils import is_gguf_arch_supported
 from transformers.utils import logging
 
 from prefactor.errors import PrefactorError
@@ -79,6 +78,8 @@ def _check_loaded(model: Any, info: dict[str, Any], where: str) -> None:
 
 def _check_all_read(header: GgufHeader, model: Any, where: str) -> None:
     """Raises PrefactorError if its GGUF file has other numbers, too, which the library passes over."""
+    from transformers.integrations.gguf.utils import is_gguf_arch_supported  # seconds, and of GGUF alone
+
     if is_gguf_arch_supported(header.metadata["general.architecture"]):
         return  # by the newer of the library's two readers, whose unexpected keys were looked at
     tied = model.config.get_text_config().tie_word_embeddings
