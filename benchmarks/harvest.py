@@ -59,6 +59,7 @@ def peak_memory(tokens: int, batch: int) -> tuple[float, float]:
 def same(a: Harvest, b: Harvest) -> bool:
     """Bit for bit."""
     pairs = [(vars(a.sums), vars(b.sums)), (a.examples.kept, b.examples.kept)]
+    pairs += [(own.state(), b.pairs[side].state()) for side, own in a.pairs.items()]
     equal = (torch.equal(x.nan_to_num(9), other[k].nan_to_num(9)) for one, other in pairs for k, x in one.items())
     return all(equal) and torch.equal(a.sample.bits, b.sample.bits)
 

@@ -58,21 +58,25 @@ def test_where_logits_are_many_the_fit_is_the_same(objective: Objective, monkeyp
     optimiser = Optimiser(steps=6, learning_rates=(0.05,), retain_weight=1.0)
     for method in (Prefactors(tuple(term_of(model, name) for name in NAMES)), _lora()):
         found = []
-        for at_once in (module.AT_ONCE, 7 * VOCABULARY):
-            monkeypatch.setattr(module, "AT_ONCE", at_once)
+        few, many = module.AT_ONCE, 7 * VOCABULARY
+        for of_text, of_batch in ((few, few), (many, many), (few, many)):  # a batch may have more than its text
+            monkeypatch.setattr(module, "AT_ONCE", of_text)
             text = make_text(model.target, blocks, [tiny_blocks(5, seed=2)])
-            assert text.base.shape[-1] == (16 if text.head else VOCABULARY)
+            assert text.base.shape[-1] == (16 if of_text == many else VOCABULARY)
+            monkeypatch.setattr(module, "AT_ONCE", of_batch)
             fitter = Fitter(model.target, method, text, optimiser, _config(), objective)
             fits = fitter.fit(8, [FitSpec(0, 0.05), FitSpec(1, 0.05)])
             start = fitter.held_at_start(len(method.starts(torch.Generator())) - 1)
             found.append((fits, start, validation_loss(fitter, fits[0].change, text)))
             monkeypatch.undo()
-        (whole, *figures), (parts, *same) = found
-        assert same == pytest.approx(figures, rel=1e-4, abs=1e-6)
-        for one, two in zip(whole, parts, strict=True):
-            assert [row["loss"] for row in two.curve] == pytest.approx([row["loss"] for row in one.curve], rel=1e-4)
-            for a, b in zip(one.parameters, two.parameters, strict=True):
-                assert a.abs().max() > 1e-3 and torch.allclose(a, b, atol=1e-3)
+        (whole, *figures), *others = found
+        for parts, *same in others:
+            assert same == pytest.approx(figures, rel=1e-4, abs=1e-6)
+            for one, two in zip(whole, parts, strict=True):
+                losses = [row["loss"] for row in one.curve]
+                assert [row["loss"] for row in two.curve] == pytest.approx(losses, rel=1e-4)
+                for a, b in zip(one.parameters, two.parameters, strict=True):
+                    assert a.abs().max() > 1e-3 and torch.allclose(a, b, atol=1e-3)
 
 
 def test_fits_of_one_batch_do_not_meet() -> None:

@@ -49,10 +49,11 @@ def _tokens() -> Tensor:
     return torch.from_numpy(tiny_blocks(3)).long()
 
 
-def _change(target: Any, name: str, **of: Any) -> Change:
+def _change(target: Any, name: str, trained: bool) -> Change:
     d_out, d_in = target.base_model.get_submodule(name).weight.shape
     rng = torch.Generator().manual_seed(3)
-    return {name: tuple(torch.randn(s, generator=rng).double().requires_grad_(**of) for s in ((1, d_in), (d_out, 1)))}
+    A, B = (torch.randn(s, generator=rng).double().requires_grad_(trained) for s in ((1, d_in), (d_out, 1)))
+    return {name: (A, B)}
 
 
 @pytest.mark.parametrize("family", CONFIGS)
@@ -64,7 +65,7 @@ def test_the_head_of_a_changed_model_gives_its_very_logits(family: str) -> None:
     states = head.states(tokens)
     assert torch.equal(head.logits(states), base)
     name = next(n for n, m in target.base_model.named_modules() if isinstance(m, nn.Linear) and ".1." in n)
-    change, prefix = _change(target, name, requires_grad=False), prefix_of(target, [name], tokens[:1])
+    change, prefix = _change(target, name, trained=False), prefix_of(target, [name], tokens[:1])
     for on in (applied, attached):
         with on(target, change), prefix.given(prefix.states(tokens)):
             edited = logits_of(target, tokens)
@@ -79,7 +80,7 @@ def test_a_part_at_a_time_gives_the_same_losses_and_gradients(family: str, monke
     target, tokens = _target(family), _tokens()
     head, following = head_of(target, tokens), tokens.roll(-1, 1)
     name = next(n for n, m in target.base_model.named_modules() if isinstance(m, nn.Linear))
-    base, change = head.states(tokens), _change(target, name, requires_grad=True)
+    base, change = head.states(tokens), _change(target, name, trained=True)
     weights = torch.rand(2, *tokens.shape, dtype=torch.float64)  # a position's loss may count as much as it likes
     sizes: list[int] = []
 
@@ -137,10 +138,10 @@ def test_a_head_that_cannot_be_told_apart_is_left_where_it_is(how: str) -> None:
 
 def test_a_head_that_a_change_would_reach_is_none() -> None:
     target, tokens = tiny_target(), _tokens()
-    matrix = target.model.layers[0].mlp.gate_proj
+    layer: Any = target.model.layers[0]
     assert head_of(target, tokens).body is not None
     target.lm_head.weight = nn.Parameter(torch.randn(VOCABULARY, 16))
-    matrix.weight = nn.Parameter(target.lm_head.weight[:24])  # a part of the same memory
+    layer.mlp.gate_proj.weight = nn.Parameter(target.lm_head.weight[:24])  # a part of the same memory
     assert head_of(target, tokens).body is None
 
 

@@ -101,7 +101,7 @@ class Fitter:
 
     @cached_property
     def own_head(self) -> Head:
-        return head_of(self.target, self.text.retained)
+        return self.text.head or head_of(self.target, self.text.retained)
 
     def head_for(self, positions: int) -> Head:
         """The head for text of so many positions: with logits for states, where these are few."""
@@ -141,8 +141,8 @@ class Fitter:
             change = self.method.change(self.method.starts(generator(self.config.seed))[start])
             total, count = 0.0, 0
             head = self.head_for(len(self.sample) * self.text.retained.shape[1])
-            for start_of in range(0, len(self.sample), START_PART):
-                some = slice(start_of, start_of + START_PART)
+            for first in range(0, len(self.sample), START_PART):
+                some = slice(first, first + START_PART)
                 rows = self.sample[some]
                 with attached(self.target, change), self.prefix.given(self.retained_states[rows]):
                     states = head.states(self.text.retained[rows])
