@@ -17,6 +17,8 @@ STANDS_STILL = {
     ("selection", "chosen"): (*WORDS, "selection"),
     ("harvest", "subcomponents"): ("harvest.examples",),  # more examples are more windows, and no other statistics
     ("harvest", "sample"): ("harvest.examples",),
+    ("locate", "modules"): ("locate", "data/check/locate.txt"),  # none, where a pattern says what is decomposed
+    ("locate", "best"): ("locate", "data/check/locate.txt"),  # the same one, found with as much text
     ("target", "checkpoint"): ("data/corpus/eval",),  # the eval split only measures the target and the decomposition
     ("importance", "net"): ("data/corpus/eval",),
     ("corpus", "metrics.json"): ("texts",),  # as many tokens as before
