@@ -136,10 +136,9 @@ def place(edit: DirectionBaseline, work: Workspace, cost: Cost) -> str:
     target = edit.domains.target
     config = section("locate", LocateConfig).model_copy(update={"target": target, "spare": None})
     model, blocks, others = work.model.target, work.blocks("train"), config.spared(work.domains)
-    made, held = (
-        {domain: take(blocks, need(config, domain)).tokens for domain in (target, *others)}
-        for need in (located, verified)
-    )
+    every = (target, *others)
+    made = {domain: take(blocks, located(config, domain)).tokens for domain in every}
+    held = {domain: take(blocks, verified(config, domain)).tokens for domain in every}
     spared = [made[domain] for domain in others]
     ways = directions(model, matrices(model, config.modules), made[target], spared, config.ridge, cost)
     return re.escape(locate(model, ways, held, target, work.chance, config, cost).best[0])

@@ -122,7 +122,7 @@ def shortlist(query: str, **changes: Any) -> dict[str, Any]:
         ),
         ({"baselines.direction.matrix": "layers.("}, "baselines.direction.matrix: 'layers.(' is no regular expression"),
         # locate
-        ({"locate.target": "pt"}, 'locate.target = "pt": no domain of corpus.shares; use one of en, de'),
+        ({"locate.target": "pt"}, 'locate.target = "pt": no domain of corpus.shares; use one of'),
         ({"locate.spare": ["eng"]}, 'locate.spare = "eng": no domain of corpus.shares; did you mean `en`?'),
         ({"locate.spare": ["en", "de"]}, "locate.spare = ['en', 'de']: name one or more domains other than the target"),
         ({"locate.spare": []}, "locate.spare = []: "),
