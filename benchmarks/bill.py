@@ -18,7 +18,8 @@ import pandas as pd
 
 from benchmarks.common import KEPT
 from benchmarks.edits_report import REACHED, RIVALS
-from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, EditConfig, is_fitted
+from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, DirectionBaseline, EditConfig, is_fitted
+from prefactor.config.locate import LOCATED
 from prefactor.config.params import section
 from prefactor.config.shortlists import ShortlistConfig
 from prefactor.edits.made import FITS_FOLDER, read_edit
@@ -31,6 +32,7 @@ SHARED = ("decompose", "importance", "harvest", "effects", "label", "score")
 LABELS = ("harvest", "label", "score")
 LISTING = ("shortlist", "candidates")  # stages that the edits of one shortlist share
 ADDED = ", added"
+DIRECTION = "direction"  # the closed form, all neighbours named: a rival too
 UNITS = ("seconds", "flops", "tokens")
 COUNTS = (1, 10, 100, 1000)
 
@@ -66,9 +68,9 @@ def tokens_to_chance(name: str, chance: float) -> int | None:
 
 def chosen_with(name: str) -> int:
     """Tokens tagged as the target's that were read to choose what is changed and how it is trained."""
-    folder = DATA / "selection" / name
+    folder, edit = DATA / "selection" / name, read_edit(DATA / "edit" / name)
     chosen = sum(read_selection(folder).chosen_with.values()) if folder.is_dir() else 0
-    return chosen + read_edit(DATA / "edit" / name)["tuned_with"]
+    return chosen + sum(edit.get("direction", {}).get("chosen_with", {}).values()) + edit["tuned_with"]
 
 
 def break_even(shared: float, own: float, rival: float) -> str:
@@ -106,7 +108,13 @@ class Bill:
         self.built = [name for name in self.own if isinstance(self.edits[name.removesuffix(ADDED)], Chosen)]
 
     def _listed(self, edit: AnyEdit, shared: bool = False) -> Spent:
-        """The cost of the shortlist of ``edit``, or its share of that; nothing for a baseline."""
+        """The cost of the shortlist of ``edit``, or its share of that; of a direction so of finding its matrix.
+
+        Nothing for any other baseline.
+        """
+        if isinstance(edit, DirectionBaseline) and edit.matrix == LOCATED:
+            found = [e for e in self.edits.values() if isinstance(e, DirectionBaseline) and e.matrix == LOCATED]
+            return total([read_json(DATA / "locate" / "cost.json")], 1 / len(found) if shared else 1.0)
         if not isinstance(edit, Chosen):
             return total([])
         return total([self.listed[edit.shortlist]], 1 / len(self.users[edit.shortlist]) if shared else 1.0)
@@ -149,7 +157,7 @@ def pay_back(bill: Bill, shared: Spent, bare: Spent) -> list[str]:
     """A row an edit and rival: from how many edits the decomposition is paid back, with labels and without."""
     lines = ["| edit | rival | seconds | FLOPs |", "|---|---|---|---|"]
     for name in bill.built:
-        for rival in (rival for rival in RIVALS if rival in bill.own):
+        for rival in (rival for rival in (*RIVALS, DIRECTION) if rival in bill.own):
             cells = [
                 " / ".join(
                     break_even(once[unit], bill.own[name][unit], bill.own[rival][unit]) for once in (shared, bare)
@@ -185,7 +193,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=KEPT)
     into = parser.parse_args().into
     chance = read_json(DATA / "target" / "metrics.json")["chance"]
-    stages = {stage: read_json(DATA / stage / "cost.json") for stage in ("corpus", "target", *SHARED)}
+    stages = {stage: read_json(DATA / stage / "cost.json") for stage in ("corpus", "target", "locate", *SHARED)}
     shared = total([stages[stage] for stage in SHARED])
     bare = total([stages[stage] for stage in SHARED if stage not in LABELS])
     bill = Bill()

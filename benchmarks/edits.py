@@ -10,6 +10,7 @@ what is missing.
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -28,18 +29,22 @@ from prefactor.config.base import parse
 from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig, Optimiser
-from prefactor.config.edits import AnyEdit, Chosen, GuardedEdit, is_fitted
+from prefactor.config.edits import AnyEdit, Chosen, DirectionBaseline, GuardedEdit, is_fitted
 from prefactor.config.guard import GuardByDomain, GuardByImportance
+from prefactor.config.locate import LOCATED, LocateConfig
 from prefactor.config.params import read_params, section
 from prefactor.config.shortlists import ByLabel, ByName, ShortlistConfig
 from prefactor.config_check.pipeline import PipelineConfig, check
 from prefactor.corpus.blocks import take
 from prefactor.corpus.need import Need
-from prefactor.edits.build import build_method, unfitted, whole_matrices
+from prefactor.corpus.needs import located, verified
+from prefactor.edits.build import along_direction, build_method, unfitted, whole_matrices
 from prefactor.edits.fit import Fitter
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sweep import fit_text, probe_text, sweep
 from prefactor.files.cost import Cost
+from prefactor.locate.direction import directions
+from prefactor.locate.rank import locate
 from prefactor.model.change import Change
 from prefactor.model.matrices import matrices
 from prefactor.model.reference import HeldOut, hold_out, measure
@@ -124,6 +129,21 @@ def choose(name: str, edit: Chosen, listed: ShortlistConfig, work: Workspace, co
     return select(name, matches, candidates, config.tried, 0, top).subcomponents
 
 
+def place(edit: DirectionBaseline, work: Workspace, cost: Cost) -> str:
+    """The matrix of a direction: where params leave it to locate, what that stage would find for the edit's target."""
+    if edit.matrix != LOCATED:
+        return edit.matrix
+    target = edit.domains.target
+    config = section("locate", LocateConfig).model_copy(update={"target": target, "spare": None})
+    model, blocks, others = work.model.target, work.blocks("train"), config.spared(work.domains)
+    every = (target, *others)
+    made = {domain: take(blocks, located(config, domain)).tokens for domain in every}
+    held = {domain: take(blocks, verified(config, domain)).tokens for domain in every}
+    spared = [made[domain] for domain in others]
+    ways = directions(model, matrices(model, config.modules), made[target], spared, config.ridge, cost)
+    return re.escape(locate(model, ways, held, target, work.chance, config, cost).best[0])
+
+
 def run(name: str, edit: AnyEdit, listed: ShortlistConfig | None, target: str) -> pd.DataFrame:
     """A row a budget, seed and domain of ``edit``, which is called ``name``, aimed at ``target``.
 
@@ -157,6 +177,9 @@ def _fitted(
         return [(0, 0, change)]
     if isinstance(edit, Chosen):
         method, _ = build_method(edit, chosen, model, work.net, blocks, config)
+    elif isinstance(edit, DirectionBaseline):
+        among = matrices(model.target, place(edit, work, cost))
+        method, _ = along_direction(edit, model.target, among, blocks, config, {}, cost)
     else:
         method = whole_matrices(edit, matrices(model.target, section("decompose.modules", str)))
     text = fit_text(model.target, blocks, edit.domains, config)

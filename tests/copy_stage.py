@@ -21,6 +21,8 @@ STANDS_STILL = {
     ("harvest", "subcomponents"): ("harvest.examples",),  # more examples are more windows, and no other statistics
     ("harvest", "sample"): ("harvest.examples",),
     ("target", "bars.json"): ("data/corpus/eval",),
+    ("locate", "modules"): ("locate", "data/check/locate.txt"),  # none, where a pattern says what is decomposed
+    ("locate", "best"): ("locate", "data/check/locate.txt"),  # the same one, found with as much text
     ("target", "checkpoint"): ("data/corpus/eval",),  # the eval split only measures the target and the decomposition
     ("importance", "net"): ("data/corpus/eval",),
     ("corpus", "metrics.json"): ("texts",),  # as many tokens as before

@@ -18,7 +18,7 @@ from prefactor.files.cost import Cost
 from prefactor.locate import direction, streams
 from prefactor.locate.damages import Damages
 from prefactor.locate.direction import Direction, directions, read_direction
-from prefactor.locate.rank import Reach, locate, reach_of
+from prefactor.locate.rank import Reach, _amounts, locate, reach_of
 from prefactor.locate.streams import pulls, readers, second_moments
 from prefactor.locate.table import BEST, MODULES, read_best, read_modules, table_of, write_names
 from prefactor.model.change import applied
@@ -79,6 +79,9 @@ def test_the_closed_form_is_what_dense_sums_give() -> None:
         torch.testing.assert_close(found[name].write.double(), bias / bias.norm() * size, rtol=1e-4, atol=1e-5)
         assert found[name].read.double() @ mean == pytest.approx(1, rel=1e-5)
         assert found[name].rise == pytest.approx((size * bias.norm()).item(), rel=1e-4)
+        assert found[name].coherence == pytest.approx(
+            (gradient.mean(0).norm() / gradient.pow(2).sum(1).mean().sqrt()).item(), rel=1e-4
+        )
         assert found[name].spread == pytest.approx((read @ second @ read).sqrt().item(), rel=1e-4)
 
 
@@ -176,6 +179,18 @@ def test_reach_by_hand(curve: list[tuple[float, float, float]], reach: Reach) ->
     assert (found.score, found.spill, found.amount) == pytest.approx((reach.score, reach.spill, reach.amount))
 
 
+@pytest.mark.parametrize(
+    ("far", "asked"),
+    [(3.0, [1.0, 2.0, 4.0]), (9.0, [1.0, 2.0, 4.0]), (1.5, [1.0, 2.0]), (0.3, [1.0, 0.5, 0.25]),
+     (0.0, [1.0, 0.5, 0.25, 0.125, 0.0625])],
+)  # fmt: skip
+def test_amounts_are_tried_to_where_they_tell_something(far: float, asked: list[float]) -> None:
+    found: dict[float, dict[str, float]] = {}
+    for amount in _amounts((1.0, 2.0, 4.0), lambda own: own["de"] > far, found):
+        found[amount] = {"de": amount}
+    assert list(found) == asked
+
+
 PLANTED, DECOY = "layers.1.mlp.gate_proj", "layers.0.self_attn.o_proj"
 
 
@@ -216,8 +231,8 @@ def test_the_planted_matrix_is_found_and_the_decoy_is_not() -> None:
     few = locate(target, found, held, "de", math.log(VOCABULARY), CONFIG.model_copy(update={"verify": 2}), Cost())
     assert len(few.best) == 2 and len(few.directions) == len(found)
     table = table_of(few, CONFIG.amounts, ["de", "en"]).to_pylist()
-    assert len(table) == len(found) * 3
-    assert [row["verified"] for row in table] == [True] * 6 + [False] * (len(table) - 6)
+    tried = sum(len(verified.damages) for verified in few.verified.values())
+    assert [row["verified"] for row in table] == [True] * tried + [False] * 3 * (len(found) - 2)
     assert table[-1]["score"] is None and table[-1]["damage_de"] is None and table[0]["damage_de"] > 0
 
 
@@ -245,7 +260,7 @@ def test_names_are_read_back_and_none_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_direction_is_linear_in_its_amount() -> None:
-    way = Direction("layers.0.x", torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0, 5.0]), 1.0, 0.5)
+    way = Direction("layers.0.x", torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0, 5.0]), 1.0, 0.4, 0.2)
     amount = torch.tensor([2.0], requires_grad=True)
     A, B = way.change(amount)["layers.0.x"]
     assert torch.equal(B @ A, 2 * torch.outer(way.write, way.read))

@@ -26,6 +26,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "odd numbers": {
         "corpus.block": 24, "target.evaluate_tokens": 1001, "importance.battery.tokens": 97, "harvest.tokens": 515,
         "effects.tokens": 49, "candidates.tokens": 50, "candidates.untagged_tokens": 121, "edit.budgets": [3, 4, 29],
+        "locate.tokens": 65, "locate.verify_tokens": 47, "edit.direction_tokens": 55,
         "edit.probe_budgets": [3], "edit.probe_tokens": 77, "edit.retain_tokens": 101, "edit.guard_tokens": 31,
         "evaluate.tokens": {"target": 25, "retained": 301, "protected": 23}, "evaluate.prompts": 2,
         "evaluate.prompt_tokens": 24,
@@ -105,6 +106,8 @@ def _draw(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]], targe
     text: Callable[[Any], Blocks] = lambda need: take(by_split[need.split], need)  # noqa: E731
     for domain in config.corpus.domains:
         text(drawn.measured_target(config.target, domain)), text(drawn.ablated(config.effects, domain))
+    for domain in (config.locate.target, *config.locate.spared(config.corpus.domains)):
+        text(drawn.located(config.locate, domain)), text(drawn.verified(config.locate, domain))
     text(drawn.battery(config.importance)), text(drawn.harvested(config.harvest)), text(drawn.scored_on(config.harvest))
     for shortlist in config.shortlists.values():
         if shortlist.measured:

@@ -110,8 +110,25 @@ def shortlist(query: str, **changes: Any) -> dict[str, Any]:
             'shortlists.german.choose.by = "magic": unknown; use one of label, contrast',
         ),
         ({"edits.x": scalar() | {"method": "lora"}}, "edits.x.rank is missing; add it (a whole number >= 1)"),
-        ({"baselines.x": scalar()}, 'baselines.x.method = "scalar": unknown; use one of lora, finetune'),
+        ({"baselines.x": scalar()}, 'baselines.x.method = "scalar": unknown; use one of lora, finetune, dir'),
         ({"baselines.scalar": GOOD["baselines"]["lora-1"]}, "baselines.scalar: an edit has this name; give one of the"),
+        (
+            {"baselines.direction.domains": {"target": "fr", "retain": ["en"]}},
+            "baselines.direction.matrix = located: locate.target is de, and this removes fr; name a matrix",
+        ),
+        (
+            {"baselines.direction.spare": "some"},
+            'baselines.direction.spare = "some": unknown; use one of all, retained',
+        ),
+        ({"baselines.direction.matrix": "layers.("}, "baselines.direction.matrix: 'layers.(' is no regular expression"),
+        # locate
+        ({"locate.target": "pt"}, 'locate.target = "pt": no domain of corpus.shares; use one of'),
+        ({"locate.spare": ["eng"]}, 'locate.spare = "eng": no domain of corpus.shares; did you mean `en`?'),
+        ({"locate.spare": ["en", "de"]}, "locate.spare = ['en', 'de']: name one or more domains other than the target"),
+        ({"locate.spare": []}, "locate.spare = []: "),
+        ({"locate.amounts": [2, 1]}, "locate: amounts = [2.0, 1.0] must rise"),
+        ({"locate.top": 99}, "locate: top = 99: only verify = 14 are ranked; lower it, or raise verify"),
+        ({"locate.tokens": 10**8}, "locate.tokens = 100000000: the train split of de comes from some"),
         # shortlists
         ({"edits.scalar.shortlist": "germn"}, 'edits.scalar.shortlist = "germn": no key of shortlists; did you mean'),
         ({"edits.scalar.shortlist": ...}, "edits.scalar.shortlist is missing; add it (a text)"),

@@ -49,6 +49,7 @@ def _params() -> dict[str, Any]:
     }  # fmt: skip
     params["target"] |= {"evaluate_tokens": 512}
     params["target"]["model"] |= {"layers": 1, "width": 32, "heads": 2, "mlp_width": 48, "steps": 80, "batch": 16}
+    params["locate"] |= {"tokens": 512, "verify_tokens": 256, "amounts": [1, 2], "verify": 4, "top": 2}
     params["decompose"] |= {"subcomponents": 12, "initial": "singular", "net": {"width": 16, "blocks": 1, "heads": 2}}
     params["decompose"]["training"] |= {"steps": 12, "batch": 2}
     params["importance"]["training"] |= {"steps": 6, "batch": 2}
@@ -56,11 +57,17 @@ def _params() -> dict[str, Any]:
     params["harvest"] |= {"tokens": 2048, "held_out_tokens": 512, "batch": 8}
     params["edit"] |= {
         "budgets": [2, 4], "seeds": 2, "report_budget": 4, "retain_tokens": 256, "retain_batch": 2,
-        "probe_budgets": [2], "probe_seeds": 1, "probe_tokens": 256, "guard_tokens": 512,
+        "probe_budgets": [2], "probe_seeds": 1, "probe_tokens": 256, "guard_tokens": 512, "direction_tokens": 512,
     }  # fmt: skip
     prefactor = {"steps": 4, "learning_rates": [0.3], "retain_weight": 3.0}
     lora = {"steps": 4, "learning_rates": [0.01, 0.03], "retain_weight": 1.0}
-    params["optimisers"] |= {"scalar": prefactor, "guarded": prefactor, "lora": lora, "finetune": lora}
+    params["optimisers"] |= {
+        "scalar": prefactor,
+        "guarded": prefactor,
+        "direction": prefactor,
+        "lora": lora,
+        "finetune": lora,
+    }
     params["evaluate"] |= {
         "tokens": {"target": 512, "retained": 512, "protected": 512},
         "prompts": 1,
@@ -81,6 +88,7 @@ def _params() -> dict[str, Any]:
     params["baselines"] = {
         "lora": {"method": "lora", "domains": GERMAN, "rank": 2},
         "finetune": {"method": "finetune", "domains": GERMAN, "share": 0.1},
+        "direction": {"method": "direction", "domains": GERMAN, "ridge": 0.003},
     }
     params["report"] |= {"edit": "scalar", "controls": []}
     return params
@@ -186,7 +194,7 @@ def test_a_changed_edit_reruns_only_what_follows_from_it(through_prefect: Path, 
 def test_summary_is_what_the_tables_say(through_prefect: Path) -> None:
     summary = json.loads((through_prefect / "data/report/summary.json").read_text())
     assert set(summary) == {"target", "decomposition", "labels", "edits", "frontier", "cost"}
-    assert set(summary["edits"]) == {"scalar", "guarded", "lora", "finetune"}
+    assert set(summary["edits"]) == {"scalar", "guarded", "lora", "finetune", "direction"}
     for name, edit in summary["edits"].items():
         metrics = json.loads((through_prefect / "data/evaluate" / name / "metrics.json").read_text())
         assert edit["target_ce_minus_chance"]["mean"] == pytest.approx(metrics["target_ce_minus_chance"]["mean"])
@@ -198,8 +206,9 @@ def test_summary_is_what_the_tables_say(through_prefect: Path) -> None:
     }
     assert summary["edits"]["scalar"]["chosen_with"] == _harvested(through_prefect)["de"]
     assert summary["edits"]["guarded"]["chosen_with"] == _harvested(through_prefect)["de"] + 256
+    assert summary["edits"]["direction"]["chosen_with"] == 512 + 512 + 256  # made from; found with; verified with
     assert {name: edit["tuned_with"] for name, edit in summary["edits"].items()} == {
-        "scalar": 0, "guarded": 0, "lora": 256, "finetune": 256,
+        "scalar": 0, "guarded": 0, "lora": 256, "finetune": 256, "direction": 0,
     }  # fmt: skip
     for stage, spent in summary["cost"].items():
         ledgers = [json.loads(path.read_text()) for path in (through_prefect / "data" / stage).rglob("cost.json")]
@@ -223,7 +232,7 @@ def test_candidates_are_ranked_by_the_spill_that_was_measured(through_prefect: P
     assert (facts["weigh"], facts["spare"], facts["target_tokens"]) == ("domain", ["en"], 512)
 
 
-@pytest.mark.parametrize("name", ["scalar", "guarded", "lora", "finetune"])
+@pytest.mark.parametrize("name", ["scalar", "guarded", "lora", "finetune", "direction"])
 def test_every_adapter_in_stock_peft_is_our_edit(through_prefect: Path, name: str) -> None:
     checkpoint, folder = through_prefect / "data/target/checkpoint", through_prefect / "data/edit" / name
     tokens = torch.arange(3, 43)[None]
@@ -273,7 +282,7 @@ def test_a_corrected_label_reruns_only_what_follows_from_it(through_prefect: Pat
 def test_what_the_stages_made_is_compared_and_exported(through_prefect: Path, tmp_path: Path) -> None:
     data = through_prefect / "data"
     rows = {row["edit"]: row for row in compare(data)}
-    assert set(rows) == {"scalar", "guarded", "lora", "finetune"}
+    assert set(rows) == {"scalar", "guarded", "lora", "finetune", "direction"}
     metrics = json.loads((through_prefect / "data/evaluate/lora/metrics.json").read_text())
     assert rows["lora"]["damage"]["fr"] == pytest.approx(metrics["damage"]["fr"]["mean"])
     export(data, "lora", tmp_path / "adapter", tokens=2, seed=1)
@@ -307,7 +316,7 @@ def test_results_of_another_time_are_refused_by_name(through_prefect: Path, tmp_
     with pytest.raises(PrefactorError, match=r"scalar is stale: it was made with retain \['en'\], params.yaml says"):
         compare(data, ["scalar"])
     _of_another_run(project, lambda params: params["edits"].pop("scalar"))
-    assert {row["edit"] for row in compare(data)} == {"guarded", "lora", "finetune"}
+    assert {row["edit"] for row in compare(data)} == {"guarded", "lora", "finetune", "direction"}
     for use in (lambda: compare(data, ["scalar"]), lambda: export(data, "scalar", tmp_path / "none")):
         with pytest.raises(PrefactorError, match=r"has no edit 'scalar'; .*edit/scalar is left from when it was there"):
             use()

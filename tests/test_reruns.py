@@ -141,7 +141,7 @@ def text(file: str, more: str) -> Callable[[Path], None]:
 
 
 ALL = {
-    "check", "corpus", "text", "target", "decompose", "importance", "harvest", "effects", "label", "score",
+    "check", "corpus", "text", "target", "locate", "decompose", "importance", "harvest", "effects", "label", "score",
     "shortlist@german", "shortlist@german-guarded", "candidates@german", "candidates@german-guarded",
     "selection@scalar", "selection@guarded-importance", "edit@scalar", "edit@guarded-importance",
     "evaluate@scalar", "evaluate@guarded-importance", "baseline@lora-1", "evaluate-baseline@lora-1", "report",
@@ -168,7 +168,14 @@ MATRIX: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "how a target is trained": (code("prefactor/model/train.py", "* 0.02 *", "* 0.03 *"), ALL - {"corpus", "text"}),
     "the decomposition's schedule": (
-        param("decompose.training.learning_rate", 0.02), ALL - {"corpus", "target", *BASELINE},
+        param("decompose.training.learning_rate", 0.02), ALL - {"corpus", "target", "locate", *BASELINE},
+    ),
+    "how matrices are tried, where a pattern says what is decomposed": (
+        param("locate.verify_tokens", 512), {*GATES, "locate", "report"},
+    ),
+    "how directions are made": (
+        code("prefactor/locate/direction.py", "MOST_BYTES = 2**31", "MOST_BYTES = 2**30"),
+        {"check", "locate", "report", *EDITS, *BASELINE},
     ),
     "more examples": (param("harvest.examples", 60), {*GATES, "harvest", "label", *AFTER_LABELS}),
     "a label, by a person": (
@@ -197,8 +204,10 @@ MATRIX: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         {*GATES, "edit@guarded-importance", "evaluate@guarded-importance", "report"},
     ),
     "which edit the report is about": (param("report.edit", "guarded-importance"), {*GATES, "report"}),
-    "the eval text": (  # edits too: what the target scores on it is the bar of a goal
-        text("texts/eval", "more"), {"corpus", "target", "importance", *EDITS, *BASELINE, "report"},
+    "the eval text": (
+        text("texts/eval", "more"),
+        {"corpus", "text", "target", "importance", "evaluate@scalar", "evaluate@guarded-importance",
+         "evaluate-baseline@lora-1", "report"},
     ),
     "the harvest text": (text("texts/harvest", "more"), {"corpus", "harvest", *AFTER_HARVEST}),
     "the fit text": (text("texts/fit", "more"), {"corpus", *EDITS, *BASELINE, "report"}),

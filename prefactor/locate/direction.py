@@ -33,14 +33,17 @@ class Direction:
     read: Tensor  # r (d_in,)
     write: Tensor  # ‖y‖ u (d_out,)
     rise: float  # nats a token at a = 1, of the target's loss, first order
-    spread: (
-        float  # √(r^T Σ_0 r): the response on spared text, root mean square, where 1 is the mean one on the target's
-    )
+    coherence: float  # of the gradients at single tokens (streams.py)
+    spread: float  # √(r^T Σ_0 r): the r.m.s. response on spared text, where the target's has a mean of 1
 
     @property
     def screen(self) -> float:
-        """Foretold rise of the target's loss against foretold spill."""
-        return self.rise / self.spread
+        """Foretold rise of the target's loss against foretold spill, both first order; ‖y‖ and a cancel.
+
+        The rise is ``a ‖y‖ ‖ḡ‖``. What is written into other text has the size ``a ‖y‖ spread`` (root mean square), and
+        how sensitive the loss is to it there is taken to be the r.m.s. gradient on the target's text.
+        """
+        return self.coherence / self.spread
 
     def change(self, amount: float | Tensor) -> Change:
         """The change at ``amount`` a: differentiable in it, and sharing no memory with another."""
@@ -88,7 +91,9 @@ def directions(
                 norm = pull.gradient.norm().item()
                 if solved and 0 < norm < math.inf and 0 < pull.size < math.inf:
                     write = pull.gradient * (pull.size / norm)
-                    found[name] = Direction(name, solved[0].to(like), write.to(like), pull.size * norm, solved[1])
+                    found[name] = Direction(
+                        name, solved[0].to(like), write.to(like), pull.size * norm, pull.coherence, solved[1]
+                    )
     _charge(cost, target, toward, sum(text.size for text in spared) * passes)
     return {name: found[name] for name in matrices if name in found}
 

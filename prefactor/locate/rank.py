@@ -1,7 +1,7 @@
 """Which matrices to decompose: screened by the closed form's own forecast, ranked by what their changes do."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,6 +13,8 @@ from prefactor.files.cost import Cost
 from prefactor.locate.damages import Damages
 from prefactor.locate.direction import Direction
 from prefactor.machine.progress import track
+
+HALVINGS = 4  # of an amount that is already past chance, or past what is tolerated
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,41 @@ def locate(
     screened = sorted(directions.values(), key=lambda direction: -direction.screen)
     chosen = {direction.module for direction in screened[: config.verify]}
     damages, verified = Damages(target, texts, cost), {}
+    to_chance = max(0.0, chance - damages.base[removed])
+
+    def past(own: Mapping[str, float]) -> bool:
+        """Whether a larger amount tells nothing more: at chance, beyond what is tolerated, or not finite."""
+        return not (own[removed] < to_chance and _worst(own, removed) <= config.tolerated)
+
     rows = [direction for direction in directions.values() if direction.module in chosen]
     for direction in track(rows, len(rows), "verify"):
-        found = {amount: damages.of(direction.change(amount)) for amount in config.amounts}
+        found: dict[float, dict[str, float]] = {}
+        for amount in _amounts(config.amounts, past, found):
+            found[amount] = damages.of(direction.change(amount))
+        found = dict(sorted(found.items()))
         curve = [(amount, own[removed], _worst(own, removed)) for amount, own in found.items()]
-        to_chance = max(0.0, chance - damages.base[removed])
         verified[direction.module] = Verified(found, reach_of(curve, to_chance, config.tolerated))
     first = sorted((d for d in rows), key=lambda direction: verified[direction.module].order)
     return Located((*first, *(d for d in screened if d.module not in chosen)), verified)
+
+
+def _amounts(
+    rising: Sequence[float], past: Callable[[Mapping[str, float]], bool], found: Mapping[float, Mapping[str, float]]
+) -> Iterator[float]:
+    """The ``rising`` amounts up to the first that is past what counts; where that is the first, down from it by halves.
+
+    ``found`` has the damages of those that were asked for.
+    """
+    for amount in rising:
+        yield amount
+        if past(found[amount]):
+            break
+    smaller = rising[0]
+    for _ in range(HALVINGS):
+        if not past(found[smaller]):
+            break
+        smaller /= 2
+        yield smaller
 
 
 def reach_of(curve: Sequence[tuple[float, float, float]], to_chance: float, tolerated: float) -> Reach:

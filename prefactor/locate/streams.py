@@ -27,6 +27,9 @@ class Pull:
     mean: Tensor  # μ_1 (d_in,): the mean input
     size: float  # ‖y‖, the mean norm of its output
     gradient: Tensor  # (d_out,): of the mean next-token loss (nats), with respect to a bias added to its output
+    coherence: (
+        float  # in [0, 1]: how far the gradients at single tokens agree, the norm of their mean over their r.m.s.
+    )
 
 
 def parts(target: Any, tokens: np.ndarray) -> Iterator[Tensor]:
@@ -73,13 +76,17 @@ def pulls(target: Any, matrices: Mapping[str, Matrix], tokens: np.ndarray) -> di
     biases = {name: zero.to(matrices[name].weight.dtype).requires_grad_(True) for name, zero in zeros.items()}
     means = {name: _zeros(shape_of(matrix)[1], device=device) for name, matrix in matrices.items()}
     gradients = {name: _zeros(len(zero), device=device) for name, zero in zeros.items()}
-    sizes = dict.fromkeys(matrices, 0.0)
+    sizes, squares = dict.fromkeys(matrices, 0.0), dict.fromkeys(matrices, 0.0)
 
     def watch(name: str) -> Callable[..., Tensor]:
         def hook(module: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             means[name] += exact(args[0].detach()).flatten(0, -2).sum(0)
             sizes[name] += exact(output.detach()).norm(dim=-1).sum().item()
-            return output + biases[name]
+            moved = output + biases[name]
+            moved.register_hook(
+                lambda gradient: squares.update({name: squares[name] + exact(gradient).square().sum().item()})
+            )
+            return moved
 
         return hook
 
@@ -89,10 +96,11 @@ def pulls(target: Any, matrices: Mapping[str, Matrix], tokens: np.ndarray) -> di
             loss = next_token_ce(logits_of(target, part)[:, :-1], part).sum()
             for name, gradient in zip(biases, torch.autograd.grad(loss, list(biases.values())), strict=True):
                 gradients[name] += exact(gradient)
-    return {
-        name: Pull(means[name] / tokens.size, sizes[name] / tokens.size, gradients[name] / predictions)
-        for name in matrices
-    }
+    found = {}
+    for name, gradient in gradients.items():
+        coherence = gradient.norm().item() / max((tokens.size * squares[name]) ** 0.5, 1e-300)
+        found[name] = Pull(means[name] / tokens.size, sizes[name] / tokens.size, gradient / predictions, coherence)
+    return found
 
 
 @torch.no_grad()

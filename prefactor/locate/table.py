@@ -22,8 +22,7 @@ def table_of(located: Located, amounts: Sequence[float], domains: Sequence[str])
         reach = verified.reach if verified else None
         about = {"module": direction.module, "screen": direction.screen, "spread": direction.spread}
         about |= {"verified": verified is not None, "score": reach and reach.score, "spill": reach and reach.spill}
-        for amount in amounts:
-            damages = verified.damages[amount] if verified else {}
+        for amount, damages in (verified.damages if verified else {amount: {} for amount in amounts}).items():
             row = about | {"amount": float(amount), "rise": amount * direction.rise}
             rows.append(row | {f"damage_{domain}": damages.get(domain) for domain in domains})
     numbers = ["amount", "rise", "spread", "screen", "score", "spill", *(f"damage_{domain}" for domain in domains)]
