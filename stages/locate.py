@@ -18,8 +18,9 @@ from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import identities, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.locate.direction import directions
+from prefactor.locate.names import write_names
 from prefactor.locate.rank import locate
-from prefactor.locate.table import table_of, write_names
+from prefactor.locate.table import table_of
 from prefactor.machine.runtime import setup
 from prefactor.model.sites import sites
 from stages.common import CHECKPOINT, DATA, TEXT, run, section

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prefactor.config.locate import LOCATED
 from prefactor.files.artifacts import identities
-from prefactor.locate.table import BEST, MODULES, read_best, read_modules
+from prefactor.locate.names import BEST, MODULES, read_best, read_modules
 from stages.common import DATA
 
 FOLDER = DATA / "locate"

@@ -18,9 +18,10 @@ from prefactor.files.cost import Cost
 from prefactor.locate import direction, streams
 from prefactor.locate.damages import Damages
 from prefactor.locate.direction import Direction, directions, read_direction
+from prefactor.locate.names import BEST, MODULES, read_best, read_modules, write_names
 from prefactor.locate.rank import Reach, _amounts, locate, reach_of
 from prefactor.locate.streams import pulls, readers, second_moments
-from prefactor.locate.table import BEST, MODULES, read_best, read_modules, table_of, write_names
+from prefactor.locate.table import table_of
 from prefactor.model.change import applied
 from prefactor.model.matrices import Matrix, matrices
 from prefactor.model.target import cross_entropy, logits_of, next_token_ce

@@ -1,0 +1,41 @@
+"""The names that locate leaves to the stages that act on them: free of how they are found, which would rerun those."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefactor.errors import PrefactorError
+from prefactor.files.artifacts import Origin, read_json, verify, write_json, write_manifest
+
+MODULES, BEST = Path("modules", "modules.json"), Path("best", "best.json")
+
+
+def write_names(folder: Path, modules: Sequence[str], best: str, target_tokens: int, made_from: Origin) -> None:
+    """Write ``modules/`` and ``best/`` of the stage's ``folder``, apart from the figures, so that these rerun nothing.
+
+    Args:
+        modules: what is to be decomposed; none where ``decompose.modules`` is a pattern, whatever was found.
+        target_tokens: of text known to be the target's, that ``best`` was found with.
+    """
+    write_json(folder / MODULES, list(modules))
+    write_json(folder / BEST, {"module": best, "target_tokens": target_tokens})
+    for path in (MODULES, BEST):
+        write_manifest((folder / path).parent, [path.name], made_from=made_from)
+
+
+def read_modules(folder: Path) -> list[str]:
+    """The matrices to decompose.
+
+    Raises:
+        PrefactorError: the stage was run for a pattern, or what it left is damaged.
+    """
+    verify((folder / MODULES).parent, only=[MODULES.name])
+    if not (names := read_json(folder / MODULES)):
+        raise PrefactorError(f"{folder / MODULES} names no matrix: it is of other params; run the stage locate again")
+    return names
+
+
+def read_best(folder: Path) -> tuple[str, int]:
+    """The best verified matrix, and how many tokens of the target's text it was found with."""
+    verify((folder / BEST).parent, only=[BEST.name])
+    best = read_json(folder / BEST)
+    return best["module"], best["target_tokens"]
