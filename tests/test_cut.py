@@ -1,6 +1,7 @@
 """A vocabulary that is cut to the corpus's tokens: the same model on them, text in their places."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,13 @@ from prefactor.model.target import logits_of
 from tests.tiny import VOCABULARY, tiny_blocks, tiny_target
 
 IDS = np.array([0, 3, 4, 11, 12, 13, 30, 38])
-SMALL = {"num_hidden_layers": 2, "hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2, "vocab_size": 40}
+SMALL: dict[str, Any] = {
+    "num_hidden_layers": 2,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_attention_heads": 2,
+    "vocab_size": 40,
+}
 
 
 def gemma() -> Gemma2ForCausalLM:
@@ -36,7 +43,7 @@ def gpt2() -> GPT2LMHeadModel:
 @pytest.mark.parametrize("make", [tiny_target, gemma, phi, gpt2])
 def test_on_the_tokens_that_are_left_it_is_the_same_model(make) -> None:
     torch.manual_seed(1)
-    model = make().eval().requires_grad_(False)
+    model: Any = make().eval().requires_grad_(False)
     tokens = torch.from_numpy(np.random.default_rng(0).choice(len(IDS), (3, 9)))
     whole = logits_of(model, torch.from_numpy(IDS)[tokens])
     tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from prefactor.model import kept_states
 from prefactor.model.kept_states import KeptStates, keep_states
+from prefactor.model.matrices import matrix_of
 from prefactor.model.prefix import prefix_of
 from prefactor.model.target import logits_of
 from prefactor.vpd.components import DecomposedModel
@@ -72,7 +73,7 @@ def test_a_decomposed_model_is_the_same_with_its_states_given_kept_or_neither(
     whole = logits_of(target, tokens)
 
     def decomposed() -> DecomposedModel:
-        modules = {SECOND: target.base_model.get_submodule(SECOND)}
+        modules = {SECOND: matrix_of(target, SECOND)}
         return DecomposedModel(target, *initial_components(modules, {SECOND: 16}, torch.Generator().manual_seed(0)))
 
     plain = decomposed()

@@ -55,7 +55,7 @@ def seen(target: Any, every: dict[str, Matrix], tokens: np.ndarray) -> dict[str,
 
 
 def test_matrices_that_read_one_tensor_share_its_moments() -> None:
-    target = tiny_target()
+    target: Any = tiny_target()
     layer = {"self_attn.q_proj": ["q", "k", "v"], "self_attn.o_proj": ["o"], "mlp.gate_proj": ["gate", "up"]}
     found = readers(target, matrices(target), TOWARD)
     assert len(found) == 8
@@ -106,7 +106,7 @@ def test_the_gradient_is_that_of_a_bias_and_foretells_what_it_does() -> None:
 
 
 def test_neither_the_batch_nor_the_number_of_passes_matters(monkeypatch: pytest.MonkeyPatch) -> None:
-    target = tiny_target()
+    target: Any = tiny_target()
     every = matrices(target)
     whole, cost = directions(target, every, TOWARD, SPARED, RIDGE, Cost()), Cost()
     monkeypatch.setattr(streams, "LOGITS", 3 * TOWARD.shape[1] * VOCABULARY)
@@ -120,7 +120,7 @@ def test_neither_the_batch_nor_the_number_of_passes_matters(monkeypatch: pytest.
 
 
 def test_each_spared_text_weighs_the_same() -> None:
-    target = tiny_target()
+    target: Any = tiny_target()
     every = {name: m for name, m in matrices(target).items() if name.endswith("1.mlp.down_proj")}
     both = second_moments(target, every, SPARED)
     each = [second_moments(target, every, [text]) for text in SPARED]
@@ -137,7 +137,7 @@ def test_what_is_read_nowhere_has_no_direction(mean: Tensor, second: Tensor) -> 
 
 
 def test_a_matrix_that_writes_nothing_is_left_out() -> None:
-    target = tiny_target()
+    target: Any = tiny_target()
     target.model.layers[0].mlp.down_proj.weight.data.zero_()
     found = directions(target, matrices(target), TOWARD, SPARED, RIDGE, Cost())
     silent = {f"layers.0.mlp.{name}_proj" for name in ("gate", "up", "down")}  # the first two move nothing any more
@@ -146,7 +146,7 @@ def test_a_matrix_that_writes_nothing_is_left_out() -> None:
 
 def test_damage_from_the_layer_on_is_damage_of_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "LOGITS", 4 * TOWARD.shape[1] * VOCABULARY)
-    target = tiny_target()
+    target: Any = tiny_target()
     texts = {"de": tiny_blocks(6, seed=4), "en": tiny_blocks(5, seed=5)}
     found = directions(target, matrices(target), TOWARD, SPARED, RIDGE, Cost())
     before = {name: value.clone() for name, value in target.state_dict().items()}
@@ -201,7 +201,8 @@ def planted() -> tuple[LlamaForCausalLM, dict[str, np.ndarray]]:
     Both lie in the residual stream. One MLP reads the domain and can forget the rest where it sees it; attention reads
     other things, and what it writes is silent in the other layer.
     """
-    target, half = tiny_target(), VOCABULARY // 2
+    target: Any = tiny_target()
+    half = VOCABULARY // 2
     embeddings, head = target.model.embed_tokens.weight.data, target.lm_head.weight.data
     embeddings.mul_(0.3)[half:] = embeddings[:half]  # alike but for the domain
     embeddings[:, 0], embeddings[:half, 1], embeddings[half:, 1] = 1, 1, -1

@@ -108,7 +108,9 @@ def _draw(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]], targe
         text(drawn.measured_target(config.target, domain)), text(drawn.ablated(config.effects, domain))
     for domain in (config.locate.target, *config.locate.spared(config.corpus.domains)):
         text(drawn.located(config.locate, domain)), text(drawn.verified(config.locate, domain))
-    text(drawn.battery(config.importance)), text(drawn.harvested(config.harvest)), text(drawn.scored_on(config.harvest))
+    for need in sum(drawn.battery(config.importance, config.decompose.objective).values(), ()):
+        text(need)
+    text(drawn.harvested(config.harvest)), text(drawn.scored_on(config.harvest))
     for shortlist in config.shortlists.values():
         if shortlist.measured:
             text(drawn.untagged_for_candidates(config.candidates))

@@ -209,8 +209,8 @@ MATRIX: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         {"corpus", "text", "target", "importance", "evaluate@scalar", "evaluate@guarded-importance",
          "evaluate-baseline@lora-1", "report"},
     ),
-    "the harvest text": (text("texts/harvest", "more"), {"corpus", "harvest", *AFTER_HARVEST}),
-    "the fit text": (text("texts/fit", "more"), {"corpus", *EDITS, *BASELINE, "report"}),
+    "the harvest text": (text("texts/harvest", "more"), {"corpus", "text", "harvest", *AFTER_HARVEST}),
+    "the fit text": (text("texts/fit", "more"), {"corpus", "text", *EDITS, *BASELINE, "report"}),
 }  # fmt: skip
 
 
