@@ -87,7 +87,7 @@ def test_the_closed_form_is_what_dense_sums_give() -> None:
 
 
 def test_the_gradient_is_that_of_a_bias_and_foretells_what_it_does() -> None:
-    target = tiny_target(bias=True)
+    target: Any = tiny_target(bias=True)
     name = "layers.0.self_attn.v_proj"
     pull = pulls(target, matrices(target), TOWARD)[name]
     bias = target.model.layers[0].self_attn.v_proj.bias
