@@ -251,7 +251,7 @@ def locate_(
         print_json(rows)
         return
     domains = [key.removeprefix("damage_") for key in rows[0] if key.startswith("damage_")]
-    title = "nats a token; damage by domain, a dash where the matrix was not tried"
+    title = "nats a token; damage by domain, empty where the matrix was not tried"
     table = Table("matrix", "forecast", "amount", "removes", "for", *map(visible, domains), title=title)
     for row in rows:
         own = [number(row[f"damage_{domain}"], "+.3f") for domain in domains]
