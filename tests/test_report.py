@@ -91,7 +91,7 @@ def test_summary_against_figures_worked_out_by_hand(tree: Path) -> None:
     assert (OUT / "frontier.csv").samefile(summary.frontier)
     # Nine edits of 9.5 s each.
     assert summary.cost["edit"].model_dump() == {
-        "seconds": 85.5, "tokens": 9 * 20480, "flops": 9 * 2.5e10, "usd": 0.0, "requests": 0,
+        "seconds": 85.5, "tokens": 9 * 20480, "flops": 9 * 2.5e10, "usd": 0.0, "requests": 0, "memory": 0,
     }  # fmt: skip
     assert summary.cost["label"].seconds == 1.5
     assert summary.cost["effects"].seconds == 48.0

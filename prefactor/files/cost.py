@@ -1,6 +1,6 @@
 """The cost ledger: what each stage took, kept beside what it made.
 
-Seconds differ between equal runs, so ``cost.json`` is an output of its own that only the report reads.
+Seconds and memory differ between equal runs, so ``cost.json`` is an output of its own that only the report reads.
 """
 
 import time
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefactor.files.artifacts import write_json
+from prefactor.machine.peak import peak_memory
 
 
 @dataclass
@@ -48,9 +49,13 @@ class Cost:
 
 @contextmanager
 def ledger(path: Path, write: bool = True) -> Iterator[Cost]:
-    """Time the block and write ``{"seconds", "tokens", "flops", "usd", "requests"}`` to ``path`` when it ends well."""
+    """Time the block and write what it took to ``path`` when it ends well.
+
+    ``{"seconds", "tokens", "flops", "usd", "requests", "memory"}``, the last in bytes, at the process's peak.
+    """
     cost = Cost()
     yield cost
     if write:
         bill = {name: getattr(cost, name) for name in ("tokens", "flops", "requests")}
-        write_json(path, {"seconds": round(cost.spent(), 3), **bill, "usd": round(cost.usd, 6)})
+        took = {"seconds": round(cost.spent(), 3), "usd": round(cost.usd, 6), "memory": peak_memory()}
+        write_json(path, bill | took)

@@ -142,13 +142,14 @@ class Edit(_Read):
 
 
 class Spent(_Read):
-    """What a stage took: wall seconds, tokens through a model, floating-point operations; requests to an endpoint."""
+    """What a stage took: wall seconds, tokens through a model, floating-point operations; requests to an endpoint; bytes at peak."""
 
     seconds: float
     tokens: int
     flops: float
     usd: float = 0.0
     requests: int = 0
+    memory: int = 0  # 0 of a run that did not note it
 
 
 @dataclass(frozen=True)
@@ -288,6 +289,7 @@ def _sum(costs: Iterable[Spent]) -> Spent:
         flops=sum(cost.flops for cost in each),
         usd=sum(cost.usd for cost in each),
         requests=sum(cost.requests for cost in each),
+        memory=max((cost.memory for cost in each), default=0),
     )
 
 

@@ -247,6 +247,7 @@ def cost(inputs: Inputs) -> dict[str, Any]:
                 "flops": words.magnitude(spent.flops),
                 "requests": words.magnitude(spent.requests),
                 "usd": f"{spent.usd:,.2f}",
+                "memory": words.gibibytes(spent.memory),
             }
             for stage, spent in inputs.cost.items()
         ],
@@ -255,6 +256,7 @@ def cost(inputs: Inputs) -> dict[str, Any]:
         "flops": words.magnitude(sum(spent.flops for spent in inputs.cost.values())),
         "requests": words.magnitude(sum(spent.requests for spent in inputs.cost.values())),
         "usd": f"{sum(spent.usd for spent in inputs.cost.values()):,.2f}",
+        "memory": words.gibibytes(max(spent.memory for spent in inputs.cost.values())),
         "shared": words.duration(total - edits),
         "edits": words.duration(edits),
         "each": words.duration(edits / len(inputs.edits)),

@@ -80,6 +80,7 @@ class StageCost(_Part):
     flops: float
     usd: float
     requests: int
+    memory: int  # bytes at the peak of one process
 
 
 class Summary(_Part):

@@ -69,6 +69,11 @@ def magnitude(count: float) -> str:
     return significant(count)
 
 
+def gibibytes(size: int) -> str:
+    """``5368709120`` -> ``5.00 GiB``; none noted is a dash."""
+    return f"{significant(size / 2**30)} GiB" if size else "–"
+
+
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
