@@ -142,7 +142,7 @@ class Edit(_Read):
 
 
 class Spent(_Read):
-    """What a stage took: wall seconds, tokens through a model, floating-point operations; requests to an endpoint; bytes at peak."""
+    """What a stage took: wall seconds, tokens through a model, their operations; requests to an endpoint; memory."""
 
     seconds: float
     tokens: int
