@@ -1,0 +1,128 @@
+"""How fast is the decomposition engine on a GPU? ``sh benchmarks/gpu.sh [--dry]``
+
+Steps a second of the plain trainer (``plain_vpd.py``) and of the engine in float32 and in bfloat16, side by side in one
+process; which share of the device's time is spent in matrix products; memory at peak. On random targets, so that
+nothing has to be fetched: the paper's shape (four layers of width 768, 38,912 subcomponents) and that of Gemma-3-270M
+with three matrices decomposed and its vocabulary cut, as ``gemma.yaml`` does. ``--dry`` runs the same on the CPU with
+tiny shapes, to see that it works; it measures nothing.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+from benchmarks.common import markdown
+from benchmarks.engine import FAST, PAPER, PAPER_COUNTS, PAPER_MODULES, random_target, run_engine, run_plain
+from prefactor.config.decompose import DecomposeConfig, NetConfig
+from prefactor.config.training import TrainingConfig
+from prefactor.machine.runtime import setup
+
+RESULT = Path("benchmarks/results/gpu.md")
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::_scaled_dot_product", "aten::baddbmm")
+WARM_UP = 5  # steps that are not counted
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is decomposed: a random target, which of its matrices, into how many subcomponents, on which blocks."""
+
+    name: str
+    target: Any
+    modules: str
+    subcomponents: Any
+    batch: int
+    positions: int
+    net: NetConfig
+
+
+def shapes(dry: bool) -> list[Shape]:
+    if dry:
+        llama, gemma = random_target(2, 32, 64, 16, 48), _gemma(2, 32, 64, 16)
+        net = NetConfig(width=16, blocks=1, heads=2)
+        return [Shape("768 wide", llama, ".*", 8, 2, 16, net), Shape("Gemma", gemma, r"layers\.1\..*", 8, 2, 16, net)]
+    net = NetConfig(width=512, blocks=4, heads=8)
+    wide = random_target(4, 768, 50_304, 512, 3072)
+    sites = r"layers\.14\.(self_attn\.o_proj|mlp\.(up|down)_proj)"
+    return [
+        Shape("768 wide", wide, PAPER_MODULES, PAPER_COUNTS, 8, 512, net),
+        Shape("Gemma", _gemma(18, 640, 51_313, 512), sites, 512, 8, 512, NetConfig(width=192, blocks=2, heads=4)),
+    ]
+
+
+def _gemma(layers: int, width: int, vocabulary: int, positions: int) -> Any:
+    torch.manual_seed(0)
+    config = Gemma3TextConfig(
+        vocab_size=vocabulary, hidden_size=width, intermediate_size=width * 16 // 5, num_hidden_layers=layers,
+        num_attention_heads=4, num_key_value_heads=1, head_dim=max(8, width * 2 // 5),
+        max_position_embeddings=positions,
+    )  # fmt: skip
+    return Gemma3ForCausalLM(config).eval().requires_grad_(False)
+
+
+def measured(shape: Shape, how: str, steps: int, device: torch.device) -> dict[str, str]:
+    """A row: ``how`` is plain, float32 or bfloat16."""
+    recipe = PAPER if how == "plain" else FAST
+    own = {"batch": shape.batch, "steps": steps, "seed": 0, "precision": "float32" if how == "plain" else how}
+    training = TrainingConfig.model_validate({**recipe, **own})
+    config = DecomposeConfig.model_validate(
+        {"modules": shape.modules, "subcomponents": shape.subcomponents, "net": shape.net, "clip": 0.01,
+         "training": training, "initial": "random"}
+    )  # fmt: skip
+    vocabulary = shape.target.get_input_embeddings().weight.shape[0]
+    blocks = np.random.default_rng(0).integers(0, vocabulary, (64, shape.positions)).astype(np.int32)
+    shape.target.to(device)
+    run = run_plain if how == "plain" else run_engine
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
+    _, _, seconds = run(shape.target, config, blocks, device)
+    peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
+    short = config.model_copy(update={"training": training.model_copy(update={"steps": 3})})
+    with profile(activities=activities) as profiler:
+        run(shape.target, short, blocks, device)
+    events = profiler.key_averages()
+    on_gpu = device.type == "cuda"
+    spent = {event.key: event.self_device_time_total if on_gpu else event.self_cpu_time_total for event in events}
+    products = sum(time for key, time in spent.items() if key.startswith(PRODUCTS))
+    return {
+        "target": shape.name,
+        "trainer": how,
+        "steps a second": f"{1 / median(seconds[WARM_UP:]):.2f}",
+        "share of matrix products": f"{100 * products / sum(spent.values()):.0f} %",
+        "GiB at peak": f"{peak:.1f}",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dry", action="store_true", help="tiny shapes on the CPU; measures nothing")
+    parser.add_argument("--steps", type=int, default=30)
+    arguments = parser.parse_args()
+    device = torch.device("cpu") if arguments.dry else setup()
+    if device.type != "cuda" and not arguments.dry:
+        sys.exit("this measures a GPU, and there is none here: --dry tries the code on the CPU")
+    steps = WARM_UP + (3 if arguments.dry else arguments.steps)
+    rows = [
+        measured(shape, how, steps, device)
+        for shape in shapes(arguments.dry)
+        for how in ("plain", "float32", "bfloat16")
+    ]
+    lines = markdown(rows)
+    print("\n".join(lines))
+    if arguments.dry:
+        return
+    card = f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}, `sh benchmarks/gpu.sh`"
+    text = ["# On a GPU", "", f"{card}; the plain trainer does the paper's two inner ascents, the engine none.", ""]
+    RESULT.write_text("\n".join([*text, *lines, ""]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
