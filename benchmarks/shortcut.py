@@ -1,0 +1,61 @@
+"""How wrong is first-order attribution? ``python -m benchmarks.shortcut``, after ``make run``
+
+With ``effects.exact: all``, the default. The effects of every alive subcomponent are there, measured; this works out
+the same to first order on the same text (seconds), and compares: the correlation of ranks, the error where something happens at all, and how many of those with
+the largest measured effect are among as many, or twice as many, that attribution puts forward.
+"""
+
+import time
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.common import markdown
+from prefactor.config.effects import EffectsConfig
+from prefactor.corpus.blocks import read_blocks, take
+from prefactor.corpus.needs import ablated
+from prefactor.files.artifacts import part
+from prefactor.files.cost import Cost
+from prefactor.machine.runtime import setup
+from prefactor.rescale.ablate import first_order
+from prefactor.rescale.kinds import PREFACTORS
+from stages.common import DATA, section
+from stages.models import load_decomposed
+
+TOP = 50
+FELT = 0.01  # nats: below it the measurement is mostly noise
+
+
+def main() -> None:
+    exact = pd.read_parquet(part(DATA / "effects", "effects"))
+    exact = exact[exact["exact"]]
+    blocks, config = read_blocks(DATA / "corpus", "select"), section("effects", EffectsConfig)
+    text = {domain: take(blocks, ablated(config, domain)).tokens for domain in blocks.domains}
+    begin = time.perf_counter()
+    rough = first_order(load_decomposed(setup()), exact["subcomponent"].tolist(), text, Cost()).table().to_pandas()
+    seconds = time.perf_counter() - begin
+    rows = []
+    for kind in PREFACTORS:
+        columns = [f"{kind}_{domain}" for domain in text]
+        measured, foretold = (table[columns].to_numpy() for table in (exact, rough))
+        largest, guessed = (np.argsort(-abs(values).max(axis=1)) for values in (measured, foretold))
+        felt = abs(measured) > FELT
+        ranks = pd.Series(measured.ravel()).corr(pd.Series(foretold.ravel()), method="spearman")
+        rows.append(
+            {
+                "prefactor": f"{kind} ({PREFACTORS[kind]:g})",
+                "rank correlation": f"{ranks:.2f}",
+                f"above {FELT} nats": f"{felt.sum():,} of {felt.size:,}",
+                "median error there": f"{np.median(abs(measured - foretold)[felt] / abs(measured)[felt]):.0%}",
+                f"of the {TOP} largest, among {TOP} foretold": str(len(set(largest[:TOP]) & set(guessed[:TOP]))),
+                f"among {2 * TOP}": str(len(set(largest[:TOP]) & set(guessed[: 2 * TOP]))),
+            }
+        )
+    print("\n".join(markdown(rows)))
+    print(
+        f"\n{len(exact):,} subcomponents, {sum(own.size for own in text.values()):,} tokens, {seconds:.0f} s to first order"
+    )
+
+
+if __name__ == "__main__":
+    main()
