@@ -1,8 +1,9 @@
 """How wrong is first-order attribution? ``python -m benchmarks.shortcut``, after ``make run``
 
 With ``effects.exact: all``, the default. The effects of every alive subcomponent are there, measured; this works out
-the same to first order on the same text (seconds), and compares: the correlation of ranks, the error where something happens at all, and how many of those with
-the largest measured effect are among as many, or twice as many, that attribution puts forward.
+the same to first order on the same text (seconds), and compares: the correlation of ranks, the error where something
+happens at all, and how many of those with the largest measured effect are among as many, or twice as many, that
+attribution puts forward.
 """
 
 import time
@@ -52,9 +53,8 @@ def main() -> None:
             }
         )
     print("\n".join(markdown(rows)))
-    print(
-        f"\n{len(exact):,} subcomponents, {sum(own.size for own in text.values()):,} tokens, {seconds:.0f} s to first order"
-    )
+    tokens = sum(own.size for own in text.values())
+    print(f"\n{len(exact):,} subcomponents, {tokens:,} tokens, {seconds:.0f} s to first order")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ class Workspace:
     @cached_property
     def unseen(self) -> tuple[str, ...]:
         """Domains that only the eval split has: they are measured, and nothing else."""
-        tokens = read_entry(self.data / "corpus" / "metrics.json", "tokens", "eval")
+        tokens = read_entry(self.data / "corpus" / "metrics.json", "tokens").get("eval", {})
         return tuple(domain for domain in tokens if domain not in self.domains)
 
     @cached_property

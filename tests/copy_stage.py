@@ -9,13 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-TEXT = ("metrics.json", "train", "harvest", "select", "fit", "eval")
+SPLITS = ("train", "harvest", "select", "fit", "eval")
+TEXT = ("params.yaml", "data/check/text.txt", "data/corpus/metrics.json", *(f"data/corpus/{split}" for split in SPLITS))
 WORDS = ("data/label/labels", "data/label/overrides.yaml", "data/score/scores")
 # What of its deps and params an output does not depend on.
 STANDS_STILL = {
-    ("text", "valid.txt"): ("params.yaml", "data/corpus/metrics.json", "data/check/text.txt"),  # it says yes, or fails
-    # ... and all tokens are worked with, whatever the corpus has
-    ("text", "used"): ("params.yaml", "data/check/text.txt", *(f"data/corpus/{part}" for part in TEXT)),
+    ("text", "valid.txt"): TEXT,  # it says yes, or fails
+    ("text", "used"): TEXT,  # none: all tokens are worked with, whatever the corpus has
     ("shortlist", "names"): WORDS,  # words choose names; a word that is no word of a query chooses the same
     ("selection", "chosen"): (*WORDS, "selection"),
     ("harvest", "subcomponents"): ("harvest.examples",),  # more examples are more windows, and no other statistics

@@ -63,7 +63,7 @@ def test_params_are_the_sections_the_script_reads(name: str) -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_who_reads_text_waits_for_there_being_enough(name: str) -> None:
     reads = any(re.match(r"data/corpus/(train|harvest|select|fit|eval)$", dep) for dep in STAGES[name]["deps"])
-    assert ("data/text/valid.txt" in STAGES[name]["deps"]) == reads
+    assert ("data/text/valid.txt" in STAGES[name]["deps"]) == (reads and name != "text")  # that is who says it
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -126,7 +126,7 @@ def _about(data: Path, name: str) -> dict[str, Any]:
     if not (data / "edit" / name / FITS_FOLDER).is_dir():
         raise PrefactorError(f"edit {name!r} was not run yet: `dvc repro` runs those of params.yaml")
     about, edit = read_edit(data / "edit" / name), edits[name]
-    for key, value in {"method": edit.method, **edit.domains.model_dump(mode="json")}.items():
+    for key, value in {"method": edit.method, **edit.domains.recorded}.items():
         if about[key] != value:
             raise PrefactorError(
                 f"{data / 'edit' / name} is stale: it was made with {key} {about[key]}, params.yaml says {value}: "
