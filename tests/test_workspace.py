@@ -38,6 +38,7 @@ from prefactor.harvest.tables import example_table, subcomponent_table
 from prefactor.label.labeller import LABELS
 from prefactor.model.load import save_target
 from prefactor.model.target import logits_of
+from prefactor.model.unigram import Bars, write_bars
 from prefactor.selection.effect import Candidates, Effect, read_candidates, write_candidates
 from prefactor.selection.shortlist import shortlist
 from prefactor.vpd.store import write_components, write_net
@@ -65,8 +66,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = Backend(WordLevel({f"t{i}": i for i in range(VOCABULARY)}, unk_token="t0"))
     write_tokenizer(data / "corpus", tokenizer)
     save_target(model.target, data / "corpus", data / "target" / "checkpoint")
-    bars = {"chance": math.log(VOCABULARY), "unigram_ce": dict.fromkeys(("en", "de", "fr"), 3.0)}
-    write_json(data / "target" / "metrics.json", bars)
+    bars = Bars(math.log(VOCABULARY), dict.fromkeys(("en", "de", "fr"), 3.0))
+    write_bars(data / "target", bars)
+    write_json(data / "target" / "metrics.json", {"chance": bars.chance, "unigram_ce": bars.unigram})
     write_components(data / "decompose" / "components", model)
     write_net(data / "importance" / "net", net)
     config = HarvestConfig(
