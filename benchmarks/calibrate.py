@@ -147,7 +147,7 @@ def _masked(model: DecomposedModel, net: ImportanceNet, x: Tensor, pinned: bool)
 
 def main(names: list[str]) -> None:
     setup()
-    console = Console()
+    console = Console(width=140)  # also where no terminal says how wide it is
     table = Table(
         "toy", "matrix", "cosine", "norm ratio", "read cosine", "active", "exactly one", "error", "taken", "needed",
         "disturbed", title="calibration",
