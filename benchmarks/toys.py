@@ -125,6 +125,8 @@ class Case:
     minimality: float  # coefficient; the error is a mean over features, so the more there are the less each weighs
     steps: int
     toy_steps: int = 5000  # that the toy itself is trained
+    target: int = 0  # of a targeted decomposition so many features, the first, are the target stream's; 0: a full one
+    other_minimality: float = 0.0  # its coefficient on the other stream
 
 
 CASES = {
@@ -134,6 +136,8 @@ CASES = {
     "superposition 40-10, identity": Case(lambda: Superposition(40, 10, 1), 0.05, 0.0, 200, 5e-5, 8000),
     "residual MLP, 1 layer": Case(lambda: ResidualMLP(100, 1000, 50, 1), 0.01, -1.0, 100, 3e-5, 4000, 2000),
     "residual MLP, 2 layers": Case(lambda: ResidualMLP(100, 1000, 25, 2), 0.01, -1.0, 100, 2e-5, 4000, 2000),
+    "targeted 5-2": Case(lambda: Superposition(5, 2), 0.05, 0.0, 8, 3e-3, 2000, target=2, other_minimality=3e-3),
+    "targeted 40-10": Case(lambda: Superposition(40, 10), 0.05, 0.0, 24, 2e-4, 3000, target=8, other_minimality=2e-4),
 }
 
 
@@ -153,6 +157,9 @@ def train_toy(case: Case, seed: int, batch: int = 2048) -> Toy:
     return toy.eval().requires_grad_(False)
 
 
-def samples(case: Case, toy: Toy, n: int, seed: int) -> np.ndarray:
-    """(n, 1, feature) to decompose on; other ones than the toy was trained on."""
-    return sparse(n, toy.features, case.chance, torch.Generator().manual_seed(1000 + seed), case.low).numpy()
+def samples(case: Case, toy: Toy, n: int, seed: int, features: slice = slice(None)) -> np.ndarray:
+    """(n, 1, feature) to decompose on, other ones than the toy was trained on; only ``features`` are ever there."""
+    x = torch.zeros(n, 1, toy.features)
+    among, rng = len(range(toy.features)[features]), torch.Generator().manual_seed(1000 + seed)
+    x[..., features] = sparse(n, among, case.chance, rng, case.low)
+    return x.numpy()

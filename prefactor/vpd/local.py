@@ -18,6 +18,7 @@ from prefactor.machine.flops import flops_of
 from prefactor.machine.progress import track
 from prefactor.machine.runtime import generator
 from prefactor.model.matrices import weight_of
+from prefactor.vpd.batches import given
 from prefactor.vpd.components import DecomposedModel, Subcomponents
 
 
@@ -45,14 +46,14 @@ def fit_locally(model: DecomposedModel, blocks: np.ndarray, config: Local, seed:
         shares = [unexplained(part, weight_of(s.module), inputs[i].flatten(0, 1), config.top) for s, part, i in pairs]
         return torch.stack(shares).mean()
 
-    flops = flops_of(lambda: lost(torch.from_numpy(blocks[: config.batch]).long().to(device)).backward())
+    flops = flops_of(lambda: lost(given(blocks[: config.batch], device)).backward())
     optimiser.zero_grad(set_to_none=True)
     shares: list[float] = []
     for step in track(range(config.steps), config.steps, "fit components", lambda: f"lost {shares[-1]:.4f}"):
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (0.55 + 0.45 * math.cos(math.pi * step / config.steps))
         rows = torch.randint(len(blocks), (config.batch,), generator=generator(seed, step, -4)).numpy()
-        share = lost(torch.from_numpy(blocks[rows]).long().to(device))
+        share = lost(given(blocks[rows], device))
         share.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

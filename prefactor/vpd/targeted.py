@@ -17,6 +17,7 @@ from prefactor.config.training import TrainingConfig
 from prefactor.corpus.blocks import Blocks
 from prefactor.machine.processes import Processes
 from prefactor.machine.runtime import generator
+from prefactor.vpd.batches import given
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet, lower_leaky, upper_leaky
 from prefactor.vpd.losses import minimality, penalise
@@ -25,7 +26,7 @@ from prefactor.vpd.noise import step_noise
 
 @dataclass(frozen=True, eq=False)
 class OtherStream:
-    """Blocks (n, position) of the other stream, and what is asked of it."""
+    """Blocks (n, position) of the other stream, of a toy (n, position, feature), and what is asked of it."""
 
     blocks: np.ndarray
     config: Targeted
@@ -41,7 +42,7 @@ class OtherStream:
         device, batch, positions = next(net.parameters()).device, self.config.batch, self.blocks.shape[1]
         rows, whole, share = processes.rows(batch), batch * positions, 1 / processes.count
         chosen = torch.randint(len(self.blocks), (batch,), generator=generator(training.seed, step, -1)).numpy()
-        tokens = torch.from_numpy(self.blocks[chosen[rows.start : rows.stop]]).long().to(device)
+        tokens = given(self.blocks[chosen[rows.start : rows.stop]], device)
         # The target stream's rows draw by their numbers, from 0; these are numbered on.
         own = range(training.batch + rows.start, training.batch + rows.stop)
         draws = step_noise(training.seed, step, own, positions, model.subcomponents, len(model.sites), 1, device)

@@ -35,6 +35,7 @@ from prefactor.machine.processes import ALONE, Processes
 from prefactor.machine.progress import track
 from prefactor.machine.runtime import generator
 from prefactor.vpd.adversary import Adversary
+from prefactor.vpd.batches import given
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet, lower_leaky, upper_leaky
 from prefactor.vpd.losses import faithfulness, minimality, penalise
@@ -121,7 +122,7 @@ def train(
                 terms |= other.step(model, net, config, step, processes, states_of)
         return terms
 
-    sample = torch.from_numpy(_as_input(blocks[: len(rows)])).to(device)
+    sample = given(blocks[: len(rows)], device)
     with _memory_errors(what, config):
         step_flops = processes.count * _count_flops(model, net, adversary, sample, step_of)
     saved_at = time.monotonic()
@@ -130,7 +131,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (0.55 + 0.45 * math.cos(math.pi * step / config.steps))
         chosen = torch.randint(len(blocks), (config.batch,), generator=generator(config.seed, step)).numpy()
-        tokens = torch.from_numpy(_as_input(blocks[chosen[rows.start : rows.stop]])).to(device)
+        tokens = given(blocks[chosen[rows.start : rows.stop]], device)
 
         with _memory_errors(what, config):
             window.append(step_of(tokens, step, model.states))
@@ -224,10 +225,6 @@ def _ascend(
         loss = share * model.divergence.measure(wanted, model.masked(tokens, g + (1 - g) * r, rho, states=states))
         (gradient,) = torch.autograd.grad(loss, leaf)
         adversary.ascend(gradient)
-
-
-def _as_input(rows: np.ndarray) -> np.ndarray:
-    return rows.astype(np.int64) if np.issubdtype(rows.dtype, np.integer) else rows
 
 
 def _count_flops(
