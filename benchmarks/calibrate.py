@@ -79,15 +79,15 @@ def calibrate(case: Case, config: TrainingConfig) -> list[Found]:
     parts = initial_components(found, dict.fromkeys(found, case.subcomponents), generator(config.seed, -2))
     model = DecomposedModel(toy, *parts, divergence=SQUARED)
     net = ImportanceNet(model.input_widths, model.subcomponents, 64, 1, 2).initialise(generator(config.seed, -3))
-    own, rest = (_rows(case, toy, 65536, config.seed, stream) for stream in streams_of(case))
-    other = None
+    own, rest = streams_of(case)
+    rows, other = _rows(case, toy, 65536, config.seed, own), None
     if case.target:
         asked = Targeted(
             kind="targeted", target=("the first",), other=("the rest",), batch=config.batch, stochastic=1.0,
             minimality=case.other_minimality,
         )  # fmt: skip
-        other = OtherStream(rest.numpy(), asked)
-    train(model, net, own.numpy(), config, Cost(), clip=1.0, what="calibrate", other=other)
+        other = OtherStream(_rows(case, toy, 65536, config.seed, rest).numpy(), asked)
+    train(model, net, rows.numpy(), config, Cost(), clip=1.0, what="calibrate", other=other)
     return compare(case, toy, model, net)
 
 
