@@ -8,6 +8,7 @@ check alone, and a changed line the stages that run it.
 """
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -15,9 +16,11 @@ from prefactor.config.base import parse
 from prefactor.config_check.pipeline import PipelineConfig, check
 from prefactor.files.artifacts import atomic
 from stages.closure import fingerprint
-from stages.common import DATA, read_params, run
+from stages.common import DATA, read_params, run, section
 
 CHECKS = DATA / "check"
+# Keys that stages, and DVC, read by themselves: to be written out, whatever their defaults.
+READ_ALONE = ("decompose.modules", "decompose.logits", "decompose.objective")
 STAGES = (
     "corpus", "text", "target", "locate", "decompose", "importance", "harvest", "effects", "label", "score",
     "shortlist", "candidates", "selection", "edit", "baseline", "evaluate", "report",
@@ -32,6 +35,8 @@ def read_pipeline() -> PipelineConfig:
     """
     config: PipelineConfig = parse(TypeAdapter(PipelineConfig), read_params(), "")
     check(config)
+    for key in READ_ALONE:
+        section(key, Any)
     return config
 
 

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel, PhiConfig, PhiForCausalLM
 
 from prefactor.corpus.blocks import Blocks
 from prefactor.corpus.used import WHOLE, Vocabulary, read_vocabulary, used_tokens, write_used
-from prefactor.errors import PrefactorError
+from prefactor.errors import ParamsError, PrefactorError
 from prefactor.model.cut import cut_vocabulary, weights_cut
 from prefactor.model.target import logits_of
+from stages.check import read_pipeline
 from tests.tiny import VOCABULARY, tiny_blocks, tiny_target
 
 IDS = np.array([0, 3, 4, 11, 12, 13, 30, 38])
@@ -86,3 +88,15 @@ def test_blocks_and_tokens_are_found_in_their_places_and_back(tmp_path: Path) ->
 def test_a_token_that_the_corpus_lacks_is_named(token: int) -> None:
     with pytest.raises(PrefactorError, match=f"token {token} is nowhere in the corpus"):
         Vocabulary(IDS).place(token)
+
+
+@pytest.mark.parametrize("key", ["logits", "objective", "modules"])
+def test_a_key_that_stages_read_alone_must_be_written_out(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    del params["decompose"][key]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParamsError, match=rf"decompose\.{key} is missing"):
+        read_pipeline()

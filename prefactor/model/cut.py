@@ -1,7 +1,7 @@
 """A target whose vocabulary is cut to the tokens that a corpus has.
 
-Of 262,144 tokens a corpus in five languages uses a quarter. Head, logits and all that is computed from them shrink by as
-much, while every layer stays what it is: on the tokens that are left, logits are the whole model's.
+Of 262,144 tokens a corpus in five languages uses a quarter. Head, logits and all that is computed from them shrink by
+as much, while every layer stays what it is: on the tokens that are left, logits are the whole model's.
 """
 
 from typing import Any
