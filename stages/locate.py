@@ -22,6 +22,7 @@ from prefactor.locate.names import write_names
 from prefactor.locate.rank import locate
 from prefactor.locate.table import table_of
 from prefactor.machine.runtime import setup
+from prefactor.model.at_once import vocabulary_of
 from prefactor.model.sites import sites
 from stages.common import CHECKPOINT, DATA, TEXT, run, section
 from stages.models import load_target
@@ -37,7 +38,7 @@ def main() -> None:
     made = {domain: take(blocks, located(config, domain)).tokens for domain in domains}
     held = {domain: take(blocks, verified(config, domain)).tokens for domain in domains}
     target = load_target(setup(), vocabulary)
-    chance = math.log(target.get_input_embeddings().weight.shape[0])
+    chance = math.log(vocabulary_of(target))
     with ledger(out / "cost.json") as cost:
         sample = torch.from_numpy(made[config.target])
         matrices = sites(target, config.modules, sample, "locate.modules").matrices

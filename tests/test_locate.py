@@ -22,6 +22,7 @@ from prefactor.locate.names import BEST, MODULES, read_best, read_modules, write
 from prefactor.locate.rank import Reach, _amounts, locate, reach_of
 from prefactor.locate.streams import pulls, readers, second_moments
 from prefactor.locate.table import table_of
+from prefactor.model import at_once
 from prefactor.model.change import applied
 from prefactor.model.matrices import Matrix, matrices
 from prefactor.model.target import cross_entropy, logits_of, next_token_ce
@@ -109,7 +110,7 @@ def test_neither_the_batch_nor_the_number_of_passes_matters(monkeypatch: pytest.
     target: Any = tiny_target()
     every = matrices(target)
     whole, cost = directions(target, every, TOWARD, SPARED, RIDGE, Cost()), Cost()
-    monkeypatch.setattr(streams, "LOGITS", 3 * TOWARD.shape[1] * VOCABULARY)
+    monkeypatch.setattr(at_once, "AT_ONCE", 3 * TOWARD.shape[1] * VOCABULARY)
     monkeypatch.setattr(direction, "MOST_BYTES", 8 * (16**2 + 24**2))
     parted = directions(target, every, TOWARD, SPARED, RIDGE, cost)
     assert [len(part) for part in streams.parts(target, TOWARD)] == [3, 3, 3, 1]
@@ -145,7 +146,7 @@ def test_a_matrix_that_writes_nothing_is_left_out() -> None:
 
 
 def test_damage_from_the_layer_on_is_damage_of_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "LOGITS", 4 * TOWARD.shape[1] * VOCABULARY)
+    monkeypatch.setattr(at_once, "AT_ONCE", 4 * TOWARD.shape[1] * VOCABULARY)
     target: Any = tiny_target()
     texts = {"de": tiny_blocks(6, seed=4), "en": tiny_blocks(5, seed=5)}
     found = directions(target, matrices(target), TOWARD, SPARED, RIDGE, Cost())

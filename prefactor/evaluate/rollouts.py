@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from prefactor.machine.runtime import generator
+from prefactor.model.at_once import vocabulary_of
 from prefactor.model.change import Change, applied
 from prefactor.model.target import logits_of
 
@@ -18,7 +19,7 @@ def roll_out(target: Any, prompts: Tensor, tokens: int, seed: int) -> Tensor:
     The noise depends on ``seed`` alone (Gumbel-max), so a model that predicts the same continues the same.
     """
     rng = generator(seed)
-    vocabulary = target.get_input_embeddings().weight.shape[0]
+    vocabulary = vocabulary_of(target)
     ids = prompts
     for _ in range(tokens):
         noise = -torch.log(-torch.log(torch.rand(len(ids), vocabulary, generator=rng).clamp(1e-9, 1 - 1e-7)))

@@ -4,7 +4,6 @@ Nothing is kept a token: means and second moments alone, in float64. Matrices th
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +12,12 @@ import torch
 from torch import Tensor
 
 from prefactor.machine.exact import exact, exact_device
+from prefactor.model.at_once import blocks_at_once
+from prefactor.model.hooks import hooked
 from prefactor.model.matrices import Matrix, shape_of
 from prefactor.model.target import logits_of, next_token_ce
 
 BATCH = 32  # blocks a forward pass at most
-LOGITS = 2**25  # ... and logits: a vocabulary may have 262,144 tokens
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,8 @@ class Pull:
 
 
 def parts(target: Any, tokens: np.ndarray) -> Iterator[Tensor]:
-    """``tokens`` (n, position) on the target's device, as many blocks at a time as ``LOGITS`` allows."""
-    vocabulary = target.get_input_embeddings().weight.shape[0]
-    batch = max(1, min(BATCH, LOGITS // (tokens.shape[1] * vocabulary)))
+    """``tokens`` (n, position) on the target's device, as many blocks at a time as their logits allow."""
+    batch = blocks_at_once(target, tokens.shape[1], BATCH)
     device = next(target.parameters()).device
     for start in range(0, len(tokens), batch):
         yield torch.from_numpy(tokens[start : start + batch]).long().to(device)
@@ -60,7 +59,7 @@ def readers(target: Any, matrices: Mapping[str, Matrix], tokens: np.ndarray) -> 
 
         return hook
 
-    with _hooked(matrices, note):
+    with hooked(matrices, note):
         _read(target, next(parts(target, tokens[:1])))
     return found
 
@@ -91,7 +90,7 @@ def pulls(target: Any, matrices: Mapping[str, Matrix], tokens: np.ndarray) -> di
         return hook
 
     predictions = len(tokens) * (tokens.shape[1] - 1)
-    with _hooked(matrices, watch), torch.enable_grad():
+    with hooked(matrices, watch), torch.enable_grad():
         for part in parts(target, tokens):
             loss = next_token_ce(logits_of(target, part)[:, :-1], part).sum()
             for name, gradient in zip(biases, torch.autograd.grad(loss, list(biases.values())), strict=True):
@@ -120,7 +119,7 @@ def second_moments(target: Any, matrices: Mapping[str, Matrix], texts: Sequence[
 
         return hook
 
-    with _hooked(matrices, watch):
+    with hooked(matrices, watch):
         for text in texts:
             weight = 1 / (len(texts) * text.size)
             for part in parts(target, text):
@@ -135,13 +134,3 @@ def _read(target: Any, tokens: Tensor) -> None:
 
 def _zeros(*shape: int, device: torch.device) -> Tensor:
     return torch.zeros(*shape, dtype=torch.float64, device=exact_device(device))
-
-
-@contextmanager
-def _hooked(matrices: Mapping[str, Matrix], make: Callable[[str], Callable[..., Any]]) -> Iterator[None]:
-    handles = [matrix.register_forward_hook(make(name)) for name, matrix in matrices.items()]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -8,6 +8,7 @@ from prefactor.config.target import LoadTarget
 from prefactor.corpus.tokenizer_file import write_for_model
 from prefactor.files.artifacts import MANIFEST, Origin, write_manifest
 from prefactor.files.model_config import check_fits, positions_of
+from prefactor.model.at_once import vocabulary_of
 from prefactor.model.pretrained import read_pretrained
 from prefactor.model.target import TRUSTED
 from prefactor.model.verified import check_saved, check_target
@@ -27,7 +28,7 @@ def load_target(config: LoadTarget, vocabulary: int, block: int) -> Any:
     model = read_pretrained(
         config.name, where, revision=config.revision, trust_remote_code=config.trust_remote_code, file=config.file
     )
-    check_fits(vocabulary, block, model.get_input_embeddings().weight.shape[0], positions_of(model.config), where)
+    check_fits(vocabulary, block, vocabulary_of(model), positions_of(model.config), where)
     check_target(model, where)
     return model
 

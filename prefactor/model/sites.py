@@ -4,8 +4,7 @@ Masks, edits that are fitted and edits that are merged all rest on that. It is l
 the weight and never call the module, a tower may wait for pictures, a layer may be run several times.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from prefactor.errors import PrefactorError
 from prefactor.machine.runtime import generator
 from prefactor.model.at_once import positions_at_once
 from prefactor.model.change import Change, applied, attached
+from prefactor.model.hooks import hooked
 from prefactor.model.matrices import Matrix, matrices, shape_of, weight_of
 from prefactor.model.target import logits_of
 
@@ -66,8 +66,15 @@ def sites(target: Any, pattern: str, tokens: Tensor, key: str = "decompose.modul
 
 def _misused(target: Any, modules: Mapping[str, Matrix], tokens: Tensor) -> dict[str, str]:
     """Why not, of the matrices that a forward pass does not call once, with every token, for ``W x + b``."""
-    calls: dict[str, list[str | None]] = {name: [] for name in modules}
-    with _watched(modules, calls, tokens):
+    calls: dict[str, list[str | None]] = {name: [] for name in modules}  # what is wrong with each, None if nothing is
+
+    def watch(name: str) -> Callable[..., None]:
+        def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            calls[name].append(_wrong(module, args, kwargs, output, tokens))
+
+        return hook
+
+    with hooked(modules, watch, with_kwargs=True):
         logits_of(target, tokens)
     reasons = {}
     for name, seen in calls.items():
@@ -78,24 +85,6 @@ def _misused(target: Any, modules: Mapping[str, Matrix], tokens: Tensor) -> dict
         elif seen[0] is not None:
             reasons[name] = seen[0]
     return reasons
-
-
-@contextmanager
-def _watched(modules: Mapping[str, Matrix], calls: dict[str, list[str | None]], tokens: Tensor) -> Iterator[None]:
-    """Add to ``calls`` of each of ``modules`` what is wrong with a call, None where nothing is."""
-
-    def watch(name: str) -> Any:
-        def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            calls[name].append(_wrong(module, args, kwargs, output, tokens))
-
-        return hook
-
-    handles = [module.register_forward_hook(watch(name), with_kwargs=True) for name, module in modules.items()]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _wrong(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, tokens: Tensor) -> str | None:

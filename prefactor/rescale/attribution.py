@@ -10,16 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from prefactor.machine.exact import exact
-from prefactor.model.prefix import prefix_of
+from prefactor.model.hooks import hooked
 from prefactor.model.target import logits_of, next_token_ce
-from prefactor.vpd.components import DecomposedModel, hooked
+from prefactor.vpd.components import DecomposedModel
 
 BATCH = 4  # blocks a pass
 
 
 def attributions(model: DecomposedModel, blocks: Tensor) -> Tensor:
     """``∂CE/∂α`` in nats a token of each subcomponent on each of ``blocks`` (n, position), float64 (n, C)."""
-    prefix = prefix_of(model.target, [site.name for site in model.sites], blocks[:1])
     parts = []
     for part in blocks.split(BATCH):
         inputs: dict[int, Tensor] = {}
@@ -33,7 +32,7 @@ def attributions(model: DecomposedModel, blocks: Tensor) -> Tensor:
 
             return hook
 
-        with torch.enable_grad(), hooked(model.sites, move), prefix.given(prefix.states(part)):
+        with torch.enable_grad(), hooked(model.modules_by_site, move), model.prefix.given(model.states(part)):
             losses = next_token_ce(logits_of(model.target, part)[:, :-1], part).mean(1)
             gradients = torch.autograd.grad(losses.sum(), [moved[i] for i in range(len(model.sites))])
         with torch.no_grad():

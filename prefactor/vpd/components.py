@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from prefactor.errors import PrefactorError
+from prefactor.model.hooks import hooked
 from prefactor.model.matrices import Matrix, matrices, shape_of, weight_of
 from prefactor.model.prefix import Prefix, prefix_of
 from prefactor.model.verified import sample_tokens
@@ -103,6 +104,11 @@ class DecomposedModel(nn.Module):
         self.prefix = _prefix(self.target, [site.name for site in self.sites])
 
     @property
+    def modules_by_site(self) -> dict[int, Matrix]:
+        """The module of each site, by its number."""
+        return {i: site.module for i, site in enumerate(self.sites)}
+
+    @property
     def U(self) -> list[Tensor]:
         """The write directions of each matrix, (C, d_out)."""
         return [part.U for part in self.parts]
@@ -165,7 +171,7 @@ class DecomposedModel(nn.Module):
 
             return hook
 
-        with hooked(self.sites, keep), self.prefix.given(self.states(tokens) if states is None else states):
+        with hooked(self.modules_by_site, keep), self.prefix.given(self.states(tokens) if states is None else states):
             yield inputs
 
     def masked(
@@ -195,7 +201,7 @@ class DecomposedModel(nn.Module):
             return hook
 
         states = self.states(tokens) if states is None else states
-        with hooked(self.sites, replace), self.prefix.given(states):
+        with hooked(self.modules_by_site, replace), self.prefix.given(states):
             return self.target(input_ids=tokens, use_cache=False).logits
 
     def inner_activations(self, inputs: list[Tensor]) -> Tensor:
@@ -207,17 +213,6 @@ class DecomposedModel(nn.Module):
         """Δ (d_out, d_in) of each matrix, differentiable in U and V."""
         for site, part in zip(self.sites, self.parts, strict=True):
             yield part.delta(weight_of(site.module))
-
-
-@contextmanager
-def hooked(sites: list[Site], make: Callable[[int], Callable[..., Any]]) -> Iterator[None]:
-    """Hook the module of every site for the length of the block; ``make(i)`` is the forward hook of site i."""
-    handles = [site.module.register_forward_hook(make(i)) for i, site in enumerate(sites)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _prefix(target: Any, modules: list[str]) -> Prefix:
@@ -243,6 +238,6 @@ def _distinct_inputs(target: Any, sites: list[Site]) -> list[int]:
 
     device = next(target.parameters()).device
     example = getattr(target, "example", torch.zeros(1, 2, dtype=torch.long))
-    with hooked(sites, note):
+    with hooked({i: site.module for i, site in enumerate(sites)}, note):
         target(input_ids=example.to(device), use_cache=False)
     return reads
