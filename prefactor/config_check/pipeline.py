@@ -6,7 +6,6 @@ from prefactor.config.base import Config
 from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.corpus import CorpusConfig
 from prefactor.config.decompose import DecomposeConfig
-from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig, Optimisers
 from prefactor.config.edits import (
     AnyEdit,
@@ -14,14 +13,11 @@ from prefactor.config.edits import (
     Chosen,
     DirectionBaseline,
     EditConfig,
-    GuardedEdit,
-    ScalarEdit,
     is_fitted,
 )
 from prefactor.config.effects import EffectsConfig
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.explain import nearest
-from prefactor.config.guard import spared
 from prefactor.config.harvest import HarvestConfig
 from prefactor.config.importance import ImportanceConfig
 from prefactor.config.label import LabelConfig
@@ -30,9 +26,10 @@ from prefactor.config.names import EntryName
 from prefactor.config.report import ReportConfig
 from prefactor.config.score import ScoreConfig
 from prefactor.config.selection import SelectionConfig
-from prefactor.config.shortlists import ByLabel, ShortlistConfig
+from prefactor.config.shortlists import ShortlistConfig
 from prefactor.config.target import LoadTarget, TargetConfig, TrainTarget
 from prefactor.config_check.domains import check_domains_in_labels
+from prefactor.config_check.entries import check_chosen, check_edit, check_shortlist
 from prefactor.corpus import needs as text
 from prefactor.corpus.need import Need
 from prefactor.errors import ParamsError, PrefactorError
@@ -83,12 +80,12 @@ def check(config: PipelineConfig) -> None:
     if config.label.only is not None:
         _check_only(config.label.only, config.corpus.domains)
     for name, shortlist in config.shortlists.items():
-        _check_shortlist(name, shortlist, config.corpus)
+        check_shortlist(name, shortlist, config.corpus)
     for section, edits in (("edits", config.edits), ("baselines", config.baselines)):
         for name, edit in edits.items():
-            _check_edit(f"{section}.{name}", edit, config.corpus)
+            check_edit(f"{section}.{name}", edit, config.corpus)
             if isinstance(edit, Chosen):
-                _check_chosen(name, edit, config)
+                check_chosen(name, edit, config.shortlists, config.candidates.tried)
     if both := sorted(set(config.edits) & set(config.baselines)):
         raise ParamsError(f"params.yaml: baselines.{both[0]}: an edit has this name; give one of the two another")
     _check_target(config)
@@ -212,54 +209,6 @@ def _check_report_budget(config: PipelineConfig) -> None:
                 )
 
 
-def _check_edit(key: str, edit: AnyEdit, corpus: CorpusConfig) -> None:
-    where = f"params.yaml: {key}"
-    _check_domains(where, edit.domains, spared(edit.guard) if isinstance(edit, GuardedEdit) else (), corpus)
-
-
-def _check_chosen(name: str, edit: EditConfig, config: PipelineConfig) -> None:
-    """An edit against the shortlist that it names."""
-    where, shortlist = f"params.yaml: edits.{name}", config.shortlists.get(edit.shortlist)
-    if shortlist is None:
-        near = nearest(edit.shortlist, tuple(config.shortlists))
-        raise ParamsError(f'{where}.shortlist = "{edit.shortlist}": no key of shortlists; {near}')
-    for part in ("target", "retain"):
-        own, listed = getattr(edit.domains, part), getattr(shortlist.domains, part)
-        if own != listed:
-            raise ParamsError(
-                f"{where}.domains.{part} = {own}: shortlists.{edit.shortlist} is made for {listed}; "
-                "write the same, or name another shortlist"
-            )
-    if shortlist.measured and (edit.top or 1) > config.candidates.tried:
-        raise ParamsError(
-            f"{where}.top = {edit.top}: only candidates.tried = {config.candidates.tried} are measured; "
-            "lower it, or raise candidates.tried"
-        )
-    if edit.directions == "singular":
-        if not shortlist.singular:
-            raise ParamsError(
-                f"{where}.directions = singular: shortlists.{edit.shortlist} measures none; "
-                f"set shortlists.{edit.shortlist}.singular: true"
-            )
-        by_importance = isinstance(edit, GuardedEdit) and edit.guard.weigh == "importance"
-        if by_importance or (isinstance(edit, ScalarEdit | GuardedEdit) and edit.alpha.by == "tolerance"):
-            raise ParamsError(
-                f"{where}.directions = singular: a singular direction has no importance, which the edit's guard or "
-                "tolerance needs; take subcomponents, guard by domain, or fit the prefactor"
-            )
-
-
-def _check_shortlist(name: str, shortlist: ShortlistConfig, corpus: CorpusConfig) -> None:
-    where = f"params.yaml: shortlists.{name}"
-    _check_domains(where, shortlist.domains, spared(shortlist.guard), corpus)
-    if isinstance(shortlist.choose, ByLabel):
-        query = shortlist.choose.query
-        try:
-            parse_query(query, f"{where}.choose.query = {query!r}").check_domains(corpus.domains)
-        except PrefactorError as error:
-            raise ParamsError(str(error)) from None
-
-
 def _check_only(only: str, known: tuple[str, ...]) -> None:
     """Labels are written before anything else is known than the harvest's figures."""
     where = f"params.yaml: label.only = {only!r}"
@@ -272,31 +221,6 @@ def _check_only(only: str, known: tuple[str, ...]) -> None:
         raise ParamsError(
             f"{where}: {late[0].name} is not known before the {late[0].stage} stage; compare the harvest's figures, "
             "such as domain.D, density or module"
-        )
-
-
-def _check_domains(where: str, domains: Domains, spare: tuple[str, ...], corpus: CorpusConfig) -> None:
-    named = {"domains.target": (domains.target,)}
-    named |= {f"domains.{key}": getattr(domains, key) for key in ("retain", "protect", "unseen")}
-    for key, values in {**named, "guard.spare": spare}.items():
-        listed, known = ("unseen", corpus.unseen) if key == "domains.unseen" else ("shares", corpus.domains)
-        for value in values:
-            if value in corpus.unseen and value not in known:
-                raise ParamsError(f'{where}.{key} = "{value}": corpus.unseen has it; name it in {where}.domains.unseen')
-            if value not in known:
-                near = nearest(value, known)
-                raise ParamsError(f'{where}.{key} = "{value}": no domain of corpus.{listed}; {near}')
-        if len(set(values)) < len(values):
-            raise ParamsError(f"{where}.{key} = {list(values)}: names a domain twice; name each once")
-        if key != "domains.target" and domains.target in values:
-            raise ParamsError(f'{where}.{key} has "{domains.target}", the target; take it out of one of the two')
-    if not domains.retain:
-        raise ParamsError(
-            f"{where}.domains.retain = []: nothing would hold the model; name a domain other than the target"
-        )
-    if both := set(domains.retain) & set(domains.protect):
-        raise ParamsError(
-            f'{where}.domains.protect has "{min(both)}", which is retained; take it out of one of the two'
         )
 
 
