@@ -56,5 +56,5 @@ def test_the_other_stream_of_a_toy_has_the_other_features_and_keeps_their_number
     model.divergence = SQUARED
     net = ImportanceNet(model.input_widths, model.subcomponents, 16, 1, 2).initialise(generator(1))
     asked = Targeted(kind="targeted", target=("a",), other=("b",), batch=4, stochastic=1.0, minimality=0.0)
-    terms = OtherStream(rest.numpy(), asked).step(model, net, recipe(case), 0, ALONE, model.states)
+    terms = OtherStream(rest.numpy(), asked).step(model, net, recipe(case), 0, ALONE)
     assert terms["other_stochastic"] > 0  # numbers below 1, cast to whole ones, would all be 0, and disturb nothing

@@ -1,12 +1,15 @@
 """States before the first changed matrix: the bits of the forward pass, computed once, found again, within a limit."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from prefactor.errors import PrefactorError
+from prefactor.machine.flops import flops_of
 from prefactor.model import kept_states
 from prefactor.model.kept_states import KeptStates, keep_states
 from prefactor.model.matrices import matrix_of
@@ -44,6 +47,43 @@ def test_a_block_is_computed_once_whoever_asks_in_whatever_order(tmp_path: Path)
     assert torch.equal(again.states(torch.cat([text(1), text(0)]), compute)[5:], wanted) and compute.blocks == 10
     again.flush()
     assert other.states(text(1), compute).shape == (5, 6, 3) and compute.blocks == 10  # another process wrote it
+
+
+def test_what_is_damaged_gone_or_cannot_be_written_is_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, compute = Counted()(text(0)), Counted()
+    for spoil in (lambda file: file.write_bytes(file.read_bytes()[:100]), Path.unlink):
+        first = KeptStates(tmp_path / "a", 2**20)
+        first.states(text(0), compute)
+        first.flush()
+        knows = KeptStates(tmp_path / "a", 2**20)
+        knows._look()
+        for file in (tmp_path / "a").iterdir():
+            spoil(file)
+        before = compute.blocks
+        for other in (knows, KeptStates(tmp_path / "a", 2**20)):
+            assert torch.equal(other.states(text(0), compute), wanted)
+        assert compute.blocks == before + 10
+
+    def full(*args: Any) -> None:
+        raise PrefactorError("the disk is full")
+
+    monkeypatch.setattr(kept_states, "write_tensors", full)
+    unlucky = KeptStates(tmp_path / "b", 2**20)
+    assert torch.equal(unlucky.states(text(0), compute), wanted)
+    unlucky.flush()
+    assert torch.equal(unlucky.states(text(0), compute), wanted)
+
+
+def test_what_is_kept_stands_in_for_nothing_that_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_states, "SMALLEST", 1)
+    target, tokens = tiny_target(), torch.from_numpy(tiny_blocks(2)).long()
+    keep_states(target, tmp_path, "a target")
+    prefix = prefix_of(target, [SECOND], tokens)
+    first = flops_of(lambda: prefix.states(tokens))
+    prefix.states(tokens)
+    assert flops_of(lambda: prefix.states(tokens)) == first > 0
 
 
 def test_what_is_full_keeps_no_more_and_others_give_way(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_the_other_stream_s_pass_is_the_reference_s(step: int) -> None:
     U, V = ([p.detach().clone().requires_grad_(True) for p in group] for group in (model.U, model.V))
     matrices = [ref.Matrix(s.module, u, v) for s, u, v in zip(model.sites, U, V, strict=True)]
     config, blocks = training(), tiny_blocks(9)
-    found = OtherStream(blocks, OBJECTIVE).step(model, net, config, step, ALONE, model.states)
+    found = OtherStream(blocks, OBJECTIVE).step(model, net, config, step, ALONE)
     rows = torch.randint(len(blocks), (3,), generator=generator(config.seed, step, -1))
     own = range(config.batch, config.batch + 3)  # numbered behind the target stream's, so that none draws the same
     drawn = step_noise(config.seed, step, own, POSITIONS, model.subcomponents, len(matrices), 1, torch.device("cpu"))

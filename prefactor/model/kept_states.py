@@ -1,7 +1,8 @@
 """What the layers before the first changed matrix make of a block of text, kept for every stage and edit.
 
 A block is computed alone and kept under a hash of its tokens. So it has the same bits whoever asks first, with whatever
-other blocks, and whether or not it was kept.
+other blocks, and whether or not it was kept. What is damaged, gone or cannot be written is computed again: no run ends
+over it.
 """
 
 import atexit
@@ -10,15 +11,17 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from prefactor.errors import PrefactorError
 from prefactor.files.code import code_digest
 from prefactor.files.tensors import write_tensors
 from prefactor.machine.settings import kept_bytes
@@ -73,29 +76,41 @@ class KeptStates:
             return
         keys = torch.from_numpy(np.frombuffer(b"".join(pending), np.uint8).reshape(len(pending), -1).copy())
         path = self.folder / f"{uuid.uuid4().hex}.safetensors"
-        write_tensors(path, {"keys": keys, "states": states})
-        self._note(path, keys)
+        with suppress(PrefactorError):  # no room on the disk, or a folder that cannot be written
+            write_tensors(path, {"keys": keys, "states": states})
+            self._note(path, keys)
 
     def _of(self, key: bytes, block: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
-        if key in self._pending:
-            return self._pending[key].to(block.device)
-        if key in self._places:
-            path, row = self._places[key]
+        states = self._pending.get(key)
+        if states is None:
+            states = self._read(key)
+        if states is not None:
+            return states.to(block.device)
+        states = compute(block)[0]
+        self._pending[key] = states.cpu()
+        if sum(kept.numel() * kept.element_size() for kept in self._pending.values()) >= SEGMENT:
+            self.flush()
+        return states
+
+    def _read(self, key: bytes) -> Tensor | None:
+        """What lies on disk under ``key``; None if nothing does, or it cannot be read any more."""
+        if key not in self._places:
+            return None
+        path, row = self._places[key]
+        try:
             if path not in self._open:
                 self._open[path] = safe_open(path, "pt").__enter__()
-            return self._open[path].get_slice("states")[row].to(block.device)
-        states = compute(block)[0]
-        if self.limit:
-            self._pending[key] = states.cpu()
-            if sum(kept.numel() * kept.element_size() for kept in self._pending.values()) >= SEGMENT:
-                self.flush()
-        return states
+            return self._open[path].get_slice("states")[row]
+        except (OSError, SafetensorError):  # another process has made room
+            del self._places[key]
+            return None
 
     def _look(self) -> None:
         """Take in what other processes have written."""
         for path in sorted(self.folder.glob("*.safetensors")):
             if path not in self._segments:
-                with safe_open(path, "pt") as file:
+                self._segments.add(path)
+                with suppress(OSError, SafetensorError), safe_open(path, "pt") as file:
                     self._note(path, file.get_tensor("keys"))
 
     def _note(self, path: Path, keys: Tensor) -> None:
@@ -119,15 +134,17 @@ def keep_states(target: Any, folder: Path, about: Any) -> None:
     setattr(target, _PLACE, Place(folder, about))
 
 
-def kept_states(target: Any, layers: Sequence[nn.Module], modules: Iterable[str]) -> KeptStates | None:
-    """Where the states that ``layers`` put out lie; None where ``target`` has no place for any, or they are small."""
+def kept_states(target: Any, layers: Sequence[nn.Module], stack: str) -> KeptStates | None:
+    """Where the states that ``layers``, the first of ``stack``, put out lie.
+
+    None where ``target`` has no place for any, or they are small.
+    """
     place: Place | None = getattr(target, _PLACE, None)
     weights = sum(parameter.numel() for layer in layers for parameter in layer.parameters())
     limit = kept_bytes()
     if place is None or weights < SMALLEST or not limit:
         return None
     parameter = next(target.parameters())
-    stack = min(modules).partition(".")[0]
     machine = [str(parameter.device), str(parameter.dtype), torch.get_num_threads(), torch.__version__]
     return KeptStates(place.folder / _key(place.about, stack, len(layers), *machine), limit)
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prefactor.machine.flops import counting
 from prefactor.model.at_once import positions_at_once
 from prefactor.model.kept_states import KeptStates, kept_states
 from prefactor.model.target import logits_of
@@ -43,11 +44,11 @@ class Prefix:
 
         Without layers it is (n, position, 0), which :meth:`given` takes as well.
         """
-        return self.compute(tokens) if self.kept is None else self.kept.states(tokens, self.compute)
+        kept = None if counting() else self.kept
+        return self._compute(tokens) if kept is None else kept.states(tokens, self._compute)
 
     @torch.no_grad()
-    def compute(self, tokens: Tensor) -> Tensor:
-        """:meth:`states`, computed whatever is kept of them."""
+    def _compute(self, tokens: Tensor) -> Tensor:
         if not self.layers:
             return torch.empty(*tokens.shape[:2], 0, device=tokens.device)
         outputs: list[Tensor] = []
@@ -90,7 +91,8 @@ def prefix_of(target: Any, modules: Iterable[str], tokens: Tensor) -> Prefix:
     lists = {place.group(1) for place in places if place}
     if None in places or len(lists) != 1:
         return nothing
-    stack = target.base_model.get_submodule(lists.pop())
+    name = lists.pop()
+    stack = target.base_model.get_submodule(name)
     first = min(int(place.group(2)) for place in places if place)
     layers = tuple(stack)[:first] if isinstance(stack, nn.ModuleList) else ()
     if not layers or any("forward" in layer.__dict__ for layer in layers):
@@ -109,7 +111,7 @@ def prefix_of(target: Any, modules: Iterable[str], tokens: Tensor) -> Prefix:
             same = torch.equal(logits_of(target, tokens), whole)
         except (TypeError, ValueError, AttributeError, IndexError, RuntimeError):
             same = False  # the model needs what else a layer puts out, such as a recurrent state
-    return replace(prefix, kept=kept_states(target, layers, modules)) if same else nothing
+    return replace(prefix, kept=kept_states(target, layers, name)) if same else nothing
 
 
 class Prefixes:

@@ -5,7 +5,6 @@ it does for a full decomposition, without faithfulness. On broad text, the other
 components are, at random, around their own importance there, which is to be small (tPD, arXiv 2607.13047).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +32,6 @@ class OtherStream:
 
     def step(
         self, model: DecomposedModel, net: ImportanceNet, training: TrainingConfig, step: int, processes: Processes,
-        states_of: Callable[[Tensor], Tensor],
     ) -> dict[str, Tensor]:  # fmt: skip
         """The pass of one step: adds its gradients to the parameters', and returns its detached loss terms.
 
@@ -46,7 +44,7 @@ class OtherStream:
         # The target stream's rows draw by their numbers, from 0; these are numbered on.
         own = range(training.batch + rows.start, training.batch + rows.stop)
         draws = step_noise(training.seed, step, own, positions, model.subcomponents, len(model.sites), 1, device)
-        states = states_of(tokens)
+        states = model.states(tokens)
         logits, inputs = model.observe(tokens, states)
         z = net(inputs).to(model.U[0].dtype)
         g = lower_leaky(z)

@@ -112,14 +112,12 @@ def train(
             config.seed, step, rows, positions, model.subcomponents, matrices, config.adversary.particles, device
         )
 
-    def step_of(tokens: Tensor, step: int, states_of: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    def step_of(tokens: Tensor, step: int) -> dict[str, Tensor]:
         progress, faithful = step / config.steps, other is None
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            terms = _step(
-                model, net, adversary, tokens, config, progress, draws_of(step), processes, states_of(tokens), faithful
-            )
+            terms = _step(model, net, adversary, tokens, config, progress, draws_of(step), processes, faithful)
             if other is not None:
-                terms |= other.step(model, net, config, step, processes, states_of)
+                terms |= other.step(model, net, config, step, processes)
         return terms
 
     sample = given(blocks[: len(rows)], device)
@@ -134,7 +132,7 @@ def train(
         tokens = given(blocks[chosen[rows.start : rows.stop]], device)
 
         with _memory_errors(what, config):
-            window.append(step_of(tokens, step, model.states))
+            window.append(step_of(tokens, step))
             processes.sum_gradients(parameters)
             if components:
                 torch.nn.utils.clip_grad_norm_(components, clip or 0.0)
@@ -160,18 +158,17 @@ def train(
 
 def _step(
     model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor, config: TrainingConfig,
-    progress: float, draws: StepNoise, processes: Processes, states: Tensor | None = None, faithful: bool = True,
+    progress: float, draws: StepNoise, processes: Processes, faithful: bool = True,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Gradients of one step, left on the parameters; returns the detached loss terms.
 
     With several processes each has its part of both: they sum to the whole.
 
     Args:
-        states: of ``tokens`` (:meth:`DecomposedModel.states`); left out, they are looked up or computed.
         faithful: whether Δ is to be small; in a targeted decomposition it carries all that other text needs.
     """
     c, share = config.coefficients, 1 / processes.count
-    states = model.states(tokens) if states is None else states
+    states = model.states(tokens)
     logits, inputs = model.observe(tokens, states)
     wanted, divergence = model.divergence.prepare(logits), model.divergence.measure
     z = net(inputs).to(model.U[0].dtype)  # whatever the products are in: sums over tokens follow
@@ -229,11 +226,11 @@ def _ascend(
 
 def _count_flops(
     model: DecomposedModel, net: ImportanceNet, adversary: Adversary, tokens: Tensor,
-    step_of: Callable[[Tensor, int, Callable[[Tensor], Tensor]], object],
+    step_of: Callable[[Tensor, int], object],
 ) -> float:  # fmt: skip
     """FLOPs of one step, counted on one that is thrown away, as if no state of its text were kept."""
     before = {name: tensor.clone() for name, tensor in adversary.state().items()}
-    flops = flops_of(lambda: step_of(tokens, 0, model.prefix.compute))
+    flops = flops_of(lambda: step_of(tokens, 0))
     for name, tensor in adversary.state().items():
         tensor.copy_(before[name])
     model.zero_grad(set_to_none=True)
