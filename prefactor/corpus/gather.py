@@ -71,7 +71,7 @@ class Gatherer:
             self._bad[text.reason] += 1
             return
         domain = unicodedata.normalize("NFC", str(row.domain))  # numbers, or true and false, are tags as well
-        if domain not in (self._asked if row.split != "eval" else self._pinned["eval"]):
+        if domain not in (self._asked if row.split is None else self._pinned[row.split]):
             self._bad[UNKNOWN_DOMAIN] += 1
             self._unknown[domain] += 1
             return
