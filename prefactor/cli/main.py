@@ -186,17 +186,20 @@ def export_(
     name: Annotated[str, typer.Argument(help="An edit of params.yaml that was run.")],
     into: Annotated[Path, typer.Argument(help="A new folder.")],
     merged: Annotated[bool, typer.Option(help="A whole checkpoint in place of a PEFT adapter.")] = False,
+    gguf: Annotated[
+        Path | None, typer.Option(help="The GGUF file that the target came in: a copy of it with the edit.")
+    ] = None,
     tokens: Annotated[int | None, typer.Option(help="Budget of the fit; the report's if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Draw of the fit.")] = 0,
     folder: Folder = Path("."),
 ) -> None:
-    """Write an edit of the DAG for other tools: stock transformers and peft load it."""
+    """Write an edit of the DAG for other tools: stock transformers and peft load it, or llama.cpp."""
     from prefactor.export.results import export
     from prefactor.selection.choice import labels_of
 
     _quiet()
     data = folder / "data"
-    export(data, name, into, merged, tokens, seed, labels_of(data / "selection" / name))
+    export(data, name, into, merged, tokens, seed, labels_of(data / "selection" / name), gguf)
     print(visible(f"written: {into}"))
 
 

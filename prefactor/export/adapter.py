@@ -52,7 +52,7 @@ def write_adapter(folder: Path, target: Any, change: Change, base: str, card: st
         card += f"\nPEFT loads no adapter for {shown}: use the merged checkpoint (`prefactor export --merged`).\n"
     else:
         check_adapter(folder, target, change)
-    _write_card(folder, card)
+    write_card(folder, card)
 
 
 def targeted(target: Any, modules: list[str]) -> list[str] | str:
@@ -73,9 +73,10 @@ def write_merged(folder: Path, target: Any, change: Change, checkpoint: Path, ca
         target.save_pretrained(folder)
         copy_beside_weights(checkpoint, folder)
         check_saved(target, folder, trusted(checkpoint))
-    _write_card(folder, card)
+    write_card(folder, card)
 
 
-def _write_card(folder: Path, card: str) -> None:
+def write_card(folder: Path, card: str) -> None:
+    """Write the model card ``card`` to ``folder``."""
     with atomic(folder / CARD) as temporary:
         temporary.write_text(card, encoding="utf-8")

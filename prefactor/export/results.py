@@ -11,9 +11,10 @@ from prefactor.config.numbers import whole
 from prefactor.config.params import PARAMS, section
 from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
 from prefactor.errors import PrefactorError
-from prefactor.export.adapter import write_adapter, write_merged
+from prefactor.export.adapter import write_adapter, write_card, write_merged
 from prefactor.export.base import base_of
 from prefactor.export.card import card
+from prefactor.export.gguf_copy import write_gguf
 from prefactor.export.lora import check_loadable
 from prefactor.files.artifacts import part, read_entry, verify
 from prefactor.files.new_folder import check_new, new_folder
@@ -64,17 +65,20 @@ def change_of(data: Path, name: str, tokens: int | None = None, seed: int = 0) -
 
 def export(
     data: Path, name: str, into: Path, merged: bool = False, tokens: int | None = None, seed: int = 0,
-    labels: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None, gguf: Path | None = None,
 ) -> None:  # fmt: skip
     """Write a fit of an edit into a new folder: a PEFT adapter, or the merged checkpoint with its tokenizer.
 
     Args:
+        gguf: the GGUF file that the target came in; what is written is a copy of it that has the edit.
         labels: of its subcomponents, for the card.
 
     Raises:
-        PrefactorError: something is in ``into`` already; no such edit was run, or not with this budget and seed; or
-            PEFT loads no adapter of its matrices.
+        PrefactorError: something is in ``into`` already; no such edit was run, or not with this budget and seed; PEFT
+            loads no adapter of its matrices; or ``gguf`` is no file of the target.
     """
+    if merged and gguf is not None:
+        raise PrefactorError("--merged and --gguf are two forms of the same model: ask for one of them")
     check_new(into)
     about, checkpoint = _about(data, name), data / "target" / "checkpoint"
     budget, change = change_of(data, name, tokens, seed)
@@ -82,10 +86,13 @@ def export(
     target = read_target(checkpoint, setup())
     base = base_of(checkpoint)
     told = _facts(data, name, about, budget, seed), labels, _damage(data, name, budget, seed)
-    if not merged:
+    if not merged and gguf is None:
         check_loadable(target, change)
     with new_folder(into) as new:
-        if merged:
+        if gguf is not None:
+            write_gguf(new / f"{gguf.stem}-{name}.gguf", gguf, target, change)
+            write_card(new, card(*told))
+        elif merged:
             write_merged(new, target, change, checkpoint, card(*told))
         else:
             write_adapter(new, target, change, base.name, card(*told, base.said), base.revision)

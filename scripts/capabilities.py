@@ -1,0 +1,106 @@
+#!/usr/bin/env python
+"""Text of what a small English model can do besides English: ``python scripts/capabilities.py FOLDER``
+
+Python and C++ from the packages that are installed beside this project (PyTorch has both), their descriptions as prose
+about software, and sums that are made up here. One parquet file, ``capabilities.parquet``, columns ``text`` and ``domain``
+(python, cpp, docs, arithmetic), for ``benchmarks/smollm.yaml``. The same packages give the same file.
+"""
+
+import argparse
+import ast
+import random
+import re
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+import torch
+import transformers
+
+SHORTEST, LONGEST = 200, 4000  # characters of a document
+CHARACTERS = 2_500_000  # of a domain, at most
+
+
+def python_text() -> Iterator[str]:
+    """Functions and classes of transformers, each with its decorators and docstring."""
+    for path in _shuffled(Path(transformers.__file__).parent, "*.py"):
+        source = path.read_text(encoding="utf-8")
+        lines = source.splitlines(keepends=True)
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.end_lineno:
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                yield "".join(lines[first - 1 : node.end_lineno])
+
+
+def cpp_text() -> Iterator[str]:
+    """Headers of PyTorch without the comment that many begin with, cut at blank lines."""
+    for path in _shuffled(Path(torch.__file__).parent / "include", "*.h"):
+        text = path.read_text(encoding="utf-8", errors="ignore")
+        document = ""
+        for paragraph in re.sub(r"^\s*/\*.*?\*/", "", text, flags=re.DOTALL).split("\n\n"):
+            document += paragraph + "\n\n"
+            if len(document) > LONGEST // 4:
+                yield document
+                document = ""
+
+
+def docs_text() -> Iterator[str]:
+    """Paragraphs of prose in the descriptions of installed packages: no code, no tables, no links alone."""
+    for own in sorted(metadata.distributions(), key=lambda own: own.metadata["Name"].lower()):
+        description = own.metadata.get("Description") or own.metadata.get_payload()
+        prose = re.sub(r"```.*?```", "", str(description), flags=re.DOTALL)
+        for paragraph in prose.split("\n\n"):
+            words = paragraph.split()
+            if len(words) > 30 and sum(word.isalpha() for word in words) > 0.7 * len(words):
+                yield " ".join(words)
+
+
+def arithmetic_text() -> Iterator[str]:
+    """A few sums a document, of one of several forms, with numbers below a hundred."""
+    rng = random.Random(0)
+    signs = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
+    words = {"+": "plus", "-": "minus", "*": "times"}
+    while True:
+        form, lines = rng.randrange(4), []
+        for _ in range(rng.randint(8, 16)):
+            sign = rng.choice("++-*")
+            a, b = (rng.randint(2, 12), rng.randint(2, 12)) if sign == "*" else (rng.randint(1, 99), rng.randint(1, 99))
+            if sign == "-":
+                a, b = max(a, b), min(a, b)
+            is_ = signs[sign](a, b)
+            lines.append(
+                (f"{a} {sign} {b} = {is_}", f"What is {a} {words[sign]} {b}? The answer is {is_}.",
+                 f"{a} {words[sign]} {b} equals {is_}.", f"Q: {a}{sign}{b}\nA: {is_}")[form]
+            )  # fmt: skip
+        yield "\n".join(lines)
+
+
+def _shuffled(folder: Path, pattern: str) -> list[Path]:
+    paths = sorted(folder.rglob(pattern))
+    random.Random(0).shuffle(paths)
+    return paths
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    rows: list[dict[str, str]] = []
+    of = {"python": python_text, "cpp": cpp_text, "docs": docs_text, "arithmetic": arithmetic_text}
+    for domain, texts in of.items():
+        characters = 0
+        for text in texts():
+            if SHORTEST <= len(text) and not text.isspace():
+                rows.append({"text": text[:LONGEST], "domain": domain})
+                characters += len(rows[-1]["text"])
+            if characters > CHARACTERS:
+                break
+        print(f"{domain}: {characters:,} characters", file=sys.stderr)
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_parquet(folder / "capabilities.parquet", index=False)
+
+
+if __name__ == "__main__":
+    main()
