@@ -1,13 +1,15 @@
 #!/usr/bin/env python
 """Text of what a small English model can do besides English: ``python scripts/capabilities.py FOLDER``
 
-Python and C++ from the packages that are installed beside this project (PyTorch has both), their descriptions as prose
-about software, and sums that are made up here. One parquet file, ``capabilities.parquet``, columns ``text`` and ``domain``
-(python, cpp, docs, arithmetic), for ``benchmarks/smollm.yaml``. The same packages give the same file.
+Python and C++ from the packages that are installed beside this project (PyTorch has both), and sums that are made up
+here: ``capabilities.parquet``. And what is near to these and only to be measured: prose about software from the
+descriptions of packages, and numbers that are counted and not added: ``unseen.parquet``. Columns ``text`` and
+``domain``, for ``benchmarks/smollm.yaml``. The same packages give the same files.
 """
 
 import argparse
 import ast
+import email
 import random
 import re
 import sys
@@ -48,8 +50,8 @@ def cpp_text() -> Iterator[str]:
 
 def docs_text() -> Iterator[str]:
     """Paragraphs of prose in the descriptions of installed packages: no code, no tables, no links alone."""
-    for own in sorted(metadata.distributions(), key=lambda own: own.metadata["Name"].lower()):
-        description = own.metadata.get("Description") or own.metadata.get_payload()
+    for own in sorted(metadata.distributions(), key=lambda own: (own.metadata["Name"].lower(), own.version)):
+        description = email.message_from_string(own.read_text("METADATA") or "").get_payload()
         prose = re.sub(r"```.*?```", "", str(description), flags=re.DOTALL)
         for paragraph in prose.split("\n\n"):
             words = paragraph.split()
@@ -77,6 +79,18 @@ def arithmetic_text() -> Iterator[str]:
         yield "\n".join(lines)
 
 
+def counting_text() -> Iterator[str]:
+    """Numbers with nothing to work out: by steps, up or down, in figures or named by what is counted."""
+    rng = random.Random(1)
+    things = ("page", "chapter", "step", "house number", "line", "day")
+    while True:
+        first, step, thing = rng.randint(1, 60), rng.choice((1, 1, 1, 2, 5, 10)), rng.choice(things)
+        numbers = [first + step * i for i in range(rng.randint(20, 40))]
+        if rng.random() < 0.3:
+            numbers.reverse()
+        yield rng.choice((", ".join(map(str, numbers)), ", ".join(f"{thing} {number}" for number in numbers)))
+
+
 def _shuffled(folder: Path, pattern: str) -> list[Path]:
     paths = sorted(folder.rglob(pattern))
     random.Random(0).shuffle(paths)
@@ -87,19 +101,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    rows: list[dict[str, str]] = []
-    of = {"python": python_text, "cpp": cpp_text, "docs": docs_text, "arithmetic": arithmetic_text}
-    for domain, texts in of.items():
-        characters = 0
-        for text in texts():
-            if SHORTEST <= len(text) and not text.isspace():
-                rows.append({"text": text[:LONGEST], "domain": domain})
-                characters += len(rows[-1]["text"])
-            if characters > CHARACTERS:
-                break
-        print(f"{domain}: {characters:,} characters", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_parquet(folder / "capabilities.parquet", index=False)
+    files = {
+        "capabilities": {"python": python_text, "cpp": cpp_text, "arithmetic": arithmetic_text},
+        "unseen": {"docs": docs_text, "counting": counting_text},
+    }
+    for file, domains in files.items():
+        most = CHARACTERS if file == "capabilities" else CHARACTERS // 10
+        rows = [{"text": text, "domain": name} for name, texts in domains.items() for text in _some(texts(), most)]
+        table = pd.DataFrame(rows)
+        table.to_parquet(folder / f"{file}.parquet", index=False)
+        print(f"{file}.parquet: {table.groupby('domain').size().to_dict()} documents", file=sys.stderr)
+
+
+def _some(texts: Iterator[str], most: int) -> Iterator[str]:
+    """Of ``texts`` those that are not too short, cut where they are too long, until there are ``most`` characters."""
+    characters = 0
+    for text in texts:
+        if len(text) >= SHORTEST and not text.isspace():
+            yield text[:LONGEST]
+            characters += min(len(text), LONGEST)
+        if characters > most:
+            break
 
 
 if __name__ == "__main__":

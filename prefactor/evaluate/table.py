@@ -8,7 +8,7 @@ from prefactor.files.cost import Cost
 from prefactor.machine.progress import track
 from prefactor.model.change import Change
 from prefactor.model.prefix import prefix_of
-from prefactor.model.reference import HeldOut, flops_a_token, measure
+from prefactor.model.reference import HeldOut, flops_of_each, measure_each
 
 
 def evaluate(
@@ -18,7 +18,7 @@ def evaluate(
     """A row a fit and domain: ``budget``, ``seed``, ``domain``, ``role``, the figures of ``measure``, and the text's
     ``tokens`` and ``blocks``.
 
-    The layers that no change reaches are run once.
+    The layers that no change reaches are run once, and what the base model predicts is worked out once for all fits.
 
     Args:
         changes: (budget, seed, change) of every fit, all of the same matrices.
@@ -28,10 +28,15 @@ def evaluate(
     prefix = prefix_of(target, changes[0][2], sample)
     domains = {domain: kept.after(prefix) for domain, kept in held.items()}
     tokens = sum(kept.tokens.numel() for kept in domains.values())
-    flops = tokens * flops_a_token(target, next(iter(domains.values())), prefix)
-    for budget, seed, change in track(changes, len(changes), f"evaluate {what}"):
-        for domain, figures in measure(target, change, domains, prefix).items():
+    one, more = flops_of_each(target, next(iter(domains.values())), prefix)
+    every = [change for _, _, change in changes]
+    figures = {
+        domain: measure_each(target, every, kept, prefix)
+        for domain, kept in track(list(domains.items()), len(domains), f"evaluate {what}")
+    }
+    for number, (budget, seed, _) in enumerate(changes):
+        for domain, of_each in figures.items():
             fit = {"budget": budget, "seed": seed, "domain": domain, "role": roles[domain]}
             text = domains[domain].tokens
-            yield fit | figures | {"tokens": text.numel(), "blocks": len(text)}
-        cost.add(tokens, flops)
+            yield fit | of_each[number] | {"tokens": text.numel(), "blocks": len(text)}
+        cost.add(tokens, tokens * (more if number else one))

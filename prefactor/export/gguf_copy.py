@@ -83,5 +83,5 @@ def _check_same(original: Path, module: str, tensor: Any, weight: np.ndarray) ->
     if tensor is None or not np.array_equal(dequantize(tensor.data, tensor.tensor_type), weight):
         raise PrefactorError(
             f"--gguf: {original.name} does not hold {module} as the target has it: it is another model's file, or "
-            f"one that stores it in another order (as Llama's queries and keys are); name the target's own, or {INSTEAD}"
+            f"one that stores it in another order (as Llama's queries and keys are); name its own, or {INSTEAD}"
         )

@@ -1,7 +1,7 @@
 """What the base model makes of held-out text, computed once, and what a change of its weights makes of it."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -110,32 +110,54 @@ def pieces(target: Any, held: HeldOut, prefix: Prefix | None = None) -> Iterator
     Args:
         prefix: is not run: ``held`` has what it puts out (:meth:`HeldOut.after`).
     """
+    return (piece for _, piece in pieces_of_each(target, [{}], held, prefix))
+
+
+def pieces_of_each(
+    target: Any, changes: Sequence[Change], held: HeldOut, prefix: Prefix | None = None
+) -> Iterator[tuple[int, Piece]]:
+    """... with each of ``changes`` (its number comes first); of every change in order.
+
+    What the base model predicts is worked out once for all of them, where it is not kept.
+    """
     following, base = _following(held.tokens), held.base
+    head = base.head if isinstance(base, States) else Head(target)
+
+    def states_of(change: Change, rows: slice) -> Tensor:
+        with applied(target, change):
+            if prefix is None or held.states is None:
+                return head.states(held.tokens[rows])
+            with prefix.given(held.states[rows]):
+                return head.states(held.tokens[rows])
+
     for start in range(0, len(held.tokens), BATCH):
         rows = slice(start, start + BATCH)
-        head = base.head if isinstance(base, States) else Head(target)
-        if prefix is None or held.states is None:
-            states = head.states(held.tokens[rows])
-        else:
-            with prefix.given(held.states[rows]):
-                states = head.states(held.tokens[rows])
         if isinstance(base, Probabilities):
-            yield Piece(following[rows], states, base.p[rows], base.plogp[rows])
+            for number, change in enumerate(changes):
+                yield number, Piece(following[rows], states_of(change, rows), base.p[rows], base.plogp[rows])
             continue
-        states, out, after = (part.flatten(0, 1) for part in (states, base.out[rows], following[rows]))
-        for some in head.parts(len(states)):
+        states = [states_of(change, rows).flatten(0, 1) for change in changes]
+        out, after = (part.flatten(0, 1) for part in (base.out[rows], following[rows]))
+        for some in head.parts(len(out)):
             logp = F.log_softmax(head.logits(out[some]), dim=-1)
             p = logp.exp()
-            yield Piece(after[some], head.logits(states[some]), p, logp.mul_(p).sum(-1))
+            plogp = logp.mul_(p).sum(-1)
+            for number, own in enumerate(states):
+                yield number, Piece(after[some], head.logits(own[some]), p, plogp)
 
 
 def flops_a_token(target: Any, held: HeldOut, prefix: Prefix | None = None) -> float:
     """FLOPs of a forward pass, counted on one block."""
+    return flops_of_each(target, held, prefix)[0]
+
+
+def flops_of_each(target: Any, held: HeldOut, prefix: Prefix | None = None) -> tuple[float, float]:
+    """... and of one change more in the same pass."""
     block = held.first()
-    return flops_of(lambda: list(pieces(target, block, prefix))) / block.tokens.numel()
+    one, two = (flops_of(lambda n=n: list(pieces_of_each(target, [{}] * n, block, prefix))) for n in (1, 2))
+    return one / block.tokens.numel(), (two - one) / block.tokens.numel()
 
 
-@torch.no_grad()
 def measure(
     target: Any, change: Change, domains: Mapping[str, HeldOut], prefix: Prefix | None = None
 ) -> dict[str, dict[str, float]]:
@@ -145,17 +167,27 @@ def measure(
     other text of the domain might have given. And how much the edited predictions still claim to know: their mean
     ``entropy``, at most chance, and ``uniform_kl`` (uniform ‖ edited), 0 if they claim nothing.
     """
-    table = {}
-    with applied(target, change):
-        for domain, held in domains.items():
-            parts = [_figures(piece, held.chance) for piece in pieces(target, held, prefix)]
-            figures = {key: torch.cat([part[key] for part in parts]).view(held.tokens.shape) for key in parts[0]}
-            base, edited = (figures[key][:, :-1].contiguous() for key in ("base_ce", "edited_ce"))
-            figures = {"edited_ce": edited} | {key: figures[key] for key in ("kl", "entropy", "uniform_kl")}
-            means = {key: values.mean().item() for key, values in figures.items()}
-            errors = {"edited_ce_error": _error(edited), "damage_error": _error(edited - base)}
-            table[domain] = {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means | errors
-    return table
+    return {domain: measure_each(target, [change], held, prefix)[0] for domain, held in domains.items()}
+
+
+@torch.no_grad()
+def measure_each(
+    target: Any, changes: Sequence[Change], held: HeldOut, prefix: Prefix | None = None
+) -> list[dict[str, float]]:
+    """The figures of :func:`measure` of one text, of each of ``changes``."""
+    parts: list[list[dict[str, Tensor]]] = [[] for _ in changes]
+    for number, piece in pieces_of_each(target, changes, held, prefix):
+        parts[number].append(_figures(piece, held.chance))
+    return [_summary(held, own) for own in parts]
+
+
+def _summary(held: HeldOut, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    figures = {key: torch.cat([part[key] for part in parts]).view(held.tokens.shape) for key in parts[0]}
+    base, edited = (figures[key][:, :-1].contiguous() for key in ("base_ce", "edited_ce"))
+    figures = {"edited_ce": edited} | {key: figures[key] for key in ("kl", "entropy", "uniform_kl")}
+    means = {key: values.mean().item() for key, values in figures.items()}
+    errors = {"edited_ce_error": _error(edited), "damage_error": _error(edited - base)}
+    return {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means | errors
 
 
 def _figures(piece: Piece, chance: float) -> dict[str, Tensor]:
