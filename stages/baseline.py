@@ -16,6 +16,7 @@ from prefactor.corpus.used import read_vocabulary
 from prefactor.edits.build import along_direction, whole_matrices
 from prefactor.edits.fit import Fitter
 from prefactor.edits.objective import objective_of
+from prefactor.edits.sizes import fit_sizes
 from prefactor.edits.sweep import fit_text, probe_text, sweep
 from prefactor.edits.tables import write_edit
 from prefactor.export.adapter import write_adapter
@@ -24,6 +25,8 @@ from prefactor.export.facts import facts_of
 from prefactor.files.artifacts import identities
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
+from prefactor.model.matrices import shape_of
+from prefactor.model.memory import check_memory, sizes_of
 from prefactor.model.sites import sites
 from prefactor.model.unigram import read_bars
 from stages.common import CHECKPOINT, DATA, TEXT, run, section
@@ -36,7 +39,8 @@ def main(name: str) -> None:
     optimiser, modules = section(f"optimisers.{edit.method}", Optimiser), section("decompose.modules", str)
     config, corpus, out = config.of(edit.budgets), DATA / "corpus", DATA / "edit" / name
     vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
-    target = load_target(setup(), vocabulary)
+    device = setup()
+    target = load_target(device, vocabulary)
     with ledger(out / "cost.json") as cost:
         drawn = fitted(config, optimiser, edit.domains.target)
         fit_split = vocabulary.blocks(read_blocks(corpus, "fit"))
@@ -45,10 +49,16 @@ def main(name: str) -> None:
         if isinstance(edit, DirectionBaseline):
             pattern, found_with, origin = to_change(edit.matrix)
             among = sites(target, pattern, text.retained, f"baselines.{name}.matrix").matrices
-            method, about = along_direction(edit, target, among, fit_split, config, found_with, cost)
         else:
             pattern, origin = to_decompose(modules)
-            method, about = whole_matrices(edit, sites(target, pattern, text.retained).matrices), None
+            among, found_with = sites(target, pattern, text.retained).matrices, {}
+        sizes = sizes_of(target, text.retained.shape[1], among)
+        shapes = {module: shape_of(matrix) for module, matrix in among.items()}
+        check_memory("baseline", fit_sizes(sizes, edit, shapes, (), config, optimiser), device)
+        if isinstance(edit, DirectionBaseline):
+            method, about = along_direction(edit, target, among, fit_split, config, found_with, cost)
+        else:
+            method, about = whole_matrices(edit, among), None
         objective = objective_of(edit.goal, read_bars(DATA / "target"), edit.domains.target)
         fitter = Fitter(target, method, text, optimiser, config, objective)
         done = sweep(fitter, held_out, cost, f"baseline {name}")

@@ -29,13 +29,18 @@ def main(name: str) -> None:
             from prefactor.corpus.blocks import read_blocks
             from prefactor.corpus.used import read_vocabulary
             from prefactor.machine.runtime import setup
-            from prefactor.selection.spill import measure_candidates
+            from prefactor.model.memory import check_memory
+            from prefactor.selection.spill import measure_candidates, measuring_sizes
             from stages.models import load_decomposed, load_net
 
             vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
-            model = load_decomposed(setup(), vocabulary)
+            device = setup()
+            model = load_decomposed(device, vocabulary)
+            net = load_net(model)
             blocks = vocabulary.blocks(read_blocks(DATA / "corpus", "select"))
-            candidates = measure_candidates(shortlist, names, model, load_net(model), blocks, config, cost)
+            sizes = measuring_sizes(shortlist, names, model, net, blocks.tokens.shape[1], config)
+            check_memory("candidates", sizes, device)
+            candidates = measure_candidates(shortlist, names, model, net, blocks, config, cost)
             made_from |= identities(DATA / "corpus" / "select", CHECKPOINT, COMPONENTS, NET)
         write_candidates(out, candidates, made_from)
     for reason in candidates.left_out.values():

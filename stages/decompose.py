@@ -21,10 +21,11 @@ from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
+from prefactor.model.memory import check_memory
 from prefactor.model.shares import in_words, shares
 from prefactor.model.sites import sites
 from prefactor.vpd.local import fit_locally
-from prefactor.vpd.start import start_decomposition
+from prefactor.vpd.start import planned_sizes, start_decomposition
 from prefactor.vpd.store import write_components, write_net
 from prefactor.vpd.targeted import streams
 from prefactor.vpd.train import train
@@ -49,6 +50,7 @@ def main() -> None:
     weights = shares(target, found)
     if processes.main:
         print(in_words(weights), file=sys.stderr)
+    check_memory("decompose", planned_sizes(target, config, found.matrices, own.shape[1], processes), device)
     model, net = start_decomposition(target, config, found.matrices, device, processes)
     made_from = identities(corpus / "train", CHECKPOINT) | located
     key = run_key(config.model_dump(mode="json"), list(made_from.values()))

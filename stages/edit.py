@@ -20,6 +20,7 @@ from prefactor.corpus.used import read_vocabulary
 from prefactor.edits.build import build_method, token_of, unfitted
 from prefactor.edits.fit import Fit, Fitter
 from prefactor.edits.objective import objective_of
+from prefactor.edits.sizes import fit_sizes
 from prefactor.edits.sweep import Sweep, fit_text, probe_text, sweep
 from prefactor.edits.tables import write_edit
 from prefactor.export.adapter import write_adapter
@@ -28,9 +29,12 @@ from prefactor.export.facts import facts_of
 from prefactor.files.artifacts import identities
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
+from prefactor.model.matrices import matrix_of, shape_of
+from prefactor.model.memory import check_memory
 from prefactor.model.unigram import read_bars
 from prefactor.rescale.footprint import Uses
 from prefactor.selection.choice import read_chosen
+from prefactor.vpd.sizes import decomposed_sizes
 from prefactor.vpd.store import components_sha256
 from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, TEXT, run, section
 from stages.models import load_decomposed, load_net
@@ -41,12 +45,16 @@ def main(name: str) -> None:
     config, corpus, out = config.of(edit.budgets), DATA / "corpus", DATA / "edit" / name
     chosen = read_chosen(DATA / "selection" / name)
     vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
-    model = load_decomposed(setup(), vocabulary)
+    device = setup()
+    model = load_decomposed(device, vocabulary)
     net = load_net(model)
     fit_blocks = vocabulary.blocks(read_blocks(corpus, "fit"))
+    optimiser = section(f"optimisers.{edit.method}", Optimiser) if is_fitted(edit) else None
+    shapes = {name: shape_of(matrix_of(model.target, name)) for name in {c.rpartition(":")[0] for c in chosen}}
+    sizes = decomposed_sizes(model, net, fit_blocks.tokens.shape[1])
+    check_memory("edit", fit_sizes(sizes, edit, shapes, chosen, config, optimiser), device)
     with ledger(out / "cost.json") as cost:
-        if is_fitted(edit):
-            optimiser = section(f"optimisers.{edit.method}", Optimiser)
+        if optimiser is not None:
             drawn = fitted(config, optimiser, edit.domains.target)
             text = fit_text(model.target, fit_blocks, edit.domains, config, drawn)
             held_out = probe_text(model.target, vocabulary.blocks(read_blocks(corpus, "select")), edit.domains, config)

@@ -17,7 +17,9 @@ from prefactor.files.artifacts import identities, part, write_json, write_part
 from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
-from prefactor.rescale.ablate import effects_of, first_order, standing_out
+from prefactor.model.memory import check_memory
+from prefactor.rescale.ablate import BATCH, effects_of, first_order, standing_out
+from prefactor.vpd.sizes import decomposed_sizes
 from stages.common import CHECKPOINT, COMPONENTS, DATA, RUNS, TEXT, run, section
 from stages.models import load_decomposed
 
@@ -33,7 +35,10 @@ def main() -> None:
     vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
     blocks = vocabulary.blocks(read_blocks(corpus, "select"))
     text = {d: take(blocks, ablated(config, d)).tokens for d in blocks.domains}
-    model = load_decomposed(setup(), vocabulary)
+    device = setup()
+    model = load_decomposed(device, vocabulary)
+    own = {"batch": BATCH, "tokens": config.tokens, "texts": len(text)}
+    check_memory("effects", decomposed_sizes(model, None, blocks.tokens.shape[1], **own), device)
     made_from = identities(corpus / "select", CHECKPOINT, COMPONENTS, harvest)
     key = run_key(config.model_dump(mode="json"), list(made_from.values()), vocabulary.size)
     checkpoint = Checkpoint(RUNS / "effects", key)

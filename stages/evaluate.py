@@ -23,6 +23,8 @@ from prefactor.files.artifacts import MANIFEST, identities, read_entry, read_jso
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.kept import KEPT, hold_out_once
+from prefactor.model.memory import check_memory, sizes_of
+from prefactor.model.reference import BATCH
 from stages.common import CHECKPOINT, DATA, run, section
 from stages.models import load_target
 
@@ -35,7 +37,13 @@ def main(name: str) -> None:
     tokenizer, held_out = read_tokenizer(corpus), read_blocks(corpus, "eval")
     blocks = {d: take(held_out, needs.held_out(config, d, role)).tokens for d, role in roles.items()}
     device = setup()
-    target, changes = load_target(device), read_changes(folder, device)
+    target, most = load_target(device), max(own.size for own in blocks.values())
+    stored = (folder / FITS_FOLDER / "fits.safetensors").stat().st_size // 4  # numbers in the changes of all fits
+    sizes = sizes_of(
+        target, held_out.tokens.shape[1], batch=BATCH, tokens=most, texts=len(blocks), fitted=stored
+    )  # fmt: skip
+    check_memory("evaluate", sizes, device)
+    changes = read_changes(folder, device)
     with ledger(out / "cost.json") as cost:
         about = {"edit": name, "method": edit["method"]}
         checkpoint = read_json(CHECKPOINT / MANIFEST)

@@ -20,6 +20,8 @@ from prefactor.harvest.collect import harvest
 from prefactor.harvest.tables import example_table, sample_table, subcomponent_table
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
+from prefactor.model.memory import check_memory
+from prefactor.vpd.sizes import decomposed_sizes
 from prefactor.vpd.store import components_sha256
 from stages.common import CHECKPOINT, COMPONENTS, DATA, NET, RUNS, TEXT, section
 from stages.models import load_decomposed, load_net
@@ -37,6 +39,8 @@ def main() -> None:
     processes = join(device)
     model = load_decomposed(device, vocabulary)
     net = load_net(model)
+    own = {"batch": config.batch, "tokens": config.tokens, "sample": config.sample_tokens, "examples": config.kept}
+    check_memory("harvest", decomposed_sizes(model, net, blocks.tokens.shape[1], **own), device)
     made_from = identities(corpus / "tokenizer", corpus / "harvest", CHECKPOINT, COMPONENTS, NET)
     inputs = [*made_from.values(), vocabulary.size]
     key = run_key(config.model_dump(mode="json"), inputs, processes.rank, processes.count)

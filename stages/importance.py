@@ -19,8 +19,10 @@ from prefactor.files.checkpoint import Checkpoint, run_key
 from prefactor.files.cost import ledger
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
+from prefactor.model.memory import check_memory
 from prefactor.vpd.battery import battery, pgd_kl
 from prefactor.vpd.sharding import place
+from prefactor.vpd.sizes import decomposed_sizes
 from prefactor.vpd.store import read_net, write_net
 from prefactor.vpd.targeted import streams
 from prefactor.vpd.train import train
@@ -42,6 +44,9 @@ def main() -> None:
     processes = join(device)
     model = load_decomposed(device, vocabulary)
     net = read_net(parts / "net", model).train().requires_grad_(True)
+    own = {"batch": len(processes.rows(config.training.batch)), "tokens": held_out["target"].size}
+    trained = sum(parameter.numel() for parameter in net.parameters())
+    check_memory("importance", decomposed_sizes(model, net, blocks.shape[1], trained=trained, **own), device)
     place(model, net, processes, device)
     made_from = identities(corpus / "train", CHECKPOINT, parts / "components", parts / "net")
     key = run_key(config.model_dump(mode="json"), list(made_from.values()), vocabulary.size, str(objective))

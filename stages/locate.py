@@ -20,9 +20,11 @@ from prefactor.files.cost import ledger
 from prefactor.locate.direction import directions
 from prefactor.locate.names import write_names
 from prefactor.locate.rank import locate
+from prefactor.locate.streams import BATCH
 from prefactor.locate.table import table_of
 from prefactor.machine.runtime import setup
 from prefactor.model.at_once import vocabulary_of
+from prefactor.model.memory import check_memory, sizes_of
 from prefactor.model.sites import sites
 from stages.common import CHECKPOINT, DATA, TEXT, run, section
 from stages.models import load_target
@@ -37,7 +39,10 @@ def main() -> None:
     domains = [config.target, *spared]
     made = {domain: take(blocks, located(config, domain)).tokens for domain in domains}
     held = {domain: take(blocks, verified(config, domain)).tokens for domain in domains}
-    target = load_target(setup(), vocabulary)
+    device = setup()
+    target = load_target(device, vocabulary)
+    block, tokens, texts = blocks.tokens.shape[1], config.verify_tokens, len(domains)
+    check_memory("locate", sizes_of(target, block, batch=BATCH, tokens=tokens, texts=texts), device)
     chance = math.log(vocabulary_of(target))
     with ledger(out / "cost.json") as cost:
         sample = torch.from_numpy(made[config.target])

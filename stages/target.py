@@ -7,6 +7,8 @@ Writes checkpoint/ (a standard Hugging Face checkpoint), bars.json (what an edit
 
 import math
 
+import torch
+
 from prefactor.config.target import LoadTarget, TargetConfig, TrainTarget
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.needs import measured_target
@@ -15,10 +17,13 @@ from prefactor.files.artifacts import identities, write_json
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
 from prefactor.model.load import load_target, save_target
+from prefactor.model.memory import check_memory, sizes_of
 from prefactor.model.target import cross_entropy
-from prefactor.model.train import train_target
+from prefactor.model.train import llama, train_target
 from prefactor.model.unigram import bars_of, check_better_than_unigram, unigram_ce, write_bars
 from stages.common import DATA, run, section
+
+MEASURED = 64  # blocks a forward pass
 
 
 def main() -> None:
@@ -30,13 +35,17 @@ def main() -> None:
     device = setup()
     with ledger(out / "cost.json") as cost:
         trust = isinstance(config.model, LoadTarget) and config.model.trust_remote_code
+        block = train.tokens.shape[1]
         if isinstance(config.model, TrainTarget):
+            with torch.device("meta"):
+                planned = llama(config.model, tokenizer.get_vocab_size(), block)
+            check_memory("target", sizes_of(planned, block, batch=config.model.batch, trained=1), device)
             model = train_target(config.model, tokenizer.get_vocab_size(), train, config.seed, cost, device)
         else:
-            block = train.tokens.shape[1]
             model = load_target(config.model, vocabulary_of(tokenizer), block).to(device)
+            check_memory("target", sizes_of(model, block, batch=MEASURED), device)
         vocabulary = model.get_input_embeddings().weight.shape[0]
-        base = {domain: cross_entropy(model, tokens) for domain, tokens in measured.items()}
+        base = {domain: cross_entropy(model, tokens, MEASURED) for domain, tokens in measured.items()}
         unigram = {d: unigram_ce(train.of(d).tokens, tokens, vocabulary) for d, tokens in measured.items()}
         write_bars(out, bars_of(train, vocabulary))
         read = [corpus / "tokenizer"] + ([corpus / "train"] if isinstance(config.model, TrainTarget) else [])

@@ -26,3 +26,8 @@ class HarvestConfig(Config):
     def shown(self) -> int:
         """Of the windows those that a labeller sees."""
         return self.examples - self.scored
+
+    @property
+    def kept(self) -> int:
+        """Numbers of four bytes in all windows of a subcomponent: importance and activation, and two longer ones."""
+        return self.examples * (2 * (2 * self.either_side + 1) + 4)

@@ -16,6 +16,17 @@ from prefactor.machine.runtime import generator
 from prefactor.model.target import token_losses
 
 
+def llama(config: TrainTarget, vocabulary: int, block: int) -> Any:
+    """The model, whatever its weights, for blocks of so many tokens."""
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocabulary, hidden_size=config.width, intermediate_size=config.mlp_width,
+            num_hidden_layers=config.layers, num_attention_heads=config.heads, max_position_embeddings=max(512, block),
+            tie_word_embeddings=False, bos_token_id=0, eos_token_id=0,
+        )
+    )  # fmt: skip
+
+
 def train_target(
     config: TrainTarget, vocabulary: int, blocks: Blocks, seed: int, cost: Cost, device: torch.device
 ) -> Any:
@@ -23,14 +34,7 @@ def train_target(
 
     Every weight and batch depends on ``seed`` alone. Returns a ``LlamaForCausalLM`` in float32.
     """
-    length = blocks.tokens.shape[1]
-    model: Any = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=vocabulary, hidden_size=config.width, intermediate_size=config.mlp_width,
-            num_hidden_layers=config.layers, num_attention_heads=config.heads, max_position_embeddings=max(512, length),
-            tie_word_embeddings=False, bos_token_id=0, eos_token_id=0,
-        )
-    )  # fmt: skip
+    model = llama(config, vocabulary, blocks.tokens.shape[1])
     _initialise(model, seed)
     model.to(device).train()
     decay = [p for p in model.parameters() if p.ndim == 2]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from prefactor.config.candidates import CandidatesConfig
+from prefactor.config.guard import spared
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, take
@@ -23,14 +24,16 @@ from prefactor.files.cost import Cost
 from prefactor.machine.exact import exact
 from prefactor.machine.progress import track
 from prefactor.model.matrices import matrix_of, shape_of
+from prefactor.model.memory import Sizes
 from prefactor.model.prefix import Prefix, Prefixes
 from prefactor.model.reference import HeldOut, flops_a_token, hold_out, measure
-from prefactor.rescale.footprint import divergence, importance_of
+from prefactor.rescale.footprint import BATCH, divergence, importance_of
 from prefactor.rescale.guard import guarded_term, moments_for
 from prefactor.rescale.terms import SINGULAR, Prefactors, term_of
 from prefactor.selection.effect import Candidates, Effect, order
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet
+from prefactor.vpd.sizes import decomposed_sizes
 
 # Prefactors are tried away from 1, inverting first, until the target's cross-entropy passes chance.
 INVERTING = (0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0, -16.0, -24.0)
@@ -110,6 +113,19 @@ def measure_candidates(
     singular = effects(model.target, control, wanted, held, None, cost)  # without importance, and so without spill
     finite = {name: effect for name, effect in zip(control, singular, strict=True) if effect.finite}
     return Candidates(found, finite, left_out)
+
+
+def measuring_sizes(
+    shortlist: ShortlistConfig, names: Sequence[str], model: DecomposedModel, net: ImportanceNet, block: int,
+    config: CandidatesConfig,
+) -> Sizes:  # fmt: skip
+    """The sizes of :func:`measure_candidates`."""
+    guard, modules = shortlist.guard, {name.rpartition(":")[0] for name in names}
+    moments = 0 if guard is None else len(modules) + len(spared(guard)) if spared(guard) else len(names)
+    return decomposed_sizes(
+        model, net, block, batch=BATCH, tokens=max(config.tokens, config.untagged_tokens),
+        texts=2 + len(shortlist.domains.retain), moments=moments,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from prefactor.errors import PrefactorError
 from prefactor.machine.processes import ALONE, Processes
 from prefactor.machine.runtime import generator
 from prefactor.model.matrices import Matrix, shape_of, weight_of
+from prefactor.model.memory import Sizes, sizes_of
 from prefactor.vpd.components import DecomposedModel
 from prefactor.vpd.importance_net import ImportanceNet
 from prefactor.vpd.initial import initial_components, singular_components
@@ -34,7 +35,7 @@ def start_decomposition(
     """
     check_values(modules)
     rng = generator(config.training.seed, -2)
-    counts = {name: _count(name, module, config) for name, module in modules.items()}
+    counts = counts_of(config, modules)
     parts = singular_components(modules, counts) if config.singular else initial_components(modules, counts, rng)
     model = DecomposedModel(target, *parts)
     net = build_net(model, config.net).initialise(rng)
@@ -60,6 +61,34 @@ def check_values(modules: Mapping[str, Matrix]) -> None:
 
 def _shown(names: Sequence[str]) -> str:
     return f"{', '.join(names[:NAMED])}{' and others' if len(names) > NAMED else ''} of the target has"
+
+
+def planned_sizes(
+    target: Any, config: DecomposeConfig, modules: Mapping[str, Matrix], block: int, processes: Processes
+) -> Sizes:
+    """The sizes of the decomposition of ``modules`` that ``config`` asks for, in one of ``processes``."""
+    counts, shapes = counts_of(config, modules), {name: shape_of(module) for name, module in modules.items()}
+    components, C = sum(counts[name] * sum(shapes[name]) for name in shapes), sum(counts.values())
+    # As if no two matrices read the same input.
+    net = config.net.width * (sum(d_in for _, d_in in shapes.values()) + 12 * config.net.width * config.net.blocks + C)
+    trained = net + (components if config.source != "svd" else 0)
+    parts = processes.count if processes.sharded else 1
+    other = 0 if config.objective == "full" else config.objective.batch
+    faithful = config.objective == "full" and config.source == "trained"
+    return sizes_of(
+        target, block, modules, subcomponents=C, components=components // parts, net=net // parts,
+        batch=max(len(processes.rows(config.training.batch)), -(-other // processes.count)), trained=trained // parts,
+        decomposed=sum(d_out * d_in for d_out, d_in in shapes.values()) if faithful else 0,
+    )  # fmt: skip
+
+
+def counts_of(config: DecomposeConfig, modules: Mapping[str, Matrix]) -> dict[str, int]:
+    """How many subcomponents each of ``modules`` gets.
+
+    Raises:
+        PrefactorError: params do not say, or say more than there can be.
+    """
+    return {name: _count(name, module, config) for name, module in modules.items()}
 
 
 def _count(name: str, matrix: Matrix, config: DecomposeConfig) -> int:
