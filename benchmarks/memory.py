@@ -87,7 +87,8 @@ def training(batch: int) -> TrainingConfig:
     return TrainingConfig(
         steps=2, batch=batch, learning_rate=1e-3, seed=0,
         coefficients=Coefficients(stochastic=0.5, adversarial=0.5, minimality=1e-4, frequency=1e-4, faithfulness=1e5),
-        penalty=Penalty(kind="smooth-l0", start=1.0, end=0.01), adversary=AdversaryConfig(ascents=0, learning_rate=0.01),
+        penalty=Penalty(kind="smooth-l0", start=1.0, end=0.01),
+        adversary=AdversaryConfig(ascents=0, learning_rate=0.01),
     )  # fmt: skip
 
 

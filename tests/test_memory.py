@@ -89,9 +89,7 @@ def test_the_remedy_is_that_of_the_largest_part(monkeypatch: pytest.MonkeyPatch)
     many = replace(SOME, subcomponents=10**8)
     with pytest.raises(PrefactorError, match=r"for masks, and this machine has 8\.0: lower decompose\.training\.batch"):
         check_memory("decompose", many, CPU)
-    with pytest.raises(
-        PrefactorError, match=r"for changes that were fitted, .*: lower edit\.seeds, or lower edit\.bud"
-    ):
+    with pytest.raises(PrefactorError, match=r"for changes that were fitted, .*: lower edit\.seeds, or lower"):
         check_memory("baseline", replace(SOME, fits=40, fitted=10**9), CPU)
     large = replace(SOME, vocabulary=10**8, batch=8)
     with pytest.raises(PrefactorError, match=r"for logits, .*set decompose\.logits to corpus in params\.yaml$"):
