@@ -69,7 +69,7 @@ def test_what_a_refusal_names_is_in_params(path: Path, stage: str, monkeypatch: 
     params, said = read_params(path), set()
     for size in fields(Sizes):
         sizes = replace(SOME, **{size.name: getattr(SOME, size.name) * 2**20})
-        with pytest.raises(PrefactorError, match=f"^{stage} needs up to .* in params.yaml$") as caught:
+        with pytest.raises(PrefactorError, match=f"^{stage} needs up to .* in params.yaml; a plan errs") as caught:
             check_memory(stage, sizes, CPU)
         assert "\n" not in str(caught.value)
         parts = [part for phase in STAGES[stage](sizes) for part in phase]
@@ -92,7 +92,10 @@ def test_the_remedy_is_that_of_the_largest_part(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(PrefactorError, match=r"for changes that were fitted, .*: lower edit\.seeds, or lower"):
         check_memory("baseline", replace(SOME, fits=40, fitted=10**9), CPU)
     large = replace(SOME, vocabulary=10**8, batch=8)
-    with pytest.raises(PrefactorError, match=r"for logits, .*set decompose\.logits to corpus in params\.yaml$"):
+    with pytest.raises(
+        PrefactorError,
+        match=r"for logits, .*set decompose\.logits to corpus in params\.yaml; ",
+    ):
         check_memory("decompose", large, CPU)
     check_memory("decompose", SOME, CPU)
 
@@ -116,6 +119,11 @@ def test_a_container_has_what_it_is_given(tmp_path: Path, monkeypatch: pytest.Mo
     assert machine.machine_memory() == GIB
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert machine.device_memory(CPU) == GIB // 4
+    monkeypatch.setenv("PREFACTOR_MEMORY_GB", "40")
+    assert machine.device_memory(CPU) == machine.device_memory(torch.device("cuda", 0)) == 40 * GIB
+    monkeypatch.setenv("PREFACTOR_MEMORY_GB", "much")
+    with pytest.raises(PrefactorError, match="PREFACTOR_MEMORY_GB=much: write a whole number of gigabytes, or"):
+        machine.machine_memory()
 
 
 def test_sizes_of_a_target() -> None:

@@ -5,10 +5,11 @@ import os
 
 from prefactor.errors import PrefactorError
 
-DEVICE, THREADS, PROCESSES, SHARD, STATES = (
-    f"PREFACTOR_{name}" for name in ("DEVICE", "THREADS", "PROCESSES", "SHARD", "STATES_GB")
+DEVICE, THREADS, PROCESSES, SHARD, STATES, MEMORY = (
+    f"PREFACTOR_{name}" for name in ("DEVICE", "THREADS", "PROCESSES", "SHARD", "STATES_GB", "MEMORY_GB")
 )
-KNOWN = (DEVICE, THREADS, PROCESSES, SHARD, STATES, "PREFACTOR_LLM_URL", "PREFACTOR_LLM_MODEL", "PREFACTOR_LLM_KEY")
+LLM = ("PREFACTOR_LLM_URL", "PREFACTOR_LLM_MODEL", "PREFACTOR_LLM_KEY")
+KNOWN = (DEVICE, THREADS, PROCESSES, SHARD, STATES, MEMORY, *LLM)
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 MOST = 1024  # threads or processes
 STATES_GB = 4  # of states of text, where the variable is not set
@@ -50,10 +51,17 @@ def kept_bytes() -> int:
     Raises:
         PrefactorError: it is no whole number of gigabytes; 0 keeps none.
     """
-    value = _read(STATES) or str(STATES_GB)
-    if not (value.isascii() and value.isdigit() and len(value) < 6):
-        raise PrefactorError(f"{STATES}={value}: write a whole number of gigabytes, 0 for none, or unset it")
-    return int(value) * 2**30
+    kept = _gigabytes(STATES, "0 for none, ")
+    return STATES_GB * 2**30 if kept is None else kept
+
+
+def memory_bytes() -> int | None:
+    """How much memory a stage may plan with: ``PREFACTOR_MEMORY_GB``; None, for what there is, where it is not set.
+
+    Raises:
+        PrefactorError: it is no whole number of gigabytes.
+    """
+    return _gigabytes(MEMORY)
 
 
 def device_name() -> str:
@@ -77,7 +85,7 @@ def check_settings() -> list[str]:
     Raises:
         PrefactorError: the value of one that is read makes no sense.
     """
-    for read in (threads, processes, shard, kept_bytes, device_name):
+    for read in (threads, processes, shard, kept_bytes, memory_bytes, device_name):
         read()
     lines = []
     for name in sorted(os.environ):
@@ -95,6 +103,15 @@ def _count(name: str) -> int:
     if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MOST and len(value) < 9):
         raise PrefactorError(f"{name}={value}: write a whole number from 1 to {MOST}, or unset it")
     return int(value)
+
+
+def _gigabytes(name: str, remedy: str = "") -> int | None:
+    value = _read(name)
+    if not value:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 6):
+        raise PrefactorError(f"{name}={value}: write a whole number of gigabytes, {remedy}or unset it")
+    return int(value) * 2**30
 
 
 def _read(name: str) -> str:

@@ -5,6 +5,8 @@ settings that make them smaller. An upper bound: benchmarks/results/memory.md ho
 the target and its text is over when a stage asks, so that neither counts beyond what is kept; mapped files never do.
 """
 
+import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ import torch
 
 from prefactor.errors import PrefactorError
 from prefactor.machine.memory import device_memory
+from prefactor.machine.settings import MEMORY
 from prefactor.model.at_once import AT_ONCE, vocabulary_of
 from prefactor.model.matrices import all_matrices, shape_of
 
@@ -287,12 +290,14 @@ def check_memory(stage: str, sizes: Sizes, device: torch.device) -> None:
     phase, there = largest_phase(stage, sizes), device_memory(device)
     needed = total(phase) - (0 if device.type == "cpu" else PYTHON)
     if needed <= there:
+        print(f"  {stage}: at most {needed / GIB:.1f} GiB of memory, planned", file=sys.stderr)
         return
     most = max(phase, key=lambda part: part.size)
     whose = "this machine" if device.type == "cpu" else str(device)
     raise PrefactorError(
         f"{stage} needs up to {needed / GIB:.1f} GiB of memory, {most.size / GIB:.1f} of them for {most.what}, and "
-        f"{whose} has {there / GIB:.1f}: {_remedy(most.keys)} in params.yaml"
+        f"{whose} has {there / GIB:.1f}: {_remedy(most.keys)} in params.yaml; a plan errs upwards: "
+        f"{MEMORY}={math.ceil(needed / GIB)} has it tried all the same"
     )
 
 
