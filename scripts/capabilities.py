@@ -1,10 +1,11 @@
 #!/usr/bin/env python
-"""Text of what a small English model can do besides English: ``python scripts/capabilities.py FOLDER``
+"""Text of what a small English model can do besides English: ``python scripts/capabilities.py CORPORA FOLDER``
 
 Python and C++ from the packages that are installed beside this project (PyTorch has both), and sums that are made up
-here: ``capabilities.parquet``. And what is near to these and only to be measured: prose about software from the
-descriptions of packages, and numbers that are counted and not added: ``unseen.parquet``. Columns ``text`` and
-``domain``, for ``benchmarks/smollm.yaml``. The same packages give the same files.
+here; English and chat from ``train.parquet`` (``text``, ``lang``) and ``emoticons.parquet`` (``text``) in CORPORA.
+And what is near to these and only to be measured: prose about software from the descriptions of packages, and numbers
+that are counted and not added. ``benchmarks/smollm.yaml`` reads what is written: ``train.parquet`` and, of other
+documents, ``eval.parquet`` in FOLDER, columns ``text`` and ``domain``. Equal packages and corpora give equal files.
 """
 
 import argparse
@@ -23,6 +24,20 @@ import transformers
 
 SHORTEST, LONGEST = 200, 4000  # characters of a document
 CHARACTERS = 2_500_000  # of a domain, at most
+EVERY = 12  # of so many documents one is for evaluation
+
+
+def english_text(corpora: Path) -> Iterator[str]:
+    """Novels, news and sentences, shuffled."""
+    table = pd.read_parquet(corpora / "train.parquet", columns=["text", "lang"])
+    yield from table[table["lang"] == "en"]["text"].sample(frac=1, random_state=0)
+
+
+def chat_text(corpora: Path) -> Iterator[str]:
+    """Messages in their order, several of them a document."""
+    messages = pd.read_parquet(corpora / "emoticons.parquet", columns=["text"])["text"].tolist()
+    for start in range(0, len(messages), 12):
+        yield "\n".join(messages[start : start + 12])
 
 
 def python_text() -> Iterator[str]:
@@ -99,19 +114,25 @@ def _shuffled(folder: Path, pattern: str) -> list[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpora", type=Path)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {
-        "capabilities": {"python": python_text, "cpp": cpp_text, "arithmetic": arithmetic_text},
-        "unseen": {"docs": docs_text, "counting": counting_text},
-    }
-    for file, domains in files.items():
-        most = CHARACTERS if file == "capabilities" else CHARACTERS // 10
-        rows = [{"text": text, "domain": name} for name, texts in domains.items() for text in _some(texts(), most)]
-        table = pd.DataFrame(rows)
-        table.to_parquet(folder / f"{file}.parquet", index=False)
-        print(f"{file}.parquet: {table.groupby('domain').size().to_dict()} documents", file=sys.stderr)
+    asked = parser.parse_args()
+    both = {
+        "en": english_text(asked.corpora), "python": python_text(), "cpp": cpp_text(),
+        "arithmetic": arithmetic_text(), "chat": chat_text(asked.corpora),
+    }  # fmt: skip
+    rows: dict[str, list[dict[str, str]]] = {"train": [], "eval": []}
+    for domain, texts in both.items():
+        documents = list(_some(texts, CHARACTERS))
+        for i, text in enumerate(documents):
+            rows["eval" if i % EVERY == 0 else "train"].append({"text": text, "domain": domain})
+    for domain, texts in {"docs": docs_text(), "counting": counting_text()}.items():
+        rows["eval"] += [{"text": text, "domain": domain} for text in _some(texts, CHARACTERS // EVERY)]
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    for split, own in rows.items():
+        table = pd.DataFrame(own)
+        table.to_parquet(asked.folder / f"{split}.parquet", index=False)
+        print(f"{split}.parquet: {table.groupby('domain').size().to_dict()} documents", file=sys.stderr)
 
 
 def _some(texts: Iterator[str], most: int) -> Iterator[str]:
