@@ -9,7 +9,7 @@ import prefactor.model.at_once as at_once
 import prefactor.model.kept as module
 from prefactor.model.kept import hold_out_once
 from prefactor.model.prefix import Prefixes
-from prefactor.model.reference import States, flops_a_token, hold_out, measure
+from prefactor.model.reference import States, flops_a_token, flops_of_each, hold_out, measure, measure_each
 from prefactor.rescale.footprint import divergence
 from prefactor.rescale.terms import Prefactors, term_of
 from tests.tiny import POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed
@@ -71,3 +71,23 @@ def test_of_a_long_text_states_are_kept_and_every_figure_is_the_same(
         (kept,) = tmp_path.iterdir()
         assert kept.stat().st_size < 19 * POSITIONS * VOCABULARY * 4, again
         monkeypatch.setattr(module, "hold_out", None)  # the second time it is read
+
+
+@pytest.mark.parametrize("logits", [None, 30 * VOCABULARY], ids=["kept", "worked out anew"])
+def test_changes_measured_together_are_those_measured_one_by_one(
+    logits: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if logits is not None:
+        monkeypatch.setattr(at_once, "AT_ONCE", logits)
+    model = tiny_decomposed()
+    method = Prefactors((term_of(model, "layers.1.mlp.up_proj:3"),))
+    changes = [method.common(alpha) for alpha in (-2.0, 1.0, 4.0)]
+    held = hold_out(model.target, tiny_blocks(19))
+    assert isinstance(held.base, States) == (logits is not None)
+    prefix = Prefixes(model.target, held.tokens[:1]).of(method.modules)
+    held = held.after(prefix)
+    alone = [measure(model.target, change, {"": held}, prefix)[""] for change in changes]
+    assert measure_each(model.target, changes, held, prefix) == alone
+    one, more = flops_of_each(model.target, held, prefix)
+    assert one == flops_a_token(model.target, held, prefix)
+    assert more == one if logits is None else more < one, "what the base model predicts is worked out once"
