@@ -15,12 +15,13 @@ import torch
 
 from prefactor.errors import PrefactorError
 from prefactor.machine.memory import device_memory
+from prefactor.machine.runtime import KEPT_FREE
 from prefactor.machine.settings import MEMORY
 from prefactor.model.at_once import AT_ONCE, vocabulary_of
 from prefactor.model.matrices import all_matrices, shape_of
 
 F32, GIB = 4, 2**30
-PYTHON = GIB // 2  # Python with torch, transformers and pandas; 0.43 GiB measured
+PYTHON = GIB // 2 + KEPT_FREE  # Python with torch, transformers and pandas, 0.43 GiB measured; and what malloc keeps
 KEPT = 2**27  # states on their way to a disk: a segment (model/kept_states.py) and its copy
 MOMENTS = 2**31  # second moments of inputs that locate gathers at a time (locate/direction.py)
 COLUMNS = 1024  # subcomponents that the harvest counts against all others at a time (harvest/firings.py)
