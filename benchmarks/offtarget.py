@@ -4,10 +4,11 @@ For edits that were run (``make run`` first), at the report's budget, on text of
 
 - damage a domain with a bootstrap interval over blocks (first draw);
 - KL near to where the subcomponent of the report's edit is needed (20 tokens either side), and elsewhere;
-- the target under bf16 and int8 weights, against the base model under the same;
+- the target under bf16, int8 and NF4 weights, against the base model under the same;
 - relearning: target tokens of fine-tuning that bring half of the capability back, a median over draws.
 
-And two edits at once, if ``--with`` names a second one, beside each alone. Writes ``offtarget.md`` into ``--into``.
+And two edits at once, if ``--with`` names a second one, beside each alone. Of a large model take fewer ``--tokens``,
+and ``--steps 0`` for no relearning. Writes ``offtarget.md`` into ``--into``.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from prefactor.corpus.blocks import take
 from prefactor.corpus.need import Need
 from prefactor.edits.made import read_changes, read_edit
 from prefactor.evaluate.intervals import bootstrap
-from prefactor.evaluate.relearning import coarse, relearned
+from prefactor.evaluate.relearning import GRIDS, Grid, coarse, relearned
 from prefactor.machine.progress import track
 from prefactor.model.change import Change, applied
 from prefactor.model.reference import HeldOut, hold_out, measure
@@ -33,10 +34,10 @@ from prefactor.model.target import logits_of, next_token_ce
 from prefactor.rescale.footprint import divergence, importance_of, mean_over, near
 from prefactor.workspace import Workspace
 
-TOKENS = 8192  # a domain
+TOKENS = 8192  # a domain, unless told
 HELD_BACK = 2048  # tokens of the target on which relearning is watched
 RATES = (1e-3, 3e-3, 1e-2)
-MOST = 400  # steps of relearning, a block each
+MOST = 400  # steps of relearning, a block each, unless told
 
 
 def block_damage(target: torch.nn.Module, change: Change, held: HeldOut) -> list[float]:
@@ -55,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("edits", nargs="*")
     parser.add_argument("--with", dest="second", help="an edit to compose with the report's")
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="of the eval split a domain")
+    parser.add_argument("--steps", type=int, default=MOST, help="of relearning at most")
     parser.add_argument("--into", type=Path, default=KEPT)
     args = parser.parse_args(argv)
     work = Workspace()
@@ -64,17 +67,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     about = {name: read_edit(work.data / "edit" / name) for name in {*names, reported}}
     goal, acted_on = about[reported]["target"], about[reported]["subcomponents"]
     blocks = {
-        domain: take(work.blocks("eval"), Need("TOKENS", TOKENS, "eval", domain)).tokens for domain in work.domains
+        domain: take(work.blocks("eval"), Need("--tokens", args.tokens, "eval", domain)).tokens
+        for domain in work.domains
     }
     held = {domain: hold_out(target, tokens) for domain, tokens in blocks.items()}
     marks = {domain: near(importance_of(model, net, own.tokens, acted_on), work.uses) for domain, own in held.items()}
     text, watched = work.blocks("fit").of(goal).tokens, blocks[goal][: HELD_BACK // blocks[goal].shape[1]]
-    base = {grid: _coarse_ce(target, {}, held, grid) for grid in ("bf16", "int8")}
+    base = {grid: _coarse_ce(target, {}, held, grid) for grid in GRIDS}
     lines = [
         "| edit | "
         + " | ".join(f"{domain}, bootstrap" for domain in held)
-        + " | KL near | KL elsewhere | bf16 | int8 | relearning |",
-        "|---|" + "---|" * (len(held) + 5),
+        + f" | KL near | KL elsewhere | {' | '.join(GRIDS)} | relearning |",
+        "|---|" + "---|" * (len(held) + 3 + len(GRIDS)),
     ]
     for name in track(names, len(names), "edits"):
         fits = [
@@ -87,26 +91,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         kl = {domain: divergence(target, first, own) for domain, own in held.items()}
         every, marked = torch.cat([*kl.values()]), torch.cat([marks[domain] for domain in kl])
         both = [mean_over(every, marked), mean_over(every, ~marked)]
-        lasting = [_coarse_ce(target, first, held, grid)[goal] - base[grid][goal] for grid in ("bf16", "int8")]
-        again = [relearned(target, change, text, watched, RATES, MOST, seed) for seed, change in enumerate(fits[:3])]
-        back = "–" if None in again else f"{median(tokens for tokens in again if tokens is not None):.0f}"
+        lasting = [_coarse_ce(target, first, held, grid)[goal] - base[grid][goal] for grid in GRIDS]
+        draws = enumerate(fits[:3] if args.steps else [])
+        again = [relearned(target, change, text, watched, RATES, args.steps, seed) for seed, change in draws]
+        back = "–" if None in again or not again else f"{median(tokens for tokens in again if tokens is not None):.0f}"
         lines.append(
             f"| {name} | "
             + " | ".join(f"{cell['mean']:+.3f} ({cell['low']:+.3f}, {cell['high']:+.3f})" for cell in cells)
             + " | "
             + " | ".join("–" if mean is None else f"{mean:.4f}" for mean in both)
-            + f" | {lasting[0]:+.2f} | {lasting[1]:+.2f} | {back} |"
+            + f" | {' | '.join(f'{damage:+.2f}' for damage in lasting)} | {back} |"
         )
     if args.second:
         lines += ["", *_composed(work, reported, args.second, held)]
     args.into.mkdir(parents=True, exist_ok=True)
     path = args.into / "offtarget.md"
-    path.write_text("\n".join([*_intro(goal, section("edit", FitConfig).report_budget), *lines, ""]), encoding="utf-8")
+    path.write_text(
+        "\n".join([*_intro(goal, section("edit", FitConfig).report_budget, args.tokens), *lines, ""]), encoding="utf-8"
+    )
     print(path.read_text(encoding="utf-8"))
 
 
-def _coarse_ce(target: torch.nn.Module, change: Change, held: Mapping[str, HeldOut], grid: str) -> dict[str, float]:
-    with applied(target, change), coarse(target, grid):  # type: ignore[arg-type]
+def _coarse_ce(target: torch.nn.Module, change: Change, held: Mapping[str, HeldOut], grid: Grid) -> dict[str, float]:
+    with applied(target, change), coarse(target, grid):
         return {d: row["edited_ce"] for d, row in measure(target, {}, held).items()}
 
 
@@ -128,14 +135,14 @@ def _composed(work: Workspace, first: str, second: str, held: Mapping[str, HeldO
     return [*lines, "", f"Both applied one on the other and reverted: {reverted}."]
 
 
-def _intro(goal: str, budget: int) -> list[str]:
+def _intro(goal: str, budget: int, tokens: int) -> list[str]:
     return [
         "# What else an edit changed, and whether it lasts",
         "",
-        f"Eval split, {TOKENS} tokens a domain; fits on {budget} tokens of {goal} (edits that are not fitted: as",
+        f"Eval split, {tokens} tokens a domain; fits on {budget} tokens of {goal} (edits that are not fitted: as",
         "they are), first draw. Damage in nats a token with a 95 % bootstrap interval over blocks. KL in nats near (20",
-        "tokens either side) to where the subcomponent of the report's edit is needed, and elsewhere. bf16, int8: the",
-        "target's damage with all weights so rounded, against the base so rounded. Relearning: tokens of fine-tuning",
+        "tokens either side) to where the subcomponent of the report's edit is needed, and elsewhere. bf16, int8, nf4:",
+        "the target's damage with all weights so rounded, against the base so rounded. Relearning: tokens of fine-tuning",
         f"that bring half of the capability back (every weight, best of rates {', '.join(map(str, RATES))}, median of",
         "three draws).",
         "",

@@ -6,7 +6,7 @@ import torch
 
 from prefactor.errors import PrefactorError
 from prefactor.evaluate.intervals import bootstrap, interval
-from prefactor.evaluate.relearning import coarse, relearned, rounded
+from prefactor.evaluate.relearning import GRIDS, NF4, coarse, relearned, rounded
 from prefactor.model.target import cross_entropy
 from prefactor.rescale.terms import Prefactors, term_of
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_target
@@ -17,9 +17,19 @@ def test_rounding_is_no_further_off_than_half_a_step_and_idempotent() -> None:
     step = weight.abs().amax(1, keepdim=True) / 127
     assert ((rounded(weight, "int8") - weight).abs() <= step / 2 + 1e-6).all()
     assert torch.equal(rounded(weight, "bf16"), weight.bfloat16().float())
-    for grid in ("bf16", "int8"):
+    for grid in GRIDS:
         once = rounded(weight, grid)
         torch.testing.assert_close(rounded(once, grid), once)
+
+
+def test_nf4_takes_the_nearest_of_sixteen_values_a_block() -> None:
+    weight = torch.randn(5, 30, generator=torch.Generator().manual_seed(0))  # two blocks of 64, and one of 22
+    found = rounded(weight, "nf4")
+    for own, new in zip(weight.flatten().split(64), found.flatten().split(64), strict=True):
+        values = torch.tensor(NF4) * own.abs().max()
+        expected = values[(own[:, None] - values).abs().argmin(1)]
+        torch.testing.assert_close(new, expected)
+    assert torch.equal(rounded(torch.zeros(2, 3), "nf4"), torch.zeros(2, 3))
 
 
 def test_coarse_weights_are_put_back_bit_for_bit() -> None:
