@@ -105,7 +105,7 @@ def loss_of(fitter: Fitter, blocks: Tensor, chosen: Tensor, sample: Tensor) -> f
     """The loss of an edit (``edits/fit.py``) of the model as it is, on target tokens and a sample of retained text."""
     head, text = fitter.own_head, fitter.text
     before, following = head.all_states(blocks, BATCH)[:, :-1], blocks[:, 1:]
-    away = fitter.away(head, before[chosen], following[chosen]).mean()
+    away = fitter.objective.settle(fitter.away(head, before[chosen], following[chosen]).mean())
     parts = [fitter.held(head, text, rows, head.states(text.retained[rows])).flatten() for rows in sample.split(BATCH)]
     return float(away + fitter.optimiser.retain_weight * torch.cat(parts).mean())
 

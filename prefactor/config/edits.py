@@ -13,7 +13,8 @@ from prefactor.config.domains import Domains
 from prefactor.config.guard import Guard
 from prefactor.config.locate import LOCATED
 
-# Of a removal: no token better than a uniform guess, or than its frequency tells; or a uniform prediction.
+# Of a removal: no token better than a uniform guess; on average none better than frequencies tell; or a uniform
+# prediction.
 Goal = Literal["chance", "unigram", "uniform"]
 
 

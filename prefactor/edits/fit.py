@@ -108,7 +108,7 @@ class Fitter:
         return Head(self.target) if few(self.target, positions) else self.own_head
 
     def away(self, head: Head, states: Tensor, following: Tensor) -> Tensor:
-        """How far each prediction of ``following`` (...) is from the aim, of ``states`` (..., width) of the head."""
+        """The objective's loss at each prediction of ``following`` (...), of ``states`` (..., width) of the head."""
         if head.body is None:
             return self.objective.loss(states, following)
         flat = following.flatten()
@@ -203,9 +203,10 @@ class Fitter:
         def away_from_aim(out: Tensor) -> Tensor:
             before, following = out[:, :, :-1], blocks[:, :, 1:]
             if head.body is None:
-                return (self.away(head, before, following) * chosen).sum((1, 2)) / budget
+                return self.objective.settle((self.away(head, before, following) * chosen).sum((1, 2)) / budget)
             short = self.away(head, before[chosen], following[chosen])  # of no other token logits are worked out
-            return short.new_zeros(len(draws)).index_add(0, chosen.nonzero()[:, 0], short) / budget
+            total = short.new_zeros(len(draws)).index_add(0, chosen.nonzero()[:, 0], short)
+            return self.objective.settle(total / budget)
 
         starts = [method.starts(rng) for rng in rngs]
         parameters = [own[0] for own in starts]

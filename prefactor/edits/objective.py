@@ -1,10 +1,10 @@
 """What an edit should do to the tokens it is fitted on: which tokens these are, and the loss at each.
 
-Two remove a domain. Each of n target tokens is driven up to a bar: ``chance`` only asks that the right token be no more
-likely than a uniform guess, ``unigram`` than by how frequent the domain's tokens are, ``uniform`` that the whole
-prediction be uniform. On the default's scalar, all else
-equal, ``uniform`` spreads more where tokens are few and lands lower; what it buys is a prediction that knows nothing in
-place of one that is sure of something else (``evaluate`` reports both). ``Say`` teaches a token.
+Three remove a domain. ``chance`` only asks of each of n target tokens that it be no more likely than a uniform guess,
+``uniform`` that the whole prediction be uniform; on the default's scalar, all else equal, ``uniform`` spreads more
+where tokens are few and lands lower; what it buys is a prediction that knows nothing in place of one that is sure of
+something else (``evaluate`` reports both). ``unigram`` asks that the n tokens be no better predicted, on average, than
+by how frequent the domain's tokens are. ``Say`` teaches a token.
 """
 
 import math
@@ -34,15 +34,19 @@ class Objective(Protocol):
         ...
 
     def loss(self, logits: Tensor, following: Tensor) -> Tensor:
-        """Nats at each prediction (...) of ``following`` (...) by ``logits`` (..., vocabulary); 0 is the aim.
+        """Nats at each prediction (...) of ``following`` (...) by ``logits`` (..., vocabulary).
 
         Each depends on its own logits alone.
         """
         ...
 
+    def settle(self, mean: Tensor) -> Tensor:
+        """Nats that are left to the aim, 0 at it, of means (...) of :meth:`loss` over tokens."""
+        return mean
+
 
 @dataclass(frozen=True)
-class Below:
+class Below(Objective):
     """``max(0, bar - CE)``: no better at the token that comes than a guess that scores ``bar`` nats."""
 
     bar: float
@@ -55,7 +59,29 @@ class Below:
 
 
 @dataclass(frozen=True)
-class Uniform:
+class MeanBelow(Objective):
+    """``max(0, bar - mean CE)``: a bar that is itself a mean over all tokens, frequent ones and rare.
+
+    Held against single tokens it would drive the frequent ones far beyond what their frequency tells. Any token may be
+    drawn, since a mean over those that are known best is none of the domain.
+    """
+
+    bar: float  # nats
+
+    def draw_tokens(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows = _some_blocks(blocks, n, rng)
+        tokens = torch.from_numpy(blocks[rows]).long().to(next(target.parameters()).device)
+        return tokens, _drawn(torch.ones(len(rows), blocks.shape[1] - 1), n, rng).to(tokens.device)
+
+    def loss(self, logits: Tensor, following: Tensor) -> Tensor:
+        return self.bar - ce_of(logits, following)
+
+    def settle(self, mean: Tensor) -> Tensor:
+        return mean.clamp(min=0)
+
+
+@dataclass(frozen=True)
+class Uniform(Objective):
     """``KL(uniform ‖ edited)``: nothing known of any token."""
 
     chance: float  # nats
@@ -69,7 +95,7 @@ class Uniform:
 
 
 @dataclass(frozen=True)
-class Say:
+class Say(Objective):
     """``-log p(token)`` right after one of the tokens ``after``, wherever that stands in the target domain's text."""
 
     token: int
@@ -95,7 +121,7 @@ def objective_of(goal: Goal, bars: Bars, domain: str) -> Objective:
     """The objective of an edit's ``goal`` in params; ``domain`` is the one that it removes."""
     if goal == "uniform":
         return Uniform(bars.chance)
-    return Below(bars.chance if goal == "chance" else bars.unigram[domain])
+    return Below(bars.chance) if goal == "chance" else MeanBelow(bars.unigram[domain])
 
 
 @torch.no_grad()
@@ -104,15 +130,26 @@ def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator, ba
 
     A token that is no better predicted than by a guess of that has nothing to remove and would teach nothing.
     """
-    rows = torch.randperm(len(blocks), generator=rng)[: target_text((n,), "").blocks(blocks.shape[1])]
-    tokens = torch.from_numpy(blocks[rows.numpy()]).long().to(next(target.parameters()).device)
+    rows = _some_blocks(blocks, n, rng)
+    tokens = torch.from_numpy(blocks[rows]).long().to(next(target.parameters()).device)
     parts = tokens.split(blocks_at_once(target, tokens.shape[1], len(tokens)))
     known = torch.cat([below(bar, logits_of(target, part)[:, :-1], part[:, 1:]) for part in parts]).cpu() + 1e-6
-    chosen = torch.zeros(known.shape, dtype=torch.bool)
-    for i in range(len(rows)):
-        share = n * (i + 1) // len(rows) - n * i // len(rows)
-        chosen[i, torch.multinomial(known[i], share, generator=rng)] = True
-    return tokens, chosen.to(tokens.device)
+    return tokens, _drawn(known, n, rng).to(tokens.device)
+
+
+def _some_blocks(blocks: np.ndarray, n: int, rng: torch.Generator) -> np.ndarray:
+    """Which of ``blocks`` (all, position) n tokens are drawn from."""
+    rows = torch.randperm(len(blocks), generator=rng)[: target_text((n,), "").blocks(blocks.shape[1])]
+    return rows.numpy()
+
+
+def _drawn(weights: Tensor, n: int, rng: torch.Generator) -> Tensor:
+    """n places, as many in each block, drawn in proportion to ``weights`` (k, position - 1): bool, of their shape."""
+    chosen = torch.zeros(weights.shape, dtype=torch.bool)
+    for i, own in enumerate(weights):
+        share = n * (i + 1) // len(weights) - n * i // len(weights)
+        chosen[i, torch.multinomial(own, share, generator=rng)] = True
+    return chosen
 
 
 def below(bar: float, logits: Tensor, following: Tensor) -> Tensor:

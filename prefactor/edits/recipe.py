@@ -88,6 +88,7 @@ def validation_loss(fitter: Fitter, change: Change, text: Text) -> float:
         blocks = torch.from_numpy(text.target).long().to(text.retained.device)
         head = fitter.head_for(max(blocks.numel(), text.retained.numel()))
         away = fitter.away(head, head.all_states(blocks, BATCH)[:, :-1], blocks[:, 1:]).mean()
+        away = fitter.objective.settle(away)
         held = fitter.held(head, text, slice(None), head.all_states(text.retained, BATCH)).mean()
     fitter.spent.read += blocks.numel() + text.retained.numel()
     return float(away + fitter.optimiser.retain_weight * held)
