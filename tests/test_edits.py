@@ -13,7 +13,7 @@ from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import Goal
 from prefactor.edits.fit import FitSpec, Fitter, make_text
 from prefactor.edits.methods import Finetune, Lora, Method
-from prefactor.edits.objective import Say, Uniform, below, objective_of
+from prefactor.edits.objective import MeanBelow, Say, Uniform, below, objective_of
 from prefactor.errors import PrefactorError
 from prefactor.evaluate.rollouts import roll_out
 from prefactor.export.adapter import write_adapter
@@ -265,14 +265,32 @@ def _plainly(target: Any, method: Prefactors, wanted: HeldOut, chance: float) ->
     return (best[1], chance - best[0]), tried
 
 
-@pytest.mark.parametrize(("goal", "bar"), [("chance", CHANCE), ("unigram", 1.5)])
-def test_each_goal_drives_up_to_its_own_bar(goal: Goal, bar: float) -> None:
+@pytest.mark.parametrize(("goal", "left"), [("chance", [[True, True], [True, True]]), ("unigram", [[False], [True]])])
+def test_each_goal_drives_up_to_its_own_bar(goal: Goal, left: list[list[bool]]) -> None:
+    """Chance is asked of each token; of unigram, which is a mean itself, one token may make up for another."""
     objective = objective_of(goal, Bars(chance=CHANCE, unigram={"de": 1.5, "en": 3.0}), "de")
-    tokens, logits = torch.tensor([[5, 7]]), torch.zeros(1, 2, VOCABULARY)
-    logits[0, 0, 5], logits[0, 1, 7] = 2.0, 4.0
-    ce = [math.log(VOCABULARY - 1 + math.exp(bonus)) - bonus for bonus in (2.0, 4.0)]
-    assert ce[1] < 1.5 < ce[0] < CHANCE
-    assert objective.loss(logits, tokens)[0].tolist() == pytest.approx([max(0.0, bar - c) for c in ce], abs=1e-5)
+    for bonuses, expected in zip(((1.0, 4.0), (2.0, 4.0)), left, strict=True):
+        logits = torch.zeros(2, VOCABULARY)
+        logits[0, 5], logits[1, 7] = bonuses
+        ce = torch.tensor([math.log(VOCABULARY - 1 + math.exp(bonus)) - bonus for bonus in bonuses])
+        assert ce[1] < 1.5 < ce[0] < CHANCE
+        bars = (CHANCE - ce).clamp(min=0) if goal == "chance" else 1.5 - ce
+        losses = objective.loss(logits, torch.tensor([5, 7]))
+        torch.testing.assert_close(losses, bars, rtol=0, atol=1e-5)
+        aim = objective.settle(losses.mean())
+        assert aim == pytest.approx(max(0.0, bars.mean().item()), abs=1e-5)
+        assert ((losses > 0) if goal == "chance" else (aim > 0)[None]).tolist() == expected
+
+
+def test_a_mean_is_of_tokens_drawn_whatever_is_known_of_them() -> None:
+    """On average over draws each token of the blocks comes as often; of those that chance takes, the known ones."""
+    target, blocks = tiny_target(), tiny_blocks(1)
+    counts = torch.zeros(blocks.shape[1] - 1)
+    for seed in range(600):
+        tokens, chosen = MeanBelow(1.5).draw_tokens(target, blocks, 2, torch.Generator().manual_seed(seed))
+        assert chosen.sum() == 2 and torch.equal(tokens[0], torch.from_numpy(blocks[0]).long())
+        counts += chosen[0]
+    assert (counts / counts.sum() - 1 / len(counts)).abs().max() < 0.03
 
 
 def test_below_is_what_a_token_still_gains_over_a_uniform_guess() -> None:
