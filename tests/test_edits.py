@@ -9,6 +9,7 @@ import pytest
 import torch
 from peft import PeftModel
 
+import prefactor.model.at_once as at_once
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import Goal
 from prefactor.edits.fit import FitSpec, Fitter, make_text
@@ -313,10 +314,12 @@ def test_edit_of_another_target_names_the_module() -> None:
         pass
 
 
-def test_rollouts_share_their_noise() -> None:
+def test_rollouts_share_their_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     target, method = _prefactors()
     prompts = torch.from_numpy(tiny_blocks(3))[:, :4].long()
     base = roll_out(target, prompts, 6, seed=0)
     with applied(target, method.change([torch.ones(3)])):
         assert torch.equal(roll_out(target, prompts, 6, seed=0), base)
     assert not torch.equal(roll_out(target, prompts, 6, seed=1), base)
+    monkeypatch.setattr(at_once, "AT_ONCE", 1)  # of the last token alone
+    assert torch.equal(roll_out(target, prompts, 6, seed=0), base)

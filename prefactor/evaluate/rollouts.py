@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from prefactor.machine.runtime import generator
-from prefactor.model.at_once import vocabulary_of
+from prefactor.model.at_once import few, vocabulary_of
 from prefactor.model.change import Change, applied
-from prefactor.model.target import logits_of
+from prefactor.model.head import Head, head_of
 
 
 @torch.no_grad()
@@ -21,9 +21,11 @@ def roll_out(target: Any, prompts: Tensor, tokens: int, seed: int) -> Tensor:
     rng = generator(seed)
     vocabulary = vocabulary_of(target)
     ids = prompts
+    read = tokens * len(prompts) * (prompts.shape[1] + tokens)  # positions, at most
+    head = Head(target) if few(target, read) else head_of(target, prompts)  # the latter: of the last token alone
     for _ in range(tokens):
         noise = -torch.log(-torch.log(torch.rand(len(ids), vocabulary, generator=rng).clamp(1e-9, 1 - 1e-7)))
-        logits = logits_of(target, ids)[:, -1]
+        logits = head.logits(head.states(ids)[:, -1:])[:, 0]
         ids = torch.cat([ids, (logits + noise.to(logits)).argmax(-1, keepdim=True)], dim=1)
     return ids[:, prompts.shape[1] :]
 
