@@ -23,6 +23,7 @@ from prefactor.model.change import applied, attached
 from prefactor.model.matrices import matrix_of
 from prefactor.model.prefix import prefix_of
 from prefactor.model.reference import HeldOut, hold_out, measure
+from prefactor.model.target import token_losses
 from prefactor.model.unigram import Bars
 from prefactor.rescale.footprint import Uses, divergence, importance_of, near
 from prefactor.rescale.terms import Prefactors, Term, rewrite, term_of
@@ -283,15 +284,19 @@ def test_each_goal_drives_up_to_its_own_bar(goal: Goal, left: list[list[bool]]) 
         assert ((losses > 0) if goal == "chance" else (aim > 0)[None]).tolist() == expected
 
 
-def test_a_mean_is_of_tokens_drawn_whatever_is_known_of_them() -> None:
-    """On average over draws each token of the blocks comes as often; of those that chance takes, the known ones."""
+def test_a_mean_is_of_tokens_that_stand_for_all() -> None:
+    """Each token of the blocks comes as often, and a draw's mean cross-entropy is nearer to theirs than that of any."""
     target, blocks = tiny_target(), tiny_blocks(1)
-    counts = torch.zeros(blocks.shape[1] - 1)
+    tokens = torch.from_numpy(blocks).long()
+    ce = token_losses(target, tokens)[0].detach()
+    counts, off = torch.zeros(len(ce)), []
     for seed in range(600):
-        tokens, chosen = MeanBelow(1.5).draw_tokens(target, blocks, 2, torch.Generator().manual_seed(seed))
-        assert chosen.sum() == 2 and torch.equal(tokens[0], torch.from_numpy(blocks[0]).long())
+        found, chosen = MeanBelow(1.5).draw_tokens(target, blocks, 3, torch.Generator().manual_seed(seed))
+        assert chosen.sum() == 3 and torch.equal(found, tokens)
         counts += chosen[0]
-    assert (counts / counts.sum() - 1 / len(counts)).abs().max() < 0.03
+        off.append(ce[chosen[0]].mean() - ce.mean())
+    assert (counts / counts.sum() - 1 / len(counts)).abs().max() < 0.04  # 11 tokens: two strata of 4, one of 3
+    assert torch.stack(off).std() < 0.6 * ce.std() / 3**0.5
 
 
 def test_below_is_what_a_token_still_gains_over_a_uniform_guess() -> None:

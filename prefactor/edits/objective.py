@@ -8,6 +8,7 @@ by how frequent the domain's tokens are. ``Say`` teaches a token.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,16 +63,13 @@ class Below(Objective):
 class MeanBelow(Objective):
     """``max(0, bar - mean CE)``: a bar that is itself a mean over all tokens, frequent ones and rare.
 
-    Held against single tokens it would drive the frequent ones far beyond what their frequency tells. Any token may be
-    drawn, since a mean over those that are known best is none of the domain.
+    Held against single tokens it would drive the frequent ones far beyond what their frequency tells.
     """
 
     bar: float  # nats
 
     def draw_tokens(self, target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        rows = _some_blocks(blocks, n, rng)
-        tokens = torch.from_numpy(blocks[rows]).long().to(next(target.parameters()).device)
-        return tokens, _drawn(torch.ones(len(rows), blocks.shape[1] - 1), n, rng).to(tokens.device)
+        return draw_spread(target, blocks, n, rng)
 
     def loss(self, logits: Tensor, following: Tensor) -> Tensor:
         return self.bar - ce_of(logits, following)
@@ -124,32 +122,47 @@ def objective_of(goal: Goal, bars: Bars, domain: str) -> Objective:
     return Below(bars.chance) if goal == "chance" else MeanBelow(bars.unigram[domain])
 
 
-@torch.no_grad()
 def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator, bar: float) -> tuple[Tensor, Tensor]:
     """n target tokens of a few random blocks, drawn in proportion to how far the base model is below ``bar`` nats.
 
     A token that is no better predicted than by a guess of that has nothing to remove and would teach nothing.
     """
-    rows = _some_blocks(blocks, n, rng)
-    tokens = torch.from_numpy(blocks[rows]).long().to(next(target.parameters()).device)
-    parts = tokens.split(blocks_at_once(target, tokens.shape[1], len(tokens)))
-    known = torch.cat([below(bar, logits_of(target, part)[:, :-1], part[:, 1:]) for part in parts]).cpu() + 1e-6
-    return tokens, _drawn(known, n, rng).to(tokens.device)
+    tokens, ce = _some_blocks(target, blocks, n, rng)
+    return tokens, _each(
+        ce, n, lambda own, share: torch.multinomial((bar - own).clamp(min=0) + 1e-6, share, generator=rng)
+    )
 
 
-def _some_blocks(blocks: np.ndarray, n: int, rng: torch.Generator) -> np.ndarray:
-    """Which of ``blocks`` (all, position) n tokens are drawn from."""
+def draw_spread(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """... drawn so that their mean is near to that of the blocks: one of each n-th of the tokens by cross-entropy.
+
+    Every token is drawn as often as any other, but for those that are left where n does not divide their number.
+    """
+
+    def spread(own: Tensor, share: int) -> Tensor:
+        parts = own.argsort().tensor_split(share)
+        return torch.stack([part[torch.randint(len(part), (), generator=rng)] for part in parts])
+
+    tokens, ce = _some_blocks(target, blocks, n, rng)
+    return tokens, _each(ce, n, spread)
+
+
+@torch.no_grad()
+def _some_blocks(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Those of ``blocks`` (all, position) that n tokens are drawn from, and the base model's nats at their tokens."""
     rows = torch.randperm(len(blocks), generator=rng)[: target_text((n,), "").blocks(blocks.shape[1])]
-    return rows.numpy()
+    tokens = torch.from_numpy(blocks[rows.numpy()]).long().to(next(target.parameters()).device)
+    parts = tokens.split(blocks_at_once(target, tokens.shape[1], len(tokens)))
+    return tokens, torch.cat([ce_of(logits_of(target, part)[:, :-1], part[:, 1:]) for part in parts])
 
 
-def _drawn(weights: Tensor, n: int, rng: torch.Generator) -> Tensor:
-    """n places, as many in each block, drawn in proportion to ``weights`` (k, position - 1): bool, of their shape."""
-    chosen = torch.zeros(weights.shape, dtype=torch.bool)
-    for i, own in enumerate(weights):
-        share = n * (i + 1) // len(weights) - n * i // len(weights)
-        chosen[i, torch.multinomial(own, share, generator=rng)] = True
-    return chosen
+def _each(ce: Tensor, n: int, draw: Callable[[Tensor, int], Tensor]) -> Tensor:
+    """n places of ``ce`` (k, position - 1), as many in each block, drawn by ``draw``: bool, of its shape."""
+    chosen = torch.zeros(ce.shape, dtype=torch.bool)
+    for i, own in enumerate(ce.cpu()):
+        share = n * (i + 1) // len(ce) - n * i // len(ce)
+        chosen[i, draw(own, share)] = True
+    return chosen.to(ce.device)
 
 
 def below(bar: float, logits: Tensor, following: Tensor) -> Tensor:
