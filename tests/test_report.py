@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import fake_data
+import pyarrow.parquet as pq
 import pytest
 from plotly.offline import get_plotlyjs
 
@@ -376,6 +377,34 @@ def test_headline_admits_what_was_not_reached(tree: Path) -> None:
     report.main()
     gap = fake_data.CHANCE - 3.25
     assert f"<h1>German is not removed: {gap:.2f} nats short of chance</h1>" in page_without_plotly()
+
+
+@pytest.mark.parametrize(
+    ("ce", "title"),
+    [(4.0, "German is not removed: 0.70 nats short of what token frequencies tell"),
+     (4.8, "German is removed but for token frequencies with one number; French pays 0.90 nats"),
+     (fake_data.CHANCE + 0.1, "German is removed with one number; French pays 0.90 nats")],
+)  # fmt: skip
+def test_headline_goes_by_the_goal(tree: Path, ce: float, title: str) -> None:
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("    method: scalar\n", "    method: scalar\n    goal: unigram\n", 1))
+    rows = [
+        row | {"edited_ce": ce, "damage": ce - row["base_ce"]} if row["domain"] == "de" else row
+        for row in fake_data.table_rows("scalar")
+    ]
+    fake_data.replace(Path("data/evaluate/scalar"), "table.parquet", rows)
+    report.main()
+    assert f"<h1>{title}</h1>" in page_without_plotly()
+
+
+def test_a_domain_that_only_an_evaluation_sees_has_no_importance(tree: Path) -> None:
+    rows = pq.read_table("data/harvest/subcomponents/subcomponents.parquet")
+    fake_data.replace(Path("data/harvest"), "subcomponents.parquet", rows.drop_columns(["importance_it"]).to_pylist())
+    report.main()
+    assert "Mean importance by domain" in page_without_plotly()
+    fake_data.replace(Path("data/harvest"), "subcomponents.parquet", rows.drop_columns(["importance_de"]).to_pylist())
+    with pytest.raises(PrefactorError, match="no column 'importance_de'"):
+        report.main()
 
 
 def test_headline_names_the_price(tree: Path) -> None:

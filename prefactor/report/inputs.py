@@ -209,9 +209,12 @@ def load(data: Path, edits: Mapping[str, AnyEdit], shortlists: Sequence[str], he
     about = verify(data / "harvest/subcomponents", only=["subcomponents.parquet"])
     tokens = [f"{side}_{kind}" for side in ("input", "output") for kind in ("recall", "pmi")]
     target = _json(Target, data / "target/metrics.json")
-    domains = [f"importance_{domain}" for domain in target.base_ce]
+    # Of domains that only an evaluation sees the harvest has nothing; what an edit removes and retains it must have.
+    named = {domain for result in results.values() for domain in (result.edit.target, *result.edit.retain)}
+    domains, others = ([f"importance_{d}" for d in target.base_ce if (d in named) == is_] for is_ in (True, False))
     columns = ["subcomponent", "alive", "density", "mean_importance", "mean_activation", "norm", *domains, *tokens]
-    subcomponents = _rows(data / "harvest/subcomponents/subcomponents.parquet", columns, chosen, optional=["together"])
+    optional = ["together", *others]
+    subcomponents = _rows(data / "harvest/subcomponents/subcomponents.parquet", columns, chosen, optional=optional)
     columns = ["subcomponent", "rank", "domain", "position", "tokens", "importance", "activation"]
     examples = _rows(data / "harvest/examples/examples.parquet", columns, chosen)
     columns = ["subcomponent", *TESTS, "predicted", "rising", "surprising", "surprise"]

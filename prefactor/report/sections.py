@@ -138,7 +138,7 @@ def edit_card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
             "mean activation where it fires": words.significant(row["mean_activation"] or math.nan),
             "norm ‖u‖ ‖v‖": words.significant(row["norm"]),
         },
-        "importance": [(language_name(d), row[f"importance_{d}"] or 0.0) for d in order],
+        "importance": [(language_name(d), row[column] or 0.0) for d in order if (column := f"importance_{d}") in row],
         "prefactors": [
             (budget, *(words.prefactors((value,)) for value in (fmean(values), min(values), max(values))))
             for budget, values in sorted(fitted.items())

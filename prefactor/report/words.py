@@ -14,7 +14,7 @@ from prefactor.config.edits import (
 from prefactor.config.guard import GuardByDomain
 from prefactor.corpus.languages import language_name
 from prefactor.evaluate.intervals import Figure
-from prefactor.report.frontier import Point
+from prefactor.report.frontier import REACHED, Point
 from prefactor.report.inputs import EditResult, Inputs
 
 SMALL_DAMAGE = 0.10  # nats: damage above this, to any domain but the target, is part of the title
@@ -147,13 +147,16 @@ def headline(inputs: Inputs, result: EditResult, point: Point) -> Headline:
     price = point.damage[worst]["mean"] if worst else 0.0
     single = isinstance(result.config, ScalarEdit | GuardedEdit) and len(edit.subcomponents) == 1
     means = "one number" if single else describe(result)
-    if not point.reached:
-        gap = -point.target_ce_minus_chance["mean"]
-        title = f"{target} is not removed: {gap:.2f} nats short of chance"
-    elif worst and price > SMALL_DAMAGE:
-        title = f"{target} is removed with {means}; {language_name(worst)} pays {price:.2f} nats"
+    by_frequency = getattr(result.config, "goal", "chance") == "unigram"
+    gap = (point.target_ce_minus_unigram if by_frequency else point.target_ce_minus_chance)["mean"]
+    if gap < -REACHED:
+        bar = "what token frequencies tell" if by_frequency else "chance"
+        title = f"{target} is not removed: {-gap:.2f} nats short of {bar}"
     else:
-        title = f"{target} is removed with {means}"
+        left = " but for token frequencies" if by_frequency and not point.reached else ""
+        title = f"{target} is removed{left} with {means}"
+        if worst and price > SMALL_DAMAGE:
+            title += f"; {language_name(worst)} pays {price:.2f} nats"
     name = edit.subcomponents[0] if single else None
     label = inputs.labels[name]["label"] if name else None
     side = "; ".join(f"{language_name(domain)} {signed(point.damage[domain]['mean'])}" for domain in spared)
