@@ -25,8 +25,9 @@ from prefactor.config.report import ReportConfig
 from prefactor.corpus.blocks import take
 from prefactor.corpus.need import Need
 from prefactor.edits.made import read_changes, read_edit
+from prefactor.evaluate.coarse import GRIDS, Grid, coarse
 from prefactor.evaluate.intervals import bootstrap
-from prefactor.evaluate.relearning import GRIDS, Grid, coarse, relearned
+from prefactor.evaluate.relearning import relearned
 from prefactor.machine.progress import track
 from prefactor.model.change import Change, applied
 from prefactor.model.reference import HeldOut, hold_out, measure

@@ -6,13 +6,23 @@ from typing import Any
 
 import gguf
 import numpy as np
+import torch
 import transformers
 
+from prefactor.config.target import LoadTarget
+from prefactor.model.load import load_target
 from tests.foreign import POSITIONS, VOCABULARY, foreign_model, foreign_tokenizer
 
 WIDTH = 32  # numbers of a block of Q8_0, which no row may cut
 HEADS = {"q_proj": 4, "k_proj": 2}
 Q8 = gguf.GGMLQuantizationType.Q8_0
+BLOCK, FILE = 32, "model.gguf"
+TOKENS = torch.from_numpy(np.random.default_rng(0).integers(0, VOCABULARY, (2, 20)))
+
+
+def load(folder: Path, file: str | None = FILE) -> Any:
+    """The target that params would load from ``file`` in ``folder``."""
+    return load_target(LoadTarget(source="load", name=str(folder), file=file), VOCABULARY, BLOCK)
 
 
 def llama(tied: bool = False, **changes: Any) -> Any:

@@ -20,14 +20,7 @@ from prefactor.errors import PrefactorError
 from prefactor.model.load import load_target, save_target
 from prefactor.model.target import logits_of, read_target
 from tests.foreign import TEXT, VOCABULARY, foreign_model, foreign_tokenizer, leave
-from tests.gguf_files import Q8, llama, stored, write_gguf
-
-BLOCK, FILE = 32, "model.gguf"
-TOKENS = torch.from_numpy(np.random.default_rng(0).integers(0, VOCABULARY, (2, 20)))
-
-
-def _load(folder: Path, file: str | None = FILE) -> Any:
-    return load_target(LoadTarget(source="load", name=str(folder), file=file), VOCABULARY, BLOCK)
+from tests.gguf_files import BLOCK, FILE, Q8, TOKENS, llama, load, stored, write_gguf
 
 
 def _of(folder: Path, file: str | None = FILE) -> Any:
@@ -53,7 +46,7 @@ def test_a_gguf_file_becomes_the_standard_checkpoint_of_the_model_in_it(
     write_gguf(tmp_path / FILE, model, quantised=quantised)
     tokenizer = _of(tmp_path)
     write_tokenizer(tmp_path / "corpus", tokenizer.backend, tokenizer.files)
-    loaded = _load(tmp_path)
+    loaded = load(tmp_path)
     save_target(loaded, tmp_path / "corpus", tmp_path / "checkpoint")
     expected = logits_of(_quantised(model) if quantised else model, TOKENS)
     assert torch.equal(logits_of(loaded, TOKENS), expected)
@@ -85,7 +78,7 @@ def test_nothing_that_lies_around_is_read_with_it(tmp_path: Path, monkeypatch: p
     here.mkdir()
     write_gguf(here / FILE, llama(initializer_range=0.1))
     monkeypatch.chdir(here)
-    assert torch.equal(logits_of(_load(Path("../model")), TOKENS), logits_of(model, TOKENS))
+    assert torch.equal(logits_of(load(Path("../model")), TOKENS), logits_of(model, TOKENS))
     assert (_of(folder).separator, _of(folder).begins) == (2, ())
 
 
@@ -168,25 +161,25 @@ def test_what_is_no_whole_model_is_refused_in_one_line(what: str, tmp_path: Path
     write_gguf(folder / FILE)
     spoil(folder)
     with pytest.raises(PrefactorError, match=said) as raised:
-        _load(folder)
+        load(folder)
     assert str(raised.value).startswith("params.yaml: target.model.name = ") and "\n" not in str(raised.value)
 
 
 def test_a_folder_of_gguf_files_says_which_to_name(tmp_path: Path) -> None:
     write_gguf(tmp_path / "q8.gguf")
-    for ask in (_load, _of):
+    for ask in (load, _of):
         with pytest.raises(PrefactorError, match=r"its weights are GGUF; set file beside name, .*, to q8.gguf"):
             ask(tmp_path, None)
     write_gguf(tmp_path / "q4.gguf")
     with pytest.raises(PrefactorError, match=r"to one of q4.gguf, q8.gguf"):
-        _load(tmp_path, None)
+        load(tmp_path, None)
     with pytest.raises(PrefactorError, match=re.escape("it is a file; name its folder, and beside that file: q4.gguf")):
-        _load(tmp_path / "q4.gguf", None)
+        load(tmp_path / "q4.gguf", None)
 
 
 def test_a_checkpoint_beside_a_gguf_file_is_read_without_file(tmp_path: Path) -> None:
     write_gguf(leave(tmp_path) / FILE)
-    assert torch.equal(logits_of(_load(tmp_path, None), TOKENS), logits_of(foreign_model(), TOKENS))
+    assert torch.equal(logits_of(load(tmp_path, None), TOKENS), logits_of(foreign_model(), TOKENS))
 
 
 def test_a_block_longer_than_its_positions_is_refused_before_any_text_is_read(tmp_path: Path) -> None:

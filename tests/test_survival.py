@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from prefactor.errors import PrefactorError
+from prefactor.evaluate.coarse import GRIDS, NF4, coarse, rounded
 from prefactor.evaluate.intervals import bootstrap, interval
-from prefactor.evaluate.relearning import GRIDS, NF4, coarse, relearned, rounded
+from prefactor.evaluate.relearning import relearned
 from prefactor.model.target import cross_entropy
 from prefactor.rescale.terms import Prefactors, term_of
 from tests.tiny import tiny_blocks, tiny_decomposed, tiny_target

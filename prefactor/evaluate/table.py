@@ -8,7 +8,7 @@ from prefactor.files.cost import Cost
 from prefactor.machine.progress import track
 from prefactor.model.change import Change
 from prefactor.model.prefix import prefix_of
-from prefactor.model.reference import HeldOut, flops_of_each, measure_each
+from prefactor.model.reference import HeldOut, flops_a_token, measure_each
 
 
 def evaluate(
@@ -28,7 +28,7 @@ def evaluate(
     prefix = prefix_of(target, changes[0][2], sample)
     domains = {domain: kept.after(prefix) for domain, kept in held.items()}
     tokens = sum(kept.tokens.numel() for kept in domains.values())
-    one, more = flops_of_each(target, next(iter(domains.values())), prefix)
+    one, two = (flops_a_token(target, next(iter(domains.values())), prefix, changes=n) for n in (1, 2))
     every = [change for _, _, change in changes]
     figures = {
         domain: measure_each(target, every, kept, prefix)
@@ -39,4 +39,4 @@ def evaluate(
             fit = {"budget": budget, "seed": seed, "domain": domain, "role": roles[domain]}
             text = domains[domain].tokens
             yield fit | of_each[number] | {"tokens": text.numel(), "blocks": len(text)}
-        cost.add(tokens, tokens * (more if number else one))
+        cost.add(tokens, tokens * (two - one if number else one))

@@ -146,16 +146,10 @@ def pieces_of_each(
                 yield number, Piece(after[some], head.logits(own[some]), p, plogp)
 
 
-def flops_a_token(target: Any, held: HeldOut, prefix: Prefix | None = None) -> float:
-    """FLOPs of a forward pass, counted on one block."""
-    return flops_of_each(target, held, prefix)[0]
-
-
-def flops_of_each(target: Any, held: HeldOut, prefix: Prefix | None = None) -> tuple[float, float]:
-    """... and of one change more in the same pass."""
+def flops_a_token(target: Any, held: HeldOut, prefix: Prefix | None = None, changes: int = 1) -> float:
+    """FLOPs of measuring so many changes together, counted on one block."""
     block = held.first()
-    one, two = (flops_of(lambda n=n: list(pieces_of_each(target, [{}] * n, block, prefix))) for n in (1, 2))
-    return one / block.tokens.numel(), (two - one) / block.tokens.numel()
+    return flops_of(lambda: list(pieces_of_each(target, [{}] * changes, block, prefix))) / block.tokens.numel()
 
 
 def measure(
