@@ -65,14 +65,14 @@ def test_a_guard_by_domain_spares_the_mean_of_its_domains_and_acts_on_the_target
     site = [s.name for s in model.sites].index(module)
     text = {"de": tiny_blocks(6, 1), "en": tiny_blocks(4, 2), "fr": tiny_blocks(9, 3)}
 
-    def moment(domain: str) -> Tensor:
-        x = model.observe(torch.from_numpy(text[domain]).long())[1][model.input_of[site]].flatten(0, 1).double()
-        return (x.T @ x / len(x)).detach()
+    def moment(domain: str, first: int = 0) -> Tensor:
+        x = model.observe(torch.from_numpy(text[domain]).long())[1][model.input_of[site]].double()
+        return (torch.einsum("npi,npj->ij", x[:, first:], x[:, first:]) / x[..., 0].numel()).detach()
 
     term = term_of(model, NAME)
     guard = GuardByDomain(weigh="domain", spare=("en", "fr"), ridge=0.05)
     (found,) = guarded_terms(guard, "de", [NAME], [term], model, tiny_net(model), tiny_blocks(3), text)
-    wanted = _plain_guard(term, moment("de"), (moment("en") + moment("fr")) / 2, 0.05)
+    wanted = _plain_guard(term, moment("de", first=1), (moment("en") + moment("fr")) / 2, 0.05)
     assert torch.allclose(found.read.double(), wanted, rtol=1e-3, atol=1e-5)
     assert torch.equal(found.write, term.write) and found.module == term.module
 
@@ -83,13 +83,39 @@ def test_a_guard_by_importance_weighs_each_token_by_how_much_it_needs_the_subcom
     site = [s.name for s in model.sites].index(NAME.split(":")[0])
     inputs = model.observe(torch.from_numpy(text).long())[1]
     x = inputs[model.input_of[site]].flatten(0, 1).double().detach()
-    g = net(inputs)[..., model.names.index(NAME)].clamp(0, 1).flatten().double().detach()
+    g = net(inputs)[..., model.names.index(NAME)].clamp(0, 1).double().detach()
+    g[:, 0] = 0  # the first token of a block is spared
+    g = g.flatten()
     needed, spared = (sum(w * torch.outer(row, row) for w, row in zip(each, x, strict=True)) for each in (g, 1 - g))
     term = term_of(model, NAME)
     guard = GuardByImportance(weigh="importance", ridge=0.05)
     (found,) = guarded_terms(guard, "de", [NAME], [term], model, net, text, {})
     wanted = _plain_guard(term, needed / len(x), spared / len(x), 0.05)  # type: ignore[operator]
     assert torch.allclose(found.read.double(), wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_a_guard_leaves_the_token_alone_on_which_attention_rests() -> None:
+    """The first token is far larger than all others, as in pretrained models, and the same in any text."""
+    model = tiny_decomposed()
+    net, text = tiny_net(model), tiny_blocks(50, 4)
+    plain = model.inputs
+
+    def with_a_sink(tokens: Tensor) -> list[Tensor]:
+        inputs = [x.clone() for x in plain(tokens)]
+        for x in inputs:
+            x[:, 0] = 500 * x[0, 1]
+        return inputs
+
+    model.inputs = with_a_sink  # type: ignore[method-assign]
+    term = term_of(model, NAME)
+    (found,) = guarded_terms(
+        GuardByImportance(weigh="importance", ridge=0.01), "de", [NAME], [term], model, net, text, {}
+    )
+    site = [s.name for s in model.sites].index(term.module)
+    x = with_a_sink(torch.from_numpy(text).long())[model.input_of[site]]
+    plainly, guarded = (x @ term.read).abs(), (x @ found.read).abs()
+    assert guarded[:, 0].mean() < 0.05 * plainly[:, 0].mean()
+    assert guarded[:, 1:].mean() > 0.3 * plainly[:, 1:].mean()
 
 
 def test_moments_add_up() -> None:

@@ -3,6 +3,10 @@
 ``v' ∝ (Σ_0 + εI)^{-1} Σ_1 v`` with Σ_1, Σ_0 second moments of the matrix's input where the subcomponent is needed and
 where it is not: of all rank-1 changes with this write direction and this response where needed, the one that acts least
 elsewhere (the generalised least-squares direction; design.md section 4). Closed form, no training.
+
+The first token of a block counts as spared, whatever its importance. Nothing stands before it, so it tells no text from
+another; and pretrained models rest their attention on it, with inputs fifty times as large as others' (massive
+activations, Sun et al. 2024, arXiv 2402.17762): as needed text it would be all of Σ_1, and all that a change acts on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -96,20 +100,26 @@ def moments_for(
         pairs = {}
         for module in dict.fromkeys(term.module for term in terms):
             spared = [domain_moment(model, module, tagged[domain]) for domain in guard.spare]
-            pairs[module] = (domain_moment(model, module, tagged[target]), sum(spared) / len(spared))
+            needed = domain_moment(model, module, tagged[target], first=False)
+            pairs[module] = (needed, sum(spared) / len(spared))
         return [pairs[term.module] for term in terms]
     by_name = importance_moments(model, net, subcomponents, untagged)
     return [by_name[name] for name in subcomponents]
 
 
 @torch.no_grad()
-def domain_moment(model: DecomposedModel, module: str, tokens: np.ndarray, batch: int = 32) -> Tensor:
-    """``E[x x^T]`` (d_in, d_in) of the input of ``module`` over ``tokens`` (n, position)."""
+def domain_moment(
+    model: DecomposedModel, module: str, tokens: np.ndarray, batch: int = 32, *, first: bool = True
+) -> Tensor:
+    """``E[x x^T]`` (d_in, d_in) of the input of ``module`` over ``tokens`` (n, position).
+
+    Without ``first`` that of a block's first token is taken for 0.
+    """
     site = [s.name for s in model.sites].index(module)
     width = shape_of(model.sites[site].module)[1]
     total = torch.zeros(width, width, dtype=torch.float64, device=exact_device(model.U[0].device))
     for inputs in _inputs(model, tokens, batch):
-        x = exact(inputs[model.input_of[site]].flatten(0, 1))
+        x = exact(inputs[model.input_of[site]][:, 0 if first else 1 :].flatten(0, 1))
         total += x.T @ x
     return total / tokens.size
 
@@ -118,11 +128,16 @@ def domain_moment(model: DecomposedModel, module: str, tokens: np.ndarray, batch
 def importance_moments(
     model: DecomposedModel, net: ImportanceNet, subcomponents: Sequence[str], tokens: np.ndarray, batch: int = 32
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """``E[g x x^T]`` and ``E[(1 - g) x x^T]`` of each subcomponent over ``tokens``: no domain tag, no target token."""
+    """``E[g x x^T]`` and ``E[(1 - g) x x^T]`` of each subcomponent over ``tokens``: no domain tag, no target token.
+
+    ``g`` is the importance, and 0 at the first token of a block.
+    """
     columns = {name: model.names.index(name) for name in subcomponents}
     moments: dict[str, tuple[Tensor, Tensor]] = {}
     for inputs in _inputs(model, tokens, batch):
-        g = exact(lower_leaky(net(inputs)).flatten(0, 1))
+        importance = lower_leaky(net(inputs))
+        importance[:, 0] = 0
+        g = exact(importance.flatten(0, 1))
         for name, column in columns.items():
             site = [s.name for s in model.sites].index(name.rpartition(":")[0])
             x = exact(inputs[model.input_of[site]].flatten(0, 1))
