@@ -21,6 +21,7 @@ from prefactor.corpus import needs
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.edits.made import read_edit
 from prefactor.files.artifacts import part
+from prefactor.machine.runtime import setup
 from stages.common import DATA, section
 
 BATCH = 2  # blocks a forward pass
@@ -43,13 +44,16 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="a folder")
     parser.add_argument("--file", help="a GGUF file in it")
     asked = parser.parse_args()
+    device = setup()
     edit, config = read_edit(DATA / "edit" / asked.edit), section("evaluate", EvaluateConfig)
     table = pd.read_parquet(part(DATA / "evaluate" / asked.edit, "table"))
     table = table[(table["budget"] == edit["report_budget"]) & (table["seed"] == table["seed"].min())]
     roles = dict(zip(table["domain"], table["role"], strict=True))
     split = read_blocks(DATA / "corpus", "eval")
     text = {d: torch.from_numpy(take(split, needs.held_out(config, d, r)).tokens).long() for d, r in roles.items()}
+    text = {domain: tokens.to(device) for domain, tokens in text.items()}
     model: Any = AutoModelForCausalLM.from_pretrained(asked.model, gguf_file=asked.file, dtype=torch.float32)
+    model.to(device)
     base = {domain: cross_entropy(model, tokens) for domain, tokens in text.items()}
     model = PeftModel.from_pretrained(model, str(DATA / "edit" / asked.edit / "adapter"))
     loose = {domain: cross_entropy(model, tokens) - base[domain] for domain, tokens in text.items()}
