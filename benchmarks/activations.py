@@ -39,8 +39,8 @@ from prefactor.model.unigram import read_bars
 from stages.common import DATA, TEXT, section
 from stages.models import load_target
 
-STEERING = (-16.0, -8.0, -6.0, -4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 2.0, 4.0)  # of d
-ABLATION = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of what a state has of d
+STEERING = (0.0, -16.0, -8.0, -6.0, -4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 2.0, 4.0)  # of d; 0 changes nothing
+ABLATION = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of what a state has of d
 BATCH = 8  # blocks a forward pass
 
 
