@@ -41,7 +41,7 @@ def main() -> None:
         measured, foretold = (table[columns].to_numpy() for table in (exact, rough))
         largest, guessed = (np.argsort(-abs(values).max(axis=1)) for values in (measured, foretold))
         felt = abs(measured) > FELT
-        ranks = pd.Series(measured.ravel()).corr(pd.Series(foretold.ravel()), method="spearman")
+        ranks = pd.Series(measured.ravel()).rank().corr(pd.Series(foretold.ravel()).rank())
         rows.append(
             {
                 "prefactor": f"{kind} ({PREFACTORS[kind]:g})",
