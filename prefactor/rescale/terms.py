@@ -22,7 +22,10 @@ class Term:
 
 
 # One prefactor's loss has more than one valley (inverting and amplifying both hurt), and a gradient sees only its own.
-PREFACTOR_STARTS = (1.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0, -16.0, 3.0, 6.0)
+# Of a wide model one subcomponent is a small part, and what it takes is far away.
+PREFACTOR_STARTS = (
+    1.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0, -16.0, -24.0, -32.0, -48.0, -64.0, 3.0, 6.0,
+)  # fmt: skip
 
 SINGULAR = "sv"  # `module:sv3` names a singular direction of the matrix where `module:3` names a subcomponent
 
