@@ -72,6 +72,17 @@ def _targeted(target: tuple[str, ...], steps: int, **more: Any) -> dict[str, Any
     }
 
 
+def _sparse(target: tuple[str, ...], steps: int) -> dict[str, Any]:
+    """What made German one subcomponent of Gemma (results/gemma.md): ten times the minimality, no frequency term."""
+    weights = {"stochastic": 0.5, "adversarial": 0.5, "minimality": 1e-3, "frequency": 0.0, "faithfulness": 0.0}
+    return _targeted(target, steps) | {
+        "decompose.training.coefficients": weights,
+        "decompose.training.penalty": {"kind": "lp", "start": 1.0, "end": 0.4},
+        "importance.training.coefficients": weights,
+        "importance.training.penalty": {"kind": "lp", "start": 0.4, "end": 0.4},
+    }
+
+
 def _local(steps: int, net_steps: int) -> dict[str, Any]:
     fit = {"steps": steps, "batch": 4, "learning_rate": 3e-3, "top": 16}
     return {"decompose.source": "local", "decompose.local": fit, "decompose.training.steps": net_steps}
@@ -81,6 +92,7 @@ STEPS = 300
 ARMS = {
     "full": Arm({}),  # as params.yaml has it
     "targeted": Arm(_targeted(("de",), STEPS)),
+    "targeted, sparse": Arm(_sparse(("de",), STEPS)),
     "targeted, wide": Arm(_targeted(("de", "fr", "es", "it"), STEPS), edited=False),
     "local": Arm(_local(2000, 1000)),
     "local, targeted": Arm(_targeted(("de",), 250) | _local(400, 250)),
