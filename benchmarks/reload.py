@@ -29,7 +29,7 @@ BATCH = 2  # blocks a forward pass
 
 @torch.no_grad()
 def cross_entropy(model: Any, tokens: torch.Tensor) -> float:
-    """Nats a token, as an evaluation counts: of every token of a block but the first."""
+    """Nats a token of ``tokens`` (n, position) but the first of a block; not by the code that is on trial."""
     found = [
         F.cross_entropy(model(input_ids=part).logits[:, :-1].flatten(0, 1).float(), part[:, 1:].flatten()).double()
         * len(part)
@@ -50,8 +50,8 @@ def main() -> None:
     table = table[(table["budget"] == edit["report_budget"]) & (table["seed"] == table["seed"].min())]
     roles = dict(zip(table["domain"], table["role"], strict=True))
     split = read_blocks(DATA / "corpus", "eval")
-    text = {d: torch.from_numpy(take(split, needs.held_out(config, d, r)).tokens).long() for d, r in roles.items()}
-    text = {domain: tokens.to(device) for domain, tokens in text.items()}
+    blocks = {domain: take(split, needs.held_out(config, domain, role)).tokens for domain, role in roles.items()}
+    text = {domain: torch.from_numpy(own).long().to(device) for domain, own in blocks.items()}
     model: Any = AutoModelForCausalLM.from_pretrained(asked.model, gguf_file=asked.file, dtype=torch.float32)
     model.to(device)
     base = {domain: cross_entropy(model, tokens) for domain, tokens in text.items()}

@@ -55,9 +55,12 @@ class Arm:
     edited: bool = True
 
 
-def _targeted(target: tuple[str, ...], steps: int, **more: Any) -> dict[str, Any]:
+def _targeted(
+    target: tuple[str, ...], steps: int, minimality: float = 1e-4, frequency: float = 1e-4, end: float = 0.5
+) -> dict[str, Any]:
     other = [domain for domain in DOMAINS if domain not in target]
-    weights = {"stochastic": 0.5, "adversarial": 0.5, "minimality": 1e-4, "frequency": 1e-4, "faithfulness": 0.0}
+    weights = {"stochastic": 0.5, "adversarial": 0.5, "faithfulness": 0.0}
+    weights |= {"minimality": minimality, "frequency": frequency}
     objective = {"kind": "targeted", "target": list(target), "other": other, "batch": 2, "stochastic": 0.5}
     return {
         "decompose.objective": objective | {"minimality": 3e-3},
@@ -66,21 +69,15 @@ def _targeted(target: tuple[str, ...], steps: int, **more: Any) -> dict[str, Any
         "decompose.training.steps": steps,
         "decompose.training.coefficients": weights,
         # Smooth L0 stops pulling at importances of 1 long before so few steps are over (results/targeted.md).
-        "decompose.training.penalty": {"kind": "lp", "start": 1.0, "end": 0.5},
+        "decompose.training.penalty": {"kind": "lp", "start": 1.0, "end": end},
         "importance.training.coefficients": weights,
-        **more,
     }
 
 
 def _sparse(target: tuple[str, ...], steps: int) -> dict[str, Any]:
     """What made German one subcomponent of Gemma (results/gemma.md): ten times the minimality, no frequency term."""
-    weights = {"stochastic": 0.5, "adversarial": 0.5, "minimality": 1e-3, "frequency": 0.0, "faithfulness": 0.0}
-    return _targeted(target, steps) | {
-        "decompose.training.coefficients": weights,
-        "decompose.training.penalty": {"kind": "lp", "start": 1.0, "end": 0.4},
-        "importance.training.coefficients": weights,
-        "importance.training.penalty": {"kind": "lp", "start": 0.4, "end": 0.4},
-    }
+    refit = {"importance.training.penalty": {"kind": "lp", "start": 0.4, "end": 0.4}}
+    return _targeted(target, steps, minimality=1e-3, frequency=0.0, end=0.4) | refit
 
 
 def _local(steps: int, net_steps: int) -> dict[str, Any]:
