@@ -72,8 +72,16 @@ def test_a_mistake_is_one_line_with_key_and_remedy(changes, message):
     assert "\n" not in str(raised.value)
 
 
-def test_files_without_a_split_need_one_to_go_to():
+def test_text_without_a_split_of_its_own_is_hashed():
     pinned = [{"path": s, "domain": "en", "split": s} for s in GOOD["splits"]]
     assert load(text=files(*pinned)).pinned == set(GOOD["splits"])
-    with pytest.raises(ParamsError, match="rest has nowhere to go"):
-        load(text=files(*pinned, {"path": "rest", "domain": "en"}))
+    assert not load(text=files(*pinned)).hashed
+    assert load(text=files(*pinned, {"path": "rest", "domain": "en"})).hashed
+
+
+def test_an_unseen_domain_may_have_a_file_that_is_called_so():
+    own = {"path": "a", "domain": "nl", "split": "eval"}
+    rest = {"path": "b", "domain_column": "x"}
+    assert load(text=files(own, rest), unseen=["nl"]).domains_of("eval")[-1] == "nl"
+    with pytest.raises(ParamsError, match="the domain 'nl', which has no share"):
+        load(text=files(own | {"split": "fit"}, rest | {"split": "eval"}, rest), unseen=["nl"])

@@ -17,7 +17,7 @@ SHARES = {"train": 0.6, "harvest": 0.1, "select": 0.1, "fit": 0.1, "eval": 0.1}
 
 def gather(
     rows: list[SourceRow], characters: int = 1, max_bad_rows: float = 0.0, seed: int = 0, pinned: str = "",
-    domains: tuple[str, str] = ("en", "de"),
+    domains: tuple[str, str] = ("en", "de"), splits: dict[str, float] = SHARES,
 ) -> Corpus:  # fmt: skip
     files = [{"path": "a", "domain_column": "d"}]
     if pinned:
@@ -29,7 +29,7 @@ def gather(
         "shares": dict(zip(domains, (0.75, 0.25), strict=True)),
         "tokenizer": {"source": "train", "vocabulary": 300},
         "block": 16,
-        "splits": SHARES,
+        "splits": splits,
         "max_bad_rows": max_bad_rows,
     }
     gatherer = Gatherer(parse(TypeAdapter(CorpusConfig), values, "corpus"))
@@ -130,13 +130,24 @@ def test_splits_are_disjoint_and_have_their_shares():
         assert abs(len(found[split]) / 10_000 - share) < 0.02, split
 
 
-def test_a_pinned_split_takes_all_its_texts_and_the_others_share_the_rest():
+ALONE = {"train": 0.6, "harvest": 0.2, "select": 0.1, "fit": 0.1, "eval": 0.0}
+
+
+def test_a_pinned_split_takes_all_its_texts_and_its_share_of_the_others():
     pinned = [SourceRow(domain, f"{domain} {i:07d}", split="eval") for domain in ("en", "de") for i in range(100)]
     found = by_split(gather(pinned + rows(8000), characters=30_000, pinned="eval"))
+    assert {row.text for row in pinned} < {document.text for document in found["eval"]}
+    assert abs((len(found["eval"]) - 200) / 3000 - 0.1) < 0.03
+    assert abs(len(found["train"]) / 3000 - 0.6) < 0.03
+
+
+def test_a_pinned_split_without_a_share_takes_its_texts_alone():
+    pinned = [SourceRow(domain, f"{domain} {i:07d}", split="eval") for domain in ("en", "de") for i in range(100)]
+    found = by_split(gather(pinned + rows(8000), characters=30_000, pinned="eval", splits=ALONE))
     assert {document.text for document in found["eval"]} == {row.text for row in pinned}
     others = {document.text for split in SPLITS if split != "eval" for document in found[split]}
     assert len(others) == 3000 and not others & {row.text for row in pinned}
-    assert abs(len(found["train"]) / 3000 - 0.6 / 0.9) < 0.03
+    assert abs(len(found["train"]) / 3000 - 0.6) < 0.03
 
 
 def test_a_tag_need_not_be_a_word() -> None:

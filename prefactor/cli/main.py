@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from prefactor.cli.init import init
 from prefactor.cli.label import app as label_app
 from prefactor.cli.terminal import MOST, AsJson, Folder, number, plainly, print_json, screen, visible
 from prefactor.errors import PrefactorError
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(init)
 app.add_typer(label_app, name="label")
 
 

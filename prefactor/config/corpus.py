@@ -1,6 +1,7 @@
 """Parameters of the corpus stage: where the text comes from and how it is cut."""
 
 import math
+from collections.abc import Collection
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -85,7 +86,8 @@ class CorpusConfig(Config):
     seed: Seed
     characters: int = Field(gt=0)  # of all domains together
     shares: dict[DomainName, float] = Field(min_length=1)  # domain -> share of the characters; names the domains
-    unseen: tuple[DomainName, ...] = ()  # further domains, of files for the eval split: measured, and nothing else
+    # Further domains, of files for the eval split: measured, and nothing else.
+    unseen: Annotated[tuple[DomainName, ...], Field(validate_default=True)] = ()
     tokenizer: TokenizerConfig
     block: int = Field(ge=8)  # tokens a block
     splits: dict[str, float]  # split -> share of the documents
@@ -101,8 +103,13 @@ class CorpusConfig(Config):
 
     @property
     def pinned(self) -> frozenset[str]:
-        """The splits that have files of their own."""
+        """The splits that have files of their own, besides their share of the others."""
         return _pinned(self.text)
+
+    @property
+    def hashed(self) -> bool:
+        """Whether there is text that falls into splits by its hash."""
+        return not isinstance(self.text, FilesText) or any(files.split is None for files in self.text.files)
 
     @field_validator("shares")
     @classmethod
@@ -120,8 +127,6 @@ class CorpusConfig(Config):
                         f"generated text has no {domain!r}, only {', '.join(GENERATED_DOMAINS)}; "
                         "leave it out or take text from files or the Hub"
                     )
-        if isinstance(text, FilesText):
-            _check_domains([files.domain for files in text.files if files.domain is not None], shares)
         if isinstance(text, HubText):
             named = [entry.domain for entry in text.sets]
             _check_domains(named, shares)
@@ -138,6 +143,10 @@ class CorpusConfig(Config):
         told_apart([*shares, *unseen])
         if unseen and "eval" not in _pinned(text):
             raise ValueError(f"{unseen[0]} needs files of its own in text.files, with split: eval")
+        if shares and isinstance(text, FilesText):
+            for files in text.files:
+                if files.domain is not None:
+                    _check_domains([files.domain], {*shares, *(unseen if files.split == "eval" else ())})
         return unseen
 
     @field_validator("splits")
@@ -153,8 +162,6 @@ class CorpusConfig(Config):
         _check_sum(splits)
         if isinstance(text, FilesText):
             hashed = [files.path for files in text.files if files.split is None]
-            if hashed and not any(share > 0 for split, share in splits.items() if split not in pinned):
-                raise ValueError(f"every split has files of its own, so {hashed[0]} has nowhere to go; give it a split")
             if not hashed and pinned != set(SPLITS):
                 missing = ", ".join(split for split in SPLITS if split not in pinned)
                 raise ValueError(f"all files have a split, but none is for {missing}; leave split out of some files")
@@ -172,7 +179,7 @@ def _check_sum(shares: dict[str, float]) -> None:
         raise ValueError(f"the shares sum to {total:g}; make them sum to 1")
 
 
-def _check_domains(named: list[str], shares: dict[str, float]) -> None:
+def _check_domains(named: Collection[str], known: Collection[str]) -> None:
     for domain in named:
-        if domain not in shares:
+        if domain not in known:
             raise ValueError(f"text names the domain {domain!r}, which has no share; add it or leave it out of text")

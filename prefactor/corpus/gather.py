@@ -10,7 +10,7 @@ import hashlib
 import heapq
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,9 @@ class Gatherer:
 
     def __init__(self, config: CorpusConfig) -> None:
         self._config = config
-        self._splits = {split: config.splits[split] for split in SPLITS if split not in config.pinned}
+        self._splits = {split: config.splits[split] for split in SPLITS}
         # With a split of its own for every file there is no share to fill.
-        filled = config.characters if self._splits else 0
+        filled = config.characters if config.hashed else 0
         self._asked = {domain: share * filled for domain, share in config.shares.items()}
         self._had = dict.fromkeys(config.shares, 0)
         # Heaps of (-rank, id, document): the highest rank, the first to give way, is on top.
@@ -146,6 +146,18 @@ class Gatherer:
             for kept in by.values():
                 kept.sort(key=lambda document: (_place(document, self._config.seed), document.id))
         return Corpus(documents, self._rows, dict(sorted(self._bad.items())))
+
+
+def characters_of(rows: Iterable[SourceRow]) -> Counter[str]:
+    """How much usable text there is, by domain, equal texts counted once."""
+    found, seen = Counter[str](), set[bytes]()
+    for row in rows:
+        text = _clean(row)
+        if row.domain is None or isinstance(text, _Fault) or (key := _hash(text)) in seen:
+            continue
+        seen.add(key)
+        found[unicodedata.normalize("NFC", str(row.domain))] += len(text)
+    return found
 
 
 def counts(reasons: Mapping[str, int]) -> str:

@@ -38,16 +38,19 @@ class Need:
         """The place behind its last block: how many blocks its text must have."""
         return self.first(length) + self.blocks(length)
 
+    def is_met(self, available: int, length: int) -> bool:
+        """Whether ``available`` tokens in blocks of ``length`` suffice."""
+        return self.end(length) <= available // length
+
     def check(self, available: int, length: int) -> None:
-        """Whether ``available`` tokens in blocks of ``length`` suffice.
+        """Check that ``available`` tokens in blocks of ``length`` suffice.
 
         Raises:
             ParamsError: they do not; with the most that could be asked for.
         """
-        there = available // length
-        if self.end(length) <= there:
+        if self.is_met(available, length):
             return
-        most = max(0, there - self.first(length)) * self._a_block(length) * self.shared_by
+        most = max(0, available // length - self.first(length)) * self._a_block(length) * self.shared_by
         remedy = f"use at most {most}, or " if most else ""
         remedy += f"raise corpus.characters or corpus.splits.{self.split}"
         raise ParamsError(

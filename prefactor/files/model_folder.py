@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -80,6 +81,20 @@ def check_source(name: str | Path, revision: str | None, where: str, file: str |
     if found is not None:
         _check_adapter(Path(found), where)
     return Source(name, revision)
+
+
+def parameters_of(source: Source) -> int | None:
+    """How many weights the files of ``source`` hold; None where it is a name on the Hub, of which none was fetched."""
+    if source.header is not None:
+        return sum(source.header.tensors.values())
+    folder = Path(source.name)
+    if not folder.is_dir():
+        return None
+    held = 0
+    for path in _weights(folder, str(folder)):
+        with safe_open(path, framework="np") as file:
+            held += sum(prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118  (no mapping)
+    return held
 
 
 def stored_packed(name: str | Path, revision: str | None) -> str | None:
