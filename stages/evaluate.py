@@ -15,7 +15,7 @@ from prefactor.config.evaluate import EvaluateConfig
 from prefactor.corpus import needs
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.tokenizer_file import read_tokenizer
-from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
+from prefactor.edits.made import FITS_FOLDER, matrices_in, read_changes, read_edit
 from prefactor.evaluate.intervals import Figure, figure
 from prefactor.evaluate.rollouts import rollouts
 from prefactor.evaluate.table import evaluate
@@ -39,9 +39,8 @@ def main(name: str) -> None:
     device = setup()
     target, most = load_target(device), max(own.size for own in blocks.values())
     stored = (folder / FITS_FOLDER / "fits.safetensors").stat().st_size // 4  # numbers in the changes of all fits
-    sizes = sizes_of(
-        target, held_out.tokens.shape[1], batch=BATCH, tokens=most, texts=len(blocks), fitted=stored
-    )  # fmt: skip
+    block, changed = held_out.tokens.shape[1], matrices_in(folder)
+    sizes = sizes_of(target, block, changed, batch=BATCH, tokens=most, texts=len(blocks), fitted=stored)
     check_memory("evaluate", sizes, device)
     changes = read_changes(folder, device)
     with ledger(out / "cost.json") as cost:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from safetensors import safe_open
 
 from prefactor.files.artifacts import read_json, verify
 from prefactor.files.tensors import read_tensors
@@ -23,6 +24,12 @@ def read_changes(folder: Path, device: Any) -> list[tuple[int, int, Change]]:
             changes.setdefault(name, {})[module] = (A, tensors[f"{key[:-2]}.B"])
     rows = pq.read_table(folder / FITS_FOLDER / "fits.parquet", columns=["budget", "seed", "fit"]).to_pylist()
     return [(row["budget"], row["seed"], changes[row["fit"]]) for row in rows]
+
+
+def matrices_in(folder: Path) -> set[str]:
+    """The names of the matrices that the fits in an edit's folder change, from the file's header alone."""
+    with safe_open(folder / FITS_FOLDER / "fits.safetensors", framework="np") as file:
+        return {key.partition("/")[2].removesuffix(".A") for key in file.keys() if key.endswith(".A")}  # noqa: SIM118
 
 
 def read_edit(folder: Path) -> dict[str, Any]:

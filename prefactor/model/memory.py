@@ -7,8 +7,9 @@ the target and its text is over when a stage asks, so that neither counts beyond
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -61,6 +62,7 @@ class Sizes:
     sample: int = 0  # tokens at which every firing is kept
     moments: int = 0  # pairs of second moments that guards need at a time
     fitted: int = 0  # numbers in one change: A and B
+    changed: int = 0  # weights of the matrices that change
     draws: int = 1  # that are fitted side by side
     fits: int = 1  # whose changes are kept
 
@@ -260,7 +262,8 @@ def _edit(s: Sizes) -> list[Phase]:
 
 def _evaluate(s: Sizes) -> list[Phase]:
     changes = Part("the changes of every fit", F32 * (s.fits + 1) * s.fitted, "edit.seeds, edit.budgets")
-    return [[*_compare(s, "evaluate.tokens", BLOCK), changes]]
+    before = Part("the weights before a change", F32 * s.changed, "edits")  # a change is merged into them
+    return [[*_compare(s, "evaluate.tokens", BLOCK), changes, before]]
 
 
 STAGES: dict[str, Callable[[Sizes], list[Phase]]] = {
@@ -308,7 +311,7 @@ def _remedy(keys: str) -> str:
     return ", or ".join(INSTEAD.get(key, f"lower {key}") for key in keys.split(", "))
 
 
-def sizes_of(target: Any, block: int, changed: Iterable[str] | None = None, **more: int) -> Sizes:
+def sizes_of(target: Any, block: int, changed: Collection[str] | None = None, **more: int) -> Sizes:
     """The sizes of ``target``, and ``more`` of them.
 
     Args:
@@ -323,6 +326,7 @@ def sizes_of(target: Any, block: int, changed: Iterable[str] | None = None, **mo
         flows[layer_of[name]] += sum(shape)
     first = min((layer_of[name] for name in changed or found), default=0)
     return Sizes(
+        changed=sum(prod(found[name]) for name in changed or found),
         parameters=sum(parameter.numel() for parameter in target.parameters()),
         vocabulary=vocabulary_of(target),
         width=target.get_input_embeddings().weight.shape[1],
