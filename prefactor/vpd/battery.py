@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prefactor.machine.exact import exact
+from prefactor.machine.progress import track
 from prefactor.machine.runtime import generator
 from prefactor.model.at_once import blocks_at_once, few
 from prefactor.model.head import Head, head_of
@@ -52,7 +53,9 @@ def battery(
     ce = dict.fromkeys(["target", *MASKS], 0.0)
     l0 = {"0": 0.0, "0.01": 0.0, "0.1": 0.0}
     mean_g = torch.zeros(model.subcomponents, dtype=torch.float64)
-    for number, (part, states, logits, g) in enumerate(_importances(model, net, tokens, batch)):
+    parts = _importances(model, net, tokens, batch)
+    batches = -(-len(tokens) // blocks_at_once(model.target, tokens.shape[1], batch))
+    for number, (part, states, logits, g) in enumerate(track(parts, batches, "masks")):
         rng = generator(seed, number)
         logp = F.log_softmax(logits, dim=-1)
         r = torch.rand(g.shape, generator=rng).to(g.device)
@@ -97,7 +100,7 @@ def pgd_kl(
     ]
     sources = torch.rand(model.subcomponents + len(model.sites), generator=generator(seed, -7)).to(device)
     best, largest = 0.0, {}
-    for step in range(max(steps) + 1):
+    for step in track(range(max(steps) + 1), max(steps) + 1, "steps of the adversary"):
         leaf = sources.clone().requires_grad_(True)
         r, rho = leaf[: model.subcomponents], leaf[model.subcomponents :]
         total = 0.0
