@@ -121,7 +121,7 @@ def _key_figures(inputs: Inputs, headline: str, point: Point) -> list[tuple[str,
         ("target tokens", str(point.budget), "that the edit was fitted on"),
     ]
     if edit.prefactors:
-        tiles.append(("prefactor α", words.prefactors(edit.prefactors), "1 leaves the model as it is"))
+        tiles.append(("prefactor α", words.prefactors(edit.prefactors), "first draw; 1 leaves the model as it is"))
     for caption, names in (("retained damage", edit.retain), ("worst protected damage", edit.protect)):
         if names:
             worst = max(names, key=lambda domain: point.damage[domain]["mean"])
