@@ -9,7 +9,7 @@ import torch
 from prefactor.errors import PrefactorError
 from prefactor.machine.settings import DEVICE, device_name, threads
 
-KEPT_FREE = 2**29  # bytes of freed memory that glibc keeps at most
+KEPT_FREE = 2**29  # bytes of freed memory that glibc keeps at most, behind all that is in use
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 

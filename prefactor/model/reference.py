@@ -19,6 +19,7 @@ from prefactor.model.head import Head, head_of
 from prefactor.model.prefix import Prefix
 from prefactor.model.target import logits_of
 
+FIGURES = ("edited_ce", "base_ce", "kl", "uniform_kl", "entropy")  # at every position
 BATCH = 16  # blocks a forward pass: more logits than a cache holds take longer, above all with two processes
 
 
@@ -169,14 +170,18 @@ def measure_each(
     target: Any, changes: Sequence[Change], held: HeldOut, prefix: Prefix | None = None
 ) -> list[dict[str, float]]:
     """The figures of :func:`measure` of one text, of each of ``changes``."""
-    parts: list[list[dict[str, Tensor]]] = [[] for _ in changes]
+    # Made beforehand: what outlives a piece, and was made amid its logits, keeps their room from being used again.
+    kept = exact(torch.zeros(len(changes), len(FIGURES), held.tokens.numel(), device=held.tokens.device))
+    filled = [0] * len(changes)
     for number, piece in pieces_of_each(target, changes, held, prefix):
-        parts[number].append(_figures(piece, held.chance))
-    return [_summary(held, own) for own in parts]
+        end = filled[number] + piece.following.numel()
+        for values, found in zip(kept[number], _figures(piece, held.chance), strict=True):
+            values[filled[number] : end] = found
+        filled[number] = end
+    return [_summary(held, dict(zip(FIGURES, own.view(-1, *held.tokens.shape), strict=True))) for own in kept]
 
 
-def _summary(held: HeldOut, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
-    figures = {key: torch.cat([part[key] for part in parts]).view(held.tokens.shape) for key in parts[0]}
+def _summary(held: HeldOut, figures: Mapping[str, Tensor]) -> dict[str, float]:
     base, edited = (figures[key][:, :-1].contiguous() for key in ("base_ce", "edited_ce"))
     figures = {"edited_ce": edited} | {key: figures[key] for key in ("kl", "entropy", "uniform_kl")}
     means = {key: values.mean().item() for key, values in figures.items()}
@@ -184,18 +189,18 @@ def _summary(held: HeldOut, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, 
     return {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means | errors
 
 
-def _figures(piece: Piece, chance: float) -> dict[str, Tensor]:
-    """What :func:`measure` is a mean of, at each position of ``piece`` (n,), float64."""
+def _figures(piece: Piece, chance: float) -> list[Tensor]:
+    """The ``FIGURES``, which :func:`measure` has means of, at each position of ``piece`` (n,), float64."""
     # Memory traffic decides here: the vocabulary is swept as seldom as can be.
     logq = F.log_softmax(piece.logits, dim=-1)
-    found = {
-        "edited_ce": -exact(logq.gather(-1, piece.following).squeeze(-1)),
-        "base_ce": -exact(piece.p.gather(-1, piece.following).squeeze(-1)).clamp_min(1e-30).log(),
-        "kl": exact(piece.plogp - (logq * piece.p).sum(-1)),
-        "uniform_kl": exact(-chance - logq.mean(-1)),
-        "entropy": exact(-(logq.exp().mul_(logq)).sum(-1)),
-    }
-    return {key: values.flatten() for key, values in found.items()}
+    found = (
+        -exact(logq.gather(-1, piece.following).squeeze(-1)),
+        -exact(piece.p.gather(-1, piece.following).squeeze(-1)).clamp_min(1e-30).log(),
+        exact(piece.plogp - (logq * piece.p).sum(-1)),
+        exact(-chance - logq.mean(-1)),
+        exact(-(logq.exp().mul_(logq)).sum(-1)),
+    )
+    return [values.flatten() for values in found]
 
 
 def _following(tokens: Tensor) -> Tensor:

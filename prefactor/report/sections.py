@@ -73,7 +73,7 @@ def method_rows(
                 tuned_with=f"{result.edit.tuned_with:,}" if result.edit.tuned_with else "",
                 prefactors=words.prefactors(result.edit.prefactors),
                 gap=words.signed(point.target_ce_minus_chance["mean"]),
-                gap_bounds=words.bounds(point.target_ce_minus_chance),
+                gap_bounds=words.in_two(words.bounds(point.target_ce_minus_chance)),
                 gap_to_unigram=words.signed(point.target_ce_minus_unigram["mean"]),
                 reached=point.reached,
                 retained="–" if point.worst_retained is None else words.signed(point.worst_retained),
@@ -106,7 +106,7 @@ def damage_rows(inputs: Inputs, domains: list[str], controls: tuple[str, ...]) -
             cells.append(
                 {
                     "mean": words.signed(value["mean"], 3),
-                    "bounds": words.bounds(value, 3),
+                    "bounds": words.in_two(words.bounds(value, 3)),
                     "role": roles[domain],
                     "heat": f"{heat:.2f}",
                 }

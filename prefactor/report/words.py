@@ -29,15 +29,16 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def bounds(value: Figure, digits: int = 2) -> str:
-    """``+0.01 to +0.05; text ±0.02``: over draws and over blocks of text; ``one draw`` where that has no interval.
-
-    Lines may break between the two alone.
-    """
+    """``+0.01 to +0.05; text ±0.02``: over draws and over blocks of text; ``one draw`` where that has no interval."""
     draws = f"{signed(value['low'], digits)} to {signed(value['high'], digits)}" if value["draws"] > 1 else "one draw"
-    parts = [draws]
-    if value["text_low"] is not None:
-        parts.append(f"text ±{(value['text_high'] - value['text_low']) / 2:.{digits}f}")
-    return "; ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
+    if value["text_low"] is None:
+        return draws
+    return f"{draws}; text ±{(value['text_high'] - value['text_low']) / 2:.{digits}f}"
+
+
+def in_two(bounds: str) -> str:
+    """:func:`bounds` for a narrow column: a line breaks between its parts alone."""
+    return "; ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in bounds.split("; "))
 
 
 def significant(value: float, digits: int = 3) -> str:
