@@ -8,18 +8,24 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from prefactor.config.params import PARAMS, read_params
+from prefactor.errors import PrefactorError
+
 KEPT = Path(".runs/seconds.json")  # by stage, of this machine
 TYPICAL = Path(__file__).with_name("typical_seconds.json")  # by kind of stage, default params on two cores
 
 
 class Durations:
-    """Seconds by stage. One of many (``edit@new``) is expected to take what its like take."""
+    """Seconds by stage. One of many (``edit@new``) is expected to take what its like take.
 
-    def __init__(self, data: Path = Path("data"), kept: Path = KEPT) -> None:
+    What is typical is so of the default's target, and says nothing of a model that was loaded.
+    """
+
+    def __init__(self, data: Path = Path("data"), kept: Path = KEPT, params: Path = PARAMS) -> None:
         self._data = data
         self._kept = kept
         self._seconds: dict[str, float] = _read(kept)
-        self._typical: dict[str, float] = _read(TYPICAL)
+        self._typical: dict[str, float] = _read(TYPICAL) if _trains_its_target(params) else {}
 
     def expect(self, stage: str) -> float | None:
         """Seconds that ``stage`` will presumably take; ``None`` where nothing is known."""
@@ -57,6 +63,13 @@ class Durations:
             else:
                 alone += seconds
         return alone + together / cores
+
+
+def _trains_its_target(params: Path) -> bool:
+    try:
+        return read_params(params)["target"]["model"]["source"] == "train"
+    except (PrefactorError, LookupError, TypeError):  # who checks params says what is wrong with them
+        return False
 
 
 def _read(path: Path) -> dict[str, float]:
