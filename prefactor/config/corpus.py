@@ -160,11 +160,10 @@ class CorpusConfig(Config):
             if share < 0 or (share == 0 and split not in pinned):
                 raise ValueError(f"the share of {split} is {share}; make it positive")
         _check_sum(splits)
-        if isinstance(text, FilesText):
-            hashed = [files.path for files in text.files if files.split is None]
-            if not hashed and pinned != set(SPLITS):
-                missing = ", ".join(split for split in SPLITS if split not in pinned)
-                raise ValueError(f"all files have a split, but none is for {missing}; leave split out of some files")
+        alone = isinstance(text, FilesText) and all(files.split is not None for files in text.files)
+        if alone and pinned != set(SPLITS):
+            missing = ", ".join(split for split in SPLITS if split not in pinned)
+            raise ValueError(f"all files have a split, but none is for {missing}; leave split out of some files")
         return splits
 
 

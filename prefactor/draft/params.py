@@ -70,7 +70,7 @@ def draft(model: str, texts: Texts, target: str, retain: Sequence[str], unseen: 
     lowered = fitting_sizes(_plain(yaml, params), asked, {domain: texts.characters[domain] for domain in unseen})
     for key, value in lowered.items():
         set_at(params, key, value)
-    check(parse(TypeAdapter(PipelineConfig), _plain(yaml, params), "params.yaml"))
+    check(parse(TypeAdapter(PipelineConfig), _plain(yaml, params), ""))
     taken = asked | {domain: float(texts.characters[domain]) for domain in unseen}
     parts = Domains.model_validate(roles).roles | dict.fromkeys(unseen, "unseen")
     return Draft(_dumped(yaml, params), PRESETS[preset], taken, parts, lowered)
@@ -90,11 +90,11 @@ def _roles(texts: Texts, target: str, retain: Sequence[str], unseen: Sequence[st
 
 def _where(model: str) -> dict[str, str]:
     path = Path(model)
-    if path.suffix == GGUF and (path.is_file() or not path.is_dir()):
-        if not path.is_file():
-            raise PrefactorError(f"{model}: there is no such file; mend the path")
-        return {"name": str(path.parent), "file": path.name}
-    return {"name": model}
+    if path.suffix != GGUF or path.is_dir():
+        return {"name": model}
+    if not path.is_file():
+        raise PrefactorError(f"{model}: there is no such file; mend the path")
+    return {"name": str(path.parent), "file": path.name}
 
 
 def _corpus(corpus: dict[str, Any], texts: Texts, unseen: Sequence[str]) -> dict[str, float]:

@@ -59,7 +59,7 @@ def set_at(params: Any, key: str, value: Any) -> None:
 
 
 def _unmet(params: Mapping[str, Any], characters: Mapping[str, float], unseen: Mapping[str, float]) -> Need | None:
-    config = parse(TypeAdapter(PipelineConfig), params, "params.yaml")
+    config = parse(TypeAdapter(PipelineConfig), params, "")
     for need in needs(config):
         there = characters if need.domain is None else {need.domain: characters.get(need.domain, 0.0)}
         text = config.corpus.splits[need.split] * EVEN * sum(there.values()) + (
