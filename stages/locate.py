@@ -18,7 +18,7 @@ from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import identities, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.locate.direction import directions
-from prefactor.locate.names import write_names
+from prefactor.locate.names import modules_from, write_names
 from prefactor.locate.rank import locate
 from prefactor.locate.streams import BATCH
 from prefactor.locate.table import table_of
@@ -57,7 +57,8 @@ def main() -> None:
     read, made_from = made[config.target].size + held[config.target].size, identities(corpus / "train", CHECKPOINT)
     about = {"target": config.target, "tolerated": config.tolerated}
     write_part(out, "table", table_of(found, config.amounts, domains), about, made_from)
-    write_names(out, best[: config.top] if modules == LOCATED else [], best[0], read, made_from)
+    asked = modules_from(best, matrices, config.top) if modules == LOCATED else []
+    write_names(out, asked, best[0], read, made_from)
     metrics = {"matrices": len(matrices), "verified": len(best), "score": reach.score, "spill": reach.spill}
     write_json(out / "metrics.json", metrics | {"target_tokens": read})
     print(

@@ -18,7 +18,7 @@ from prefactor.files.cost import Cost
 from prefactor.locate import direction, streams
 from prefactor.locate.damages import Damages
 from prefactor.locate.direction import Direction, directions, read_direction
-from prefactor.locate.names import BEST, MODULES, read_best, read_modules, write_names
+from prefactor.locate.names import BEST, MODULES, modules_from, read_best, read_modules, write_names
 from prefactor.locate.rank import Reach, _amounts, locate, reach_of
 from prefactor.locate.streams import pulls, readers, second_moments
 from prefactor.locate.table import table_of
@@ -270,3 +270,14 @@ def test_a_direction_is_linear_in_its_amount() -> None:
     (B @ A).sum().backward()
     assert amount.grad is not None and amount.grad.item() == 36
     assert way.screen == 2
+
+
+def test_what_is_decomposed_is_the_best_or_the_layer_of_the_best() -> None:
+    names = [f"layers.{layer}.{part}" for layer in (0, 1, 11) for part in ("attn.o", "mlp.up", "mlp.down")]
+    best = ["layers.11.mlp.down", "layers.0.attn.o", "layers.1.mlp.up"]
+    assert modules_from(best, names, 2) == best[:2]
+    assert modules_from(best, names, "layer") == names[6:]
+    assert modules_from(["head"], ["head", *names], "layer") == ["head"]
+    with pytest.raises(ValueError, match="only verify = 2 are ranked"):
+        LocateConfig.model_validate(CONFIG.model_dump() | {"verify": 2, "top": 3})
+    assert LocateConfig.model_validate(CONFIG.model_dump() | {"top": "layer"}).top == "layer"

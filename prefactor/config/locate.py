@@ -1,7 +1,7 @@
 """Parameters of the locate stage: which domain a change should remove, what it should spare, how it is looked for."""
 
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,13 +21,14 @@ class LocateConfig(Config):
     verify: int = Field(ge=1)  # how many of the best by the screen are verified
     tolerated: float = Field(gt=0)  # nats a token of damage to another domain, up to which the target's counts
     ridge: float = Field(gt=0)  # epsilon as a share of the mean eigenvalue of the second moment
-    top: int = Field(ge=1)  # how many are decomposed where decompose.modules is `located`
+    # Where decompose.modules is `located`: how many are decomposed, or all of the layer of the best that `modules` has.
+    top: Annotated[int, Field(ge=1)] | Literal["layer"]
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if list(self.amounts) != sorted(set(self.amounts)):
             raise ValueError(f"amounts = {list(self.amounts)} must rise")
-        if self.top > self.verify:
+        if self.top != "layer" and self.top > self.verify:
             raise ValueError(f"top = {self.top}: only verify = {self.verify} are ranked; lower it, or raise verify")
         return self
 

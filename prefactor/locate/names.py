@@ -1,12 +1,25 @@
 """The names that locate leaves to the stages that act on them: free of how they are found, which would rerun those."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import Origin, read_json, verify, write_json, write_manifest
+from prefactor.files.module_names import layer_of
 
 MODULES, BEST = Path("modules", "modules.json"), Path("best", "best.json")
+
+
+def modules_from(best: Sequence[str], matrices: Iterable[str], top: int | Literal["layer"]) -> list[str]:
+    """The first ``top`` of ``best``; or all of ``matrices`` that are in the layer of its first, in their order.
+
+    Which matrices write what a domain needs is found in closed form, and that change reads what comes into the matrix;
+    a subcomponent that is the domain may be one that feeds it, in the same layer (benchmarks/results/gemma.md).
+    """
+    if top != "layer":
+        return list(best[:top])
+    return [name for name in matrices if layer_of(name) == layer_of(best[0])]
 
 
 def write_names(folder: Path, modules: Sequence[str], best: str, target_tokens: int, made_from: Origin) -> None:

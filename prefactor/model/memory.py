@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from prefactor.errors import PrefactorError
+from prefactor.files.module_names import layer_of
 from prefactor.machine.memory import device_memory
 from prefactor.machine.runtime import KEPT_FREE
 from prefactor.machine.settings import MEMORY
@@ -321,11 +322,11 @@ def sizes_of(target: Any, block: int, changed: Collection[str] | None = None, **
     """
     found = {name: shape_of(matrix) for name, matrix in all_matrices(target).items()}
     # Without numbers of layers in their names, all of them are one.
-    layer_of = {name: next((int(part) for part in name.split(".") if part.isdigit()), 0) for name in found}
-    flows = dict.fromkeys(layer_of.values(), 0)
+    layers = {name: layer_of(name) or 0 for name in found}
+    flows = dict.fromkeys(layers.values(), 0)
     for name, shape in found.items():
-        flows[layer_of[name]] += sum(shape)
-    first = min((layer_of[name] for name in changed or found), default=0)
+        flows[layers[name]] += sum(shape)
+    first = min((layers[name] for name in changed or found), default=0)
     return Sizes(
         changed=sum(prod(found[name]) for name in changed or found),
         parameters=sum(parameter.numel() for parameter in target.parameters()),
