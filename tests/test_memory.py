@@ -62,6 +62,12 @@ def test_a_large_vocabulary_costs_no_more_logits_with_more_text() -> None:
         assert more - less < 4 * AT_ONCE / 2
 
 
+def test_locate_reads_as_many_blocks_at_a_time_as_their_logits_allow() -> None:
+    large = replace(SOME, vocabulary=2**18, block=64)
+    peaks = [peak_bytes("locate", replace(large, batch=batch)) for batch in (1, 2, 32)]
+    assert peaks[0] < peaks[1] == peaks[2]
+
+
 @pytest.mark.parametrize("path", PARAMS, ids=lambda path: path.name)
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_a_refusal_names_is_in_params(path: Path, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ the target and its text is over when a stage asks, so that neither counts beyond
 import math
 import sys
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -175,6 +175,7 @@ def _target(s: Sizes) -> list[Phase]:
 
 
 def _locate(s: Sizes) -> list[Phase]:
+    s = replace(s, batch=max(1, min(s.batch, AT_ONCE // (s.block * s.vocabulary))))  # as its logits allow
     pulls = [*_weights(s), _saved(s, s.read, BLOCK), _logits(s.few, COMPARED)]
     wide = 8 * s.widest**2
     moments = [
