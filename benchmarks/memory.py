@@ -211,7 +211,7 @@ def evaluate(shape: Shape) -> tuple[Sizes, Run]:
         held = {name: hold_out(model, shape.text(seed)) for seed, name in enumerate(("de", "en", "fr"))}
         measure(model, change, held)
 
-    return sizes_of(model, BLOCK, batch=16, tokens=shape.tokens, texts=3, fitted=d_out + d_in), run
+    return sizes_of(model, BLOCK, [MATRIX], batch=16, tokens=shape.tokens, texts=3, fitted=d_out + d_in), run
 
 
 STAGES: dict[str, Callable[[Shape], tuple[Sizes, Run]]] = {

@@ -1,6 +1,7 @@
 """``prefactor init``: a first ``params.yaml`` for a model and texts."""
 
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -38,8 +39,8 @@ def init(
     console = screen()
     console.print(visible(f"{into}: {made.what}"))
     table = Table("domain", "", "characters")
-    for domain, count in made.characters.items():
-        table.add_row(visible(domain), made.roles[domain], f"{count:,.0f}")
+    for domain, taken in made.characters.items():
+        table.add_row(visible(domain), made.roles[domain], f"{taken:,.0f}")
     console.print(table)
     if made.lowered:
         console.print(f"for so little text lowered: {', '.join(f'{k} = {v}' for k, v in made.lowered.items())}")
@@ -52,7 +53,7 @@ def _keep(path: Path) -> Path | None:
     """A copy of ``path`` beside it, under the first name that is free."""
     if not path.exists():
         return None
-    numbers = (path.with_name(f"{path.name}.{number}") for number in range(1, 10_000))
-    kept = next(name for name in numbers if not name.exists())
+    names = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    kept = next(name for name in names if not name.exists())
     shutil.copy(path, kept)
     return kept

@@ -109,7 +109,7 @@ class CorpusConfig(Config):
     @property
     def hashed(self) -> bool:
         """Whether there is text that falls into splits by its hash."""
-        return not isinstance(self.text, FilesText) or any(files.split is None for files in self.text.files)
+        return _hashed(self.text)
 
     @field_validator("shares")
     @classmethod
@@ -160,8 +160,7 @@ class CorpusConfig(Config):
             if share < 0 or (share == 0 and split not in pinned):
                 raise ValueError(f"the share of {split} is {share}; make it positive")
         _check_sum(splits)
-        alone = isinstance(text, FilesText) and all(files.split is not None for files in text.files)
-        if alone and pinned != set(SPLITS):
+        if not _hashed(text) and pinned != set(SPLITS):
             missing = ", ".join(split for split in SPLITS if split not in pinned)
             raise ValueError(f"all files have a split, but none is for {missing}; leave split out of some files")
         return splits
@@ -170,6 +169,10 @@ class CorpusConfig(Config):
 def _pinned(text: object) -> frozenset[str]:
     files = text.files if isinstance(text, FilesText) else ()
     return frozenset(entry.split for entry in files if entry.split is not None)
+
+
+def _hashed(text: object) -> bool:
+    return not isinstance(text, FilesText) or any(entry.split is None for entry in text.files)
 
 
 def _check_sum(shares: dict[str, float]) -> None:

@@ -16,7 +16,7 @@ from prefactor.errors import PrefactorError
 CHARACTERS_A_TOKEN = 5
 EVEN = 0.8  # how much of its share a split has at least
 LESS = 0.8  # what is lowered is lowered by so much at a time
-LEAST = {"tokens": 4, "targets": 1, "blocks": 1}  # blocks a domain, below which a figure says nothing
+LEAST = 4  # blocks, below which a figure says nothing
 
 
 def fitting_sizes(
@@ -37,16 +37,12 @@ def fitting_sizes(
     params, lowered = deepcopy(dict(params)), dict[str, int]()
     length = params["corpus"]["block"]
     while need := _unmet(params, characters, unseen):
+        if need.unit != "tokens" or need.value <= LEAST * length:
+            raise _too_little(need, params, characters)
         for each in (need, need.after):  # what one takes, the other lacks
-            if each is None:
-                continue
-            least = LEAST[each.unit] * (length if each.unit == "tokens" else 1)
-            less = max(least, int(LESS * each.value) // length * length if each.unit == "tokens" else each.value - 1)
-            if each.unit == "targets" or (each is need and less >= each.value):
-                raise _too_little(need, params, characters)
-            if less < each.value:
-                set_at(params, each.key, less)
-                lowered[each.key] = less
+            if each is not None and each.value > LEAST * length:
+                lowered[each.key] = max(LEAST * length, int(LESS * each.value) // length * length)
+                set_at(params, each.key, lowered[each.key])
     return lowered
 
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -36,10 +35,8 @@ def texts_in(folder: Path, text: str = "text", domain_column: str | None = None)
         entries = (FileSet(path=str(folder), text=text, domain_column=domain_column),)
     else:
         entries = tuple(_entries(folder, text))
-    found = Counter[str]()
-    by_file = listing(FilesText(source="files", files=entries), files.READERS).members
-    for entry, members in groupby(by_file, key=lambda member: member[0]):
-        found += characters_of(row for _, path in members for row in files.rows(entry, path))
+    members = listing(FilesText(source="files", files=entries), files.READERS).members
+    found = characters_of(row for entry, path in members for row in files.rows(entry, path))
     for entry in entries:
         if entry.domain is not None and not found[entry.domain]:
             raise PrefactorError(f"{entry.path}: there is no text in it; add some, or take it away")

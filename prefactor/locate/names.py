@@ -6,7 +6,7 @@ from typing import Literal
 
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import Origin, read_json, verify, write_json, write_manifest
-from prefactor.files.module_names import layer_of
+from prefactor.model.module_names import layer_of
 
 MODULES, BEST = Path("modules", "modules.json"), Path("best", "best.json")
 

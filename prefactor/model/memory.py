@@ -9,18 +9,17 @@ import math
 import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import torch
 
 from prefactor.errors import PrefactorError
-from prefactor.files.module_names import layer_of
 from prefactor.machine.memory import device_memory
 from prefactor.machine.runtime import KEPT_FREE
 from prefactor.machine.settings import MEMORY
 from prefactor.model.at_once import AT_ONCE, vocabulary_of
 from prefactor.model.matrices import all_matrices, shape_of
+from prefactor.model.module_names import layer_of
 
 F32, GIB = 4, 2**30
 PYTHON = GIB // 2 + KEPT_FREE  # Python with torch, transformers and pandas, 0.43 GiB measured; and what malloc keeps
@@ -329,7 +328,7 @@ def sizes_of(target: Any, block: int, changed: Collection[str] | None = None, **
         flows[layers[name]] += sum(shape)
     first = min((layers[name] for name in changed or found), default=0)
     return Sizes(
-        changed=sum(prod(found[name]) for name in changed or found),
+        changed=sum(math.prod(found[name]) for name in changed or found),
         parameters=sum(parameter.numel() for parameter in target.parameters()),
         vocabulary=vocabulary_of(target),
         width=target.get_input_embeddings().weight.shape[1],

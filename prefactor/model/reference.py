@@ -174,9 +174,9 @@ def measure_each(
     kept = exact(torch.zeros(len(changes), len(FIGURES), held.tokens.numel(), device=held.tokens.device))
     filled = [0] * len(changes)
     for number, piece in pieces_of_each(target, changes, held, prefix):
-        end = filled[number] + piece.following.numel()
-        for values, found in zip(kept[number], _figures(piece, held.chance), strict=True):
-            values[filled[number] : end] = found
+        found, end = _figures(piece, held.chance), filled[number] + piece.following.numel()
+        for values, key in zip(kept[number], FIGURES, strict=True):
+            values[filled[number] : end] = found[key]
         filled[number] = end
     return [_summary(held, dict(zip(FIGURES, own.view(-1, *held.tokens.shape), strict=True))) for own in kept]
 
@@ -189,18 +189,18 @@ def _summary(held: HeldOut, figures: Mapping[str, Tensor]) -> dict[str, float]:
     return {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means | errors
 
 
-def _figures(piece: Piece, chance: float) -> list[Tensor]:
+def _figures(piece: Piece, chance: float) -> dict[str, Tensor]:
     """The ``FIGURES``, which :func:`measure` has means of, at each position of ``piece`` (n,), float64."""
     # Memory traffic decides here: the vocabulary is swept as seldom as can be.
     logq = F.log_softmax(piece.logits, dim=-1)
-    found = (
-        -exact(logq.gather(-1, piece.following).squeeze(-1)),
-        -exact(piece.p.gather(-1, piece.following).squeeze(-1)).clamp_min(1e-30).log(),
-        exact(piece.plogp - (logq * piece.p).sum(-1)),
-        exact(-chance - logq.mean(-1)),
-        exact(-(logq.exp().mul_(logq)).sum(-1)),
-    )
-    return [values.flatten() for values in found]
+    found = {
+        "edited_ce": -exact(logq.gather(-1, piece.following).squeeze(-1)),
+        "base_ce": -exact(piece.p.gather(-1, piece.following).squeeze(-1)).clamp_min(1e-30).log(),
+        "kl": exact(piece.plogp - (logq * piece.p).sum(-1)),
+        "uniform_kl": exact(-chance - logq.mean(-1)),
+        "entropy": exact(-(logq.exp().mul_(logq)).sum(-1)),
+    }
+    return {key: values.flatten() for key, values in found.items()}
 
 
 def _following(tokens: Tensor) -> Tensor:

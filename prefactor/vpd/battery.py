@@ -53,9 +53,7 @@ def battery(
     ce = dict.fromkeys(["target", *MASKS], 0.0)
     l0 = {"0": 0.0, "0.01": 0.0, "0.1": 0.0}
     mean_g = torch.zeros(model.subcomponents, dtype=torch.float64)
-    parts = _importances(model, net, tokens, batch)
-    batches = -(-len(tokens) // blocks_at_once(model.target, tokens.shape[1], batch))
-    for number, (part, states, logits, g) in enumerate(track(parts, batches, "masks")):
+    for number, (part, states, logits, g) in enumerate(_importances(model, net, tokens, batch)):
         rng = generator(seed, number)
         logp = F.log_softmax(logits, dim=-1)
         r = torch.rand(g.shape, generator=rng).to(g.device)
@@ -132,7 +130,8 @@ def _importances(
     """Batches of tokens: with their states before the first decomposed matrix, the target's logits, the importances."""
     device = next(net.parameters()).device
     batch = blocks_at_once(model.target, tokens.shape[1], batch)
-    for start in range(0, len(tokens), batch):
+    starts = range(0, len(tokens), batch)
+    for start in track(starts, len(starts), "quality battery"):
         part = torch.from_numpy(tokens[start : start + batch]).long().to(device)
         states = model.states(part)
         logits, inputs = model.observe(part, states)
