@@ -19,11 +19,14 @@ from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import (
+    FITTED,
+    Alpha,
     EditConfig,
     Given,
     Goal,
     GuardedEdit,
     PrefactorEdit,
+    Reached,
     RewriteEdit,
     ScalarEdit,
     Tolerated,
@@ -37,7 +40,7 @@ from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, read_blocks, take
 from prefactor.corpus.languages import language_name, one_word
 from prefactor.corpus.tokenizer_file import read_tokenizer
-from prefactor.edits.build import build_method, token_of, unfitted
+from prefactor.edits.build import Grounds, build_method, token_of, unfitted
 from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.known import known_recipes
 from prefactor.edits.objective import objective_of
@@ -194,6 +197,7 @@ class Workspace:
         guarded: bool = False,
         goal: Goal = "chance",
         tolerance: float | None = None,
+        reach: float | None = None,
         seed: int = 0,
     ) -> Edited:
         """Drive ``target`` to chance, or what else is the ``goal``, with ``tokens`` of its tokens.
@@ -208,28 +212,34 @@ class Workspace:
             goal: ``chance``; ``unigram``, no better than its token frequencies; or a ``uniform`` prediction.
             tolerance: fit on no token at all (``tokens`` is 0), but go as far as this divergence in nats on text far
                 from where the subcomponents are needed.
+            reach: fit on no token, but go as far as the goal is on held-out text of the target (``edit.probe_tokens``),
+                as long as the retained text diverges by no more than so many nats.
 
         Raises:
             PrefactorError: a name is unknown, there is too little text, or nothing matches.
         """
         domains = self._roles(target, retain)
         tokens, seed = whole("tokens", tokens, 0), whole("seed", seed, 0)
-        if (tolerance is None) == (tokens == 0):
-            raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance")
+        if [tokens > 0, tolerance is not None, reach is not None].count(True) != 1:
+            raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance or a reach")
+        alpha: Alpha = FITTED
         if tolerance is not None:
-            tolerance = real("tolerance", tolerance, positive=True)
+            alpha = Tolerated(by="tolerance", kl=real("tolerance", tolerance, positive=True))
+        elif reach is not None:
+            alpha = Reached(by="reach", kl=real("reach", reach, positive=True))
+            if goal == "uniform":
+                raise PrefactorError("reach is for goals that cross-entropy tells: chance or unigram")
         guard = GuardByImportance(weigh="importance", ridge=RIDGE) if guarded else None
         if subcomponents:
             chosen = list(self.known(subcomponents))
         else:
             choose = ByLabel(by="label", query=query or self.query(domains.target), rank="spill")
             chosen = [self.choose(ShortlistConfig(domains=domains, choose=choose, guard=guard))]
-        edit: PrefactorEdit = ScalarEdit(method="scalar", domains=domains, shortlist=BY_HAND, goal=goal)
+        asked = {"domains": domains, "shortlist": BY_HAND, "goal": goal, "alpha": alpha}
+        edit: PrefactorEdit = ScalarEdit(method="scalar", **asked)
         if guard is not None:
-            edit = GuardedEdit(method="guarded", guard=guard, domains=domains, shortlist=BY_HAND, goal=goal)
-        if tolerance is not None:
-            edit = edit.model_copy(update={"alpha": Tolerated(by="tolerance", kl=tolerance)})
-        if tolerance is not None:
+            edit = GuardedEdit(method="guarded", guard=guard, **asked)
+        if alpha.by != "fit":
             return self._set(edit, chosen)
         config = section("edit", FitConfig, self.params).model_copy(update={"budgets": (tokens,)})
         blocks = self.blocks("fit")
@@ -289,9 +299,8 @@ class Workspace:
         config, token = section("edit", FitConfig, self.params), None
         if isinstance(edit, RewriteEdit):
             token = token_of(read_tokenizer(self.data / "corpus"), edit.toward)
-        values, change, about = unfitted(
-            edit, chosen, self.model, self.net, self.blocks("fit"), config, token, self.uses
-        )
+        grounds = self.grounds(token)
+        values, change, about = unfitted(edit, chosen, self.model, self.net, config, grounds, Cost())
         return self._edited(edit, chosen, values, change, about, 0)
 
     def _edited(
@@ -300,12 +309,17 @@ class Workspace:
     ) -> Edited:  # fmt: skip
         name, decomposition = f"{edit.domains.target} edited", components_sha256(self.data)
         tried = recipes.as_rows() if recipes else []
-        probe_tokens = section("edit", FitConfig, self.params).probe_tokens
-        facts = facts_of(name, edit, chosen, values, tokens, tried, about, decomposition, probe_tokens)
+        config = section("edit", FitConfig, self.params)
+        tuned_with = config.probe_tokens if tried or needs.reaching(edit, config) else 0
+        facts = facts_of(name, edit, chosen, values, tokens, tried, about, decomposition, tuned_with)
         known = self.table.set_index("subcomponent")["label"]
         labels = {name: str(known[name]) for name in chosen}
         base, held_out = self.data / "target" / "checkpoint", partial(self.held_out, edit.domains)
         return Edited(self.model.target, base, facts, change, self.chance, held_out, edit, labels)
+
+    def grounds(self, token: int | None = None) -> Grounds:
+        """What a change that no token is fitted on is set from; ``token`` is what a rewrite writes toward."""
+        return Grounds(self.blocks("fit"), self.blocks("select"), self.bars, self.uses, token)
 
     def blocks(self, split: str) -> Blocks:
         """The token blocks of one split of the corpus."""

@@ -14,10 +14,10 @@ from prefactor.config.decompose import Logits
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import EditConfig, PrefactorEdit, RewriteEdit, is_fitted
 from prefactor.corpus.blocks import read_blocks
-from prefactor.corpus.needs import fitted
+from prefactor.corpus.needs import fitted, reaching
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.corpus.used import read_vocabulary
-from prefactor.edits.build import build_method, token_of, unfitted
+from prefactor.edits.build import Grounds, build_method, token_of, unfitted
 from prefactor.edits.fit import Fit, Fitter
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sizes import fit_sizes
@@ -48,7 +48,8 @@ def main(name: str) -> None:
     device = setup()
     model = load_decomposed(device, vocabulary)
     net = load_net(model)
-    fit_blocks = vocabulary.blocks(read_blocks(corpus, "fit"))
+    fit_blocks, select = (vocabulary.blocks(read_blocks(corpus, split)) for split in ("fit", "select"))
+    bars = read_bars(DATA / "target")
     optimiser = section(f"optimisers.{edit.method}", Optimiser) if is_fitted(edit) else None
     shapes = {name: shape_of(matrix_of(model.target, name)) for name in {c.rpartition(":")[0] for c in chosen}}
     sizes = decomposed_sizes(model, net, fit_blocks.tokens.shape[1])
@@ -57,9 +58,9 @@ def main(name: str) -> None:
         if optimiser is not None:
             drawn = fitted(config, optimiser, edit.domains.target)
             text = fit_text(model.target, fit_blocks, edit.domains, config, drawn)
-            held_out = probe_text(model.target, vocabulary.blocks(read_blocks(corpus, "select")), edit.domains, config)
+            held_out = probe_text(model.target, select, edit.domains, config)
             method, about = build_method(edit, chosen, model, net, fit_blocks, config)
-            objective = objective_of(edit.goal, read_bars(DATA / "target"), edit.domains.target)
+            objective = objective_of(edit.goal, bars, edit.domains.target)
             fitter = Fitter(model.target, method, text, optimiser, config, objective)
             done = sweep(fitter, held_out, cost, f"edit {name}")
         else:
@@ -67,13 +68,15 @@ def main(name: str) -> None:
             token = None
             if isinstance(edit, RewriteEdit):
                 token = vocabulary.place(token_of(read_tokenizer(corpus), edit.toward))
-            values, change, about = unfitted(edit, chosen, model, net, fit_blocks, config, token, uses)
+            grounds = Grounds(fit_blocks, select, bars, uses, token)
+            values, change, about = unfitted(edit, chosen, model, net, config, grounds, cost)
             done = Sweep.of_one(Fit(0, 0, math.nan, 0, math.nan, [torch.tensor(values)], change, []))
     fit = done.first(config.report_budget)
     rescales = isinstance(edit, PrefactorEdit)
     prefactors = fit.parameters[0].tolist() if rescales else []
     recipes, decomposition = done.recipes.as_rows(), components_sha256(DATA)
-    facts = facts_of(name, edit, chosen, prefactors, fit.budget, recipes, about, decomposition, config.probe_tokens)
+    tuned_with = config.probe_tokens if recipes or reaching(edit, config) else 0
+    facts = facts_of(name, edit, chosen, prefactors, fit.budget, recipes, about, decomposition, tuned_with)
     read = [corpus / "fit", corpus / "select", CHECKPOINT, COMPONENTS, NET, DATA / "selection" / name / "chosen"]
     write_edit(out, facts, done.fits, rescales, identities(*read))
     write_adapter(out / "adapter", model.target, fit.change, CHECKPOINT.as_posix(), card(facts))

@@ -107,6 +107,9 @@ def edit(
     tolerance: Annotated[
         float | None, typer.Option(help="Fit on no token: go as far as this KL (nats) on text far from any use.")
     ] = None,
+    reach: Annotated[
+        float | None, typer.Option(help="Fit on no token: go as far as the goal, at this KL (nats) of the retained.")
+    ] = None,
     uniform: Annotated[bool, typer.Option(help="Aim at a uniform prediction, and not only at chance.")] = False,
     retain: Annotated[list[str] | None, typer.Option(help="Domain held in the loss; may be repeated.")] = None,
     component: Annotated[list[str] | None, typer.Option(help="module:index to rescale; may be repeated.")] = None,
@@ -141,12 +144,13 @@ def edit(
     if export is not None and merge is not None and export.resolve() == merge.resolve():
         raise PrefactorError(f"--export and --merge both name {export}: name a folder for each")
     given = "--set" if set_ else "--rewrite"
-    if (set_ or rewrite) and (component or query or guarded or uniform or tolerance is not None or (set_ and rewrite)):
+    by_text = tolerance is not None or reach is not None
+    if (set_ or rewrite) and (component or query or guarded or uniform or by_text or (set_ and rewrite)):
         raise PrefactorError(
             f"{given} names what it changes and fits nothing: leave out --component, --query, --guarded, --uniform, "
-            "--tolerance and the other of --set and --rewrite"
+            "--tolerance, --reach and the other of --set and --rewrite"
         )
-    if tokens is not None and (set_ or rewrite or tolerance is not None):
+    if tokens is not None and (set_ or rewrite or by_text):
         raise PrefactorError(f"--tokens {tokens}: an edit that is set and not fitted reads none: leave it out")
     if set_:
         made = work.set(dict(map(_prefactor, set_)), target=remove, retain=retain)
@@ -158,8 +162,8 @@ def edit(
     else:
         fitted_on = TOKENS if tokens is None else tokens
         made = work.remove(
-            remove, 0 if tolerance is not None else fitted_on, retain=retain, subcomponents=component, query=query,
-            guarded=guarded, goal="uniform" if uniform else "chance", tolerance=tolerance, seed=seed,
+            remove, 0 if by_text else fitted_on, retain=retain, subcomponents=component, query=query, guarded=guarded,
+            goal="uniform" if uniform else "chance", tolerance=tolerance, reach=reach, seed=seed,
         )  # fmt: skip
     rows = made.measure()
     written = [str(made.export(export))] if export else []

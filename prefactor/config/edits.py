@@ -4,9 +4,9 @@ An edit under ``edits`` takes the first ``top`` of a shortlist; a baseline acts 
 and needs neither a shortlist nor a decomposition.
 """
 
-from typing import Annotated, Literal, TypeGuard
+from typing import Annotated, Literal, Self, TypeGuard
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from prefactor.config.base import Config, Counts, Pattern
 from prefactor.config.domains import Domains
@@ -34,6 +34,17 @@ class Tolerated(Config):
     kl: float = Field(gt=0)
 
 
+class Reached(Config):
+    """Fitted on no token: the common prefactor nearest to 1 that surely reaches the goal on the select split.
+
+    It reads ``edit.probe_tokens`` of the target there, and as much of the retained domains, whose mean divergence may
+    be at most ``kl`` nats; where the goal cannot be had within that, it goes as near as it can (``rescale/reach.py``).
+    """
+
+    by: Literal["reach"]
+    kl: float = Field(gt=0)
+
+
 class Given(Config):
     """Prefactors set by hand, one a chosen subcomponent."""
 
@@ -41,7 +52,7 @@ class Given(Config):
     values: tuple[float, ...] = Field(min_length=1)
 
 
-Alpha = Annotated[Fitted | Tolerated | Given, Field(discriminator="by")]
+Alpha = Annotated[Fitted | Tolerated | Reached | Given, Field(discriminator="by")]
 FITTED = Fitted(by="fit")
 
 
@@ -60,21 +71,30 @@ class Chosen(Removal):
     directions: Literal["subcomponents", "singular"] = "subcomponents"  # singular: the shortlist's control
 
 
-class ScalarEdit(Chosen):
+class Rescaling(Chosen):
     """A prefactor for each chosen subcomponent."""
 
-    method: Literal["scalar"]
     alpha: Alpha = FITTED
     goal: Goal = "chance"
 
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.alpha.by == "reach" and self.goal == "uniform":
+            raise ValueError("alpha by reach is for goals that cross-entropy tells: chance or unigram")
+        return self
 
-class GuardedEdit(Chosen):
-    """A scalar whose change reads a direction that meets the spared text as little as possible."""
+
+class ScalarEdit(Rescaling):
+    """... and nothing else."""
+
+    method: Literal["scalar"]
+
+
+class GuardedEdit(Rescaling):
+    """... whose change reads a direction that meets the spared text as little as possible."""
 
     method: Literal["guarded"]
     guard: Guard
-    alpha: Alpha = FITTED
-    goal: Goal = "chance"
 
 
 class RewriteEdit(Chosen):

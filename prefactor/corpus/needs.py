@@ -109,6 +109,12 @@ def guarding(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
     return {domain: Need("edit.guard_tokens", config.guard_tokens, "fit", domain) for domain in domains}
 
 
+def reaching(edit: AnyEdit, config: FitConfig) -> dict[str, Need]:
+    """By domain: what a prefactor reads that is set by how far the goal is."""
+    reaches = isinstance(edit, PrefactorEdit) and edit.alpha.by == "reach"
+    return probed(config, edit.domains) if reaches else {}
+
+
 def held_out(config: EvaluateConfig, domain: str, role: Role) -> Need:
     return Need(f"evaluate.tokens.{role}", config.tokens.of(role), "eval", domain)
 

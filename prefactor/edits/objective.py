@@ -119,7 +119,7 @@ def objective_of(goal: Goal, bars: Bars, domain: str) -> Objective:
     """The objective of an edit's ``goal`` in params; ``domain`` is the one that it removes."""
     if goal == "uniform":
         return Uniform(bars.chance)
-    return Below(bars.chance) if goal == "chance" else MeanBelow(bars.unigram[domain])
+    return (Below if goal == "chance" else MeanBelow)(bars.of(goal, domain))
 
 
 def draw_known(target: Any, blocks: np.ndarray, n: int, rng: torch.Generator, bar: float) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from prefactor.config.edit import FitConfig, Optimiser
-from prefactor.config.edits import AnyEdit, DirectionBaseline, FinetuneBaseline, GuardedEdit, LoraBaseline
+from prefactor.config.edits import (
+    AnyEdit,
+    DirectionBaseline,
+    FinetuneBaseline,
+    GuardedEdit,
+    LoraBaseline,
+    PrefactorEdit,
+)
 from prefactor.corpus.needs import target_text
 from prefactor.model.memory import Sizes
 
@@ -22,10 +29,11 @@ def fit_sizes(
     """
     blocks = target_text(config.budgets, edit.domains.target).blocks(sizes.block)
     probes = config.probe_seeds * len(optimiser.learning_rates) if optimiser and optimiser.has_choice else 0
+    tolerated = config.guard_tokens if isinstance(edit, PrefactorEdit) and edit.alpha.by == "tolerance" else 0
     return replace(
         sizes,
         batch=blocks + config.retain_batch,
-        tokens=max(config.retain_tokens, config.probe_tokens),
+        tokens=max(config.retain_tokens, config.probe_tokens, tolerated),
         moments=len(chosen) if isinstance(edit, GuardedEdit) else int(isinstance(edit, DirectionBaseline)),
         fitted=_numbers(edit, shapes, len(chosen)),
         draws=max(config.seeds, probes) if optimiser else 1,

@@ -32,7 +32,10 @@ def card(
             lines.append(f"| `{name}` |{label} {value} |")
         lines.append("")
     if facts.get("guard"):
-        lines += [f"Guard and tolerance: {', '.join(f'{key} {value}' for key, value in facts['guard'].items())}.", ""]
+        lines += [
+            f"Guard, tolerance, reach: {', '.join(f'{key} {value}' for key, value in facts['guard'].items())}.",
+            "",
+        ]
     if damage:
         lines += ["Nats a token on held-out text; KL is of the edited model from the base.", ""]
         lines += ["| domain | role | before | after | damage | KL |", "|---|---|---|---|---|---|"]

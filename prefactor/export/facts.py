@@ -9,7 +9,7 @@ from prefactor.config.edits import AnyEdit
 def facts_of(
     name: str, edit: AnyEdit, chosen: Sequence[str], prefactors: Sequence[float], budget: int,
     recipes: Sequence[Mapping[str, Any]], guard: Mapping[str, Any] | None, decomposition: str | None,
-    probe_tokens: int = 0, direction: Mapping[str, Any] | None = None,
+    tuned_with: int = 0, direction: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The value of ``edit.json`` (docs/contracts.md).
 
@@ -17,8 +17,8 @@ def facts_of(
         prefactors: of the fit that the report is about, one a subcomponent; none where the method has none.
         budget: its target tokens, 0 where no token is fitted on.
         recipes: what was tried on the select split.
-        guard: what a guard's second moments came from, and a tolerance.
-        probe_tokens: of the target, that a recipe is tried on.
+        guard: what a guard's second moments came from, and what else prefactors were set from.
+        tuned_with: tokens of the target that recipes were tried on, or prefactors.
         decomposition: sha256 of the components; None for a baseline, which needs none.
         direction: of a closed-form change which matrix it is of, and what it was made from.
     """
@@ -30,7 +30,7 @@ def facts_of(
         **edit.domains.recorded,
         "report_budget": budget,
         "recipes": list(recipes),
-        "tuned_with": probe_tokens if recipes else 0,
+        "tuned_with": tuned_with,
         "guard": None if guard is None else dict(guard),
         "decomposition": decomposition,
         **({} if direction is None else {"direction": dict(direction)}),

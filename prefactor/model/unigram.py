@@ -23,6 +23,10 @@ class Bars:
     chance: float  # of a uniform guess
     unigram: dict[str, float]  # by domain, of its token frequencies
 
+    def of(self, goal: str, domain: str) -> float:
+        """The one that an edit's ``goal`` for ``domain`` is about."""
+        return self.unigram[domain] if goal == "unigram" else self.chance
+
 
 def bars_of(train: Blocks, vocabulary: int) -> Bars:
     """Of each domain of ``train`` the frequencies of nine tenths of its blocks, on the last tenth."""
