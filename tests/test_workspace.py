@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from prefactor.cli.main import app
 from prefactor.config.base import parse
-from prefactor.config.edits import EditConfig
+from prefactor.config.edits import EditConfig, Reached
 from prefactor.config.harvest import HarvestConfig
 from prefactor.config.params import section
 from prefactor.config.shortlists import ByName, ShortlistConfig
@@ -273,7 +273,8 @@ def _prefactor(*words: str) -> tuple[int, str, str]:
 def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "copy"
     root.mkdir()
-    (root / "params.yaml").write_text((folder / "params.yaml").read_text())
+    params = (folder / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("probe_tokens: 2048", "probe_tokens: 60"))
     (root / "data").symlink_to(folder / "data")
     words = ("edit", "-C", str(root), "--remove", "de", "--json")
     code, out, err = _prefactor(*words, "--tokens", "2", "--save", "by-hand")
@@ -288,6 +289,10 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
     code, out, err = _prefactor(*words, "--set", f"{GERMAN}=-1.5", "--save", "set")
     assert code == 0, err
     assert section("edits.set", EditConfig, root / "params.yaml").alpha.values == (-1.5,)
+    code, out, err = _prefactor(*words, "--reach", "0.5", "--goal", "unigram", "--save", "far")
+    assert code == 0, err
+    saved = section("edits.far", EditConfig, root / "params.yaml")
+    assert (saved.alpha, saved.goal) == (Reached(by="reach", kl=0.5), "unigram")
     for more, complaint in (
         (("--save", "by-hand"), "has an edit 'by-hand' already"),
         (("--save", "By Hand"), "it names a folder and a DVC stage; write it with a-z"),
@@ -298,6 +303,10 @@ def test_the_command_line_saves_what_the_dag_can_make_again(folder: Path, tmp_pa
         (("--tolerance", "0"), "tolerance = 0.0: give a number above 0 and at most 1e+06"),
         (("--tolerance", "nan"), "tolerance = nan: give a number above 0"),
         (("--tolerance", "inf"), "tolerance = inf: give a number above 0"),
+        (("--reach", "0"), "reach = 0.0: give a number above 0 and at most 1e+06"),
+        (("--reach", "0.1", "--goal", "uniform"), "reach is for goals that cross-entropy tells: chance or unigram"),
+        (("--reach", "0.1", "--tokens", "8"), "--tokens 8: an edit that is set and not fitted reads none"),
+        (("--reach", "0.1", "--tolerance", "0.1"), "fit on at least 1 token, or on 0 with a tolerance or a reach"),
         (("--tolerance=-0.1",), "tolerance = -0.1: give a number above 0"),
         (("--tokens=-3",), "tokens = -3: give a whole number from 0"),
         (("--tokens", "0"), "fit on at least 1 token"),

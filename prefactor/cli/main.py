@@ -15,6 +15,7 @@ from rich.text import Text
 from prefactor.cli.init import init
 from prefactor.cli.label import app as label_app
 from prefactor.cli.terminal import MOST, AsJson, Folder, number, plainly, print_json, screen, visible
+from prefactor.config.edits import Goal
 from prefactor.errors import PrefactorError
 from prefactor.machine.streams import settle_streams
 
@@ -110,7 +111,9 @@ def edit(
     reach: Annotated[
         float | None, typer.Option(help="Fit on no token: go as far as the goal, at this KL (nats) of the retained.")
     ] = None,
-    uniform: Annotated[bool, typer.Option(help="Aim at a uniform prediction, and not only at chance.")] = False,
+    goal: Annotated[
+        Goal, typer.Option(help="chance, unigram (no better than word frequencies: of large vocabularies), or uniform.")
+    ] = "chance",
     retain: Annotated[list[str] | None, typer.Option(help="Domain held in the loss; may be repeated.")] = None,
     component: Annotated[list[str] | None, typer.Option(help="module:index to rescale; may be repeated.")] = None,
     query: Annotated[str | None, typer.Option(help="As choose.query: words of the label, or comparisons.")] = None,
@@ -145,9 +148,9 @@ def edit(
         raise PrefactorError(f"--export and --merge both name {export}: name a folder for each")
     given = "--set" if set_ else "--rewrite"
     by_text = tolerance is not None or reach is not None
-    if (set_ or rewrite) and (component or query or guarded or uniform or by_text or (set_ and rewrite)):
+    if (set_ or rewrite) and (component or query or guarded or goal != "chance" or by_text or (set_ and rewrite)):
         raise PrefactorError(
-            f"{given} names what it changes and fits nothing: leave out --component, --query, --guarded, --uniform, "
+            f"{given} names what it changes and fits nothing: leave out --component, --query, --guarded, --goal, "
             "--tolerance, --reach and the other of --set and --rewrite"
         )
     if tokens is not None and (set_ or rewrite or by_text):
@@ -163,7 +166,7 @@ def edit(
         fitted_on = TOKENS if tokens is None else tokens
         made = work.remove(
             remove, 0 if by_text else fitted_on, retain=retain, subcomponents=component, query=query, guarded=guarded,
-            goal="uniform" if uniform else "chance", tolerance=tolerance, reach=reach, seed=seed,
+            goal=goal, tolerance=tolerance, reach=reach, seed=seed,
         )  # fmt: skip
     rows = made.measure()
     written = [str(made.export(export))] if export else []
