@@ -1,6 +1,8 @@
 """What the benchmarks of the decomposition share: the text of the last run, changed params, the figures of quality."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from prefactor.config.decompose import DecomposeConfig
 from prefactor.corpus.blocks import BLOCKS, read_blocks
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.vpd.battery import battery, pgd_kl
+from prefactor.vpd.components import Subcomponents
+from prefactor.vpd.importance_net import ImportanceNet
 from stages.common import DATA
 
 KEPT = Path(".runs/bench")  # of this machine, known to neither git nor DVC
@@ -35,6 +39,19 @@ class Text:
 def decomposition(config: DecomposeConfig, **changes: Any) -> DecomposeConfig:
     """``config`` with ``changes`` in its section ``training``."""
     return config.model_copy(update={"training": config.training.model_copy(update=changes)})
+
+
+@contextmanager
+def compiled() -> Iterator[None]:
+    """Within the block the importance net and the masked products go through ``torch.compile``; the rest has hooks."""
+    plain = {part: part.forward for part in (ImportanceNet, Subcomponents)}
+    for part, forward in plain.items():
+        part.forward = torch.compile(forward)
+    try:
+        yield
+    finally:
+        for part, forward in plain.items():
+            part.forward = forward
 
 
 def markdown(rows: list[dict[str, str]]) -> list[str]:

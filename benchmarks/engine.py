@@ -5,7 +5,8 @@ Compares ``prefactor.vpd`` with the plain formulation (``plain_vpd.py``) in one 
 * same: steps a second and peak memory at the identical algorithm;
 * quality64, quality128: seconds until PGD-20 KL and L0 on held-out text are both as low as where the plain one ends;
 * shapes: steps a second at width 256 and at the paper's shape (4 layers of width 768, 38,912 subcomponents);
-* growth: seconds a step against tokens, subcomponents and layers.
+* growth: seconds a step against tokens, subcomponents and layers;
+* compiled: steps a second with ``torch.compile`` and without.
 
 Text is the corpus of the last run (``make run`` first). Targets are trained here and kept under ``.runs/bench``.
 """
@@ -30,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from benchmarks.common import KEPT, Text, decomposition, quality
+from benchmarks.common import KEPT, Text, compiled, decomposition, quality
 from benchmarks.plain_vpd import train_plain
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.config.target import TrainTarget
@@ -265,6 +266,23 @@ def bench_growth(config: DecomposeConfig, device: torch.device) -> dict[str, Any
     return {"rows": rows}
 
 
+def bench_compiled(config: DecomposeConfig, device: torch.device) -> dict[str, Any]:
+    """The engine with parts of it compiled, and as it is, turn by turn."""
+    rows = []
+    for width, mlp, count in ((64, 172, 64), (256, 688, 256)):
+        target = random_target(2, width, 16 * width, 64, mlp).to(device)
+        blocks = np.random.default_rng(0).integers(0, 16 * width, (64, 64)).astype(np.int32)
+        shape = decomposition(config.model_copy(update={"subcomponents": count}), seed=0, steps=25, **FAST)
+        ratios = []
+        for _ in range(5):
+            plain = median(run_engine(target, shape, blocks, device)[2][10:])
+            with compiled():
+                ratios.append(plain / median(run_engine(target, shape, blocks, device)[2][10:]))
+        rows.append([width, f"{median(ratios):.2f}", " ".join(f"{ratio:.2f}" for ratio in sorted(ratios))])
+    report("compiled", ["width", "steps a second, compiled / not: median", "of five"], rows)
+    return {"rows": rows}
+
+
 def report(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     table = Table(*columns, title=title)
     for row in rows:
@@ -289,10 +307,12 @@ def main(parts: list[str]) -> None:
         found["shapes"] = bench_shapes(config, device)
     if "growth" in parts:
         found["growth"] = bench_growth(config, device)
+    if "compiled" in parts:
+        found["compiled"] = bench_compiled(config, device)
     found["peak_rss_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     KEPT.mkdir(parents=True, exist_ok=True)
     (KEPT / "engine.json").write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["same", "quality64", "quality128", "shapes", "growth"])
+    main(sys.argv[1:] or ["same", "quality64", "quality128", "shapes", "growth", "compiled"])

@@ -1,14 +1,15 @@
 """How fast is the decomposition engine on a GPU? ``sh benchmarks/gpu.sh [--dry]``
 
-Steps a second of the plain trainer (``plain_vpd.py``) and of the engine in float32 and in bfloat16, side by side in one
-process; which share of the device's time is spent in matrix products; memory at peak. On random targets, so that
-nothing has to be fetched: the paper's shape (four layers of width 768, 38,912 subcomponents) and that of Gemma-3-270M
+Steps a second of the plain trainer (``plain_vpd.py``) and of the engine in float32, in bfloat16 and compiled, side by
+side in one process; which share of the device's time is spent in matrix products; memory at peak. On random targets, so
+that nothing has to be fetched: the paper's shape (four layers of width 768, 38,912 subcomponents) and that of Gemma-3-270M
 with three matrices decomposed and its vocabulary cut, as ``gemma.yaml`` does. ``--dry`` runs the same on the CPU with
 tiny shapes, to see that it works; it measures nothing.
 """
 
 import argparse
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -19,7 +20,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
-from benchmarks.common import markdown
+from benchmarks.common import compiled, markdown
 from benchmarks.engine import FAST, PAPER, PAPER_COUNTS, PAPER_MODULES, random_target, run_engine, run_plain
 from prefactor.config.decompose import DecomposeConfig, NetConfig
 from prefactor.config.training import TrainingConfig
@@ -27,6 +28,7 @@ from prefactor.machine.runtime import setup
 
 RESULT = Path("benchmarks/results/gpu.md")
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::_scaled_dot_product", "aten::baddbmm")
+TRAINERS = ("plain", "float32", "bfloat16", "bfloat16, compiled")
 WARM_UP = 5  # steps that are not counted
 
 
@@ -68,9 +70,10 @@ def _gemma(layers: int, width: int, vocabulary: int, positions: int) -> Any:
 
 
 def measured(shape: Shape, how: str, steps: int, device: torch.device) -> dict[str, str]:
-    """A row: ``how`` is plain, float32 or bfloat16."""
+    """A row: ``how`` is one of ``TRAINERS``."""
     recipe = PAPER if how == "plain" else FAST
-    own = {"batch": shape.batch, "steps": steps, "seed": 0, "precision": "float32" if how == "plain" else how}
+    precision = "bfloat16" if how.startswith("bfloat16") else "float32"
+    own = {"batch": shape.batch, "steps": steps, "seed": 0, "precision": precision}
     training = TrainingConfig.model_validate({**recipe, **own})
     config = DecomposeConfig.model_validate(
         {"modules": shape.modules, "subcomponents": shape.subcomponents, "net": shape.net, "clip": 0.01,
@@ -83,11 +86,14 @@ def measured(shape: Shape, how: str, steps: int, device: torch.device) -> dict[s
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
-    _, _, seconds = run(shape.target, config, blocks, device)
+    with compiled() if how.endswith("compiled") else nullcontext():
+        _, _, seconds = run(shape.target, config, blocks, device)
     peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
     short = config.model_copy(update={"training": training.model_copy(update={"steps": 3})})
-    with profile(activities=activities) as profiler:
-        run(shape.target, short, blocks, device)
+    with compiled() if how.endswith("compiled") else nullcontext():
+        run(shape.target, short, blocks, device)  # what is compiled is not profiled
+        with profile(activities=activities) as profiler:
+            run(shape.target, short, blocks, device)
     events = profiler.key_averages()
     on_gpu = device.type == "cuda"
     spent = {event.key: event.self_device_time_total if on_gpu else event.self_cpu_time_total for event in events}
@@ -106,15 +112,13 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="tiny shapes on the CPU; measures nothing")
     parser.add_argument("--steps", type=int, default=30)
     arguments = parser.parse_args()
-    device = torch.device("cpu") if arguments.dry else setup()
+    device = setup()
+    if arguments.dry:
+        device = torch.device("cpu")
     if device.type != "cuda" and not arguments.dry:
         sys.exit("this measures a GPU, and there is none here: --dry tries the code on the CPU")
     steps = WARM_UP + (3 if arguments.dry else arguments.steps)
-    rows = [
-        measured(shape, how, steps, device)
-        for shape in shapes(arguments.dry)
-        for how in ("plain", "float32", "bfloat16")
-    ]
+    rows = [measured(shape, how, steps, device) for shape in shapes(arguments.dry) for how in TRAINERS]
     lines = markdown(rows)
     print("\n".join(lines))
     if arguments.dry:
