@@ -2,9 +2,9 @@
 
 Steps a second of the plain trainer (``plain_vpd.py``) and of the engine in float32, in bfloat16 and compiled, side by
 side in one process; which share of the device's time is spent in matrix products; memory at peak. On random targets, so
-that nothing has to be fetched: the paper's shape (four layers of width 768, 38,912 subcomponents) and that of Gemma-3-270M
-with three matrices decomposed and its vocabulary cut, as ``gemma.yaml`` does. ``--dry`` runs the same on the CPU with
-tiny shapes, to see that it works; it measures nothing.
+that nothing has to be fetched: the paper's shape (four layers of width 768, 38,912 subcomponents) and that of
+Gemma-3-270M with three matrices decomposed and its vocabulary cut, as ``gemma.yaml`` does. ``--dry`` runs the same on
+the CPU with tiny shapes, to see that it works; it measures nothing.
 """
 
 import argparse
