@@ -66,7 +66,7 @@ def test_what_it_writes_passes_the_checks_and_the_gate(
     written = read_params()
     config = parse(TypeAdapter(PipelineConfig), written, "")
     check(config)
-    domains = config.edits["guarded"].domains
+    domains = config.edits["reach"].domains
     assert domains.target == "code review" and domains.retain == ("en",)
     assert domains.roles["de"] == "protected" and (domains.unseen == ("de",)) is bool(unseen)
     assert (config.decompose.objective == "full") is small

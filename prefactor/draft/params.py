@@ -23,7 +23,7 @@ from prefactor.query.fields import PLAIN
 
 PRESETS = {
     "small": "all matrices are decomposed",
-    "pretrained": "the few matrices that carry the target are decomposed",
+    "pretrained": "the layer that carries the target is decomposed",
 }
 SMALL = 5_000_000  # weights, up to which all matrices are decomposed
 MOST, UNEVEN = 10_000_000, 4  # characters in all; and how often the scarcest domain's, one may have at most
