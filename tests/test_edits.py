@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
+from transformers import GenerationConfig
 
-import prefactor.model.at_once as at_once
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import Goal
 from prefactor.edits.fit import FitSpec, Fitter, make_text
 from prefactor.edits.methods import Finetune, Lora, Method
 from prefactor.edits.objective import MeanBelow, Say, Uniform, below, objective_of
 from prefactor.errors import PrefactorError
-from prefactor.evaluate.rollouts import roll_out
+from prefactor.evaluate.rollouts import Gumbel, roll_out, rollouts
 from prefactor.export.adapter import write_adapter
 from prefactor.files.cost import Cost
 from prefactor.model.change import applied, attached
@@ -299,12 +299,41 @@ def test_edit_of_another_target_names_the_module() -> None:
         pass
 
 
-def test_rollouts_share_their_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollouts_share_their_noise() -> None:
     target, method = _prefactors()
     prompts = torch.from_numpy(tiny_blocks(3))[:, :4].long()
     base = roll_out(target, prompts, 6, seed=0)
     with applied(target, method.change([torch.ones(3)])):
         assert torch.equal(roll_out(target, prompts, 6, seed=0), base)
     assert not torch.equal(roll_out(target, prompts, 6, seed=1), base)
-    monkeypatch.setattr(at_once, "AT_ONCE", 1)  # of the last token alone
-    assert torch.equal(roll_out(target, prompts, 6, seed=0), base)
+
+
+def test_rollouts_are_samples_of_the_whole_prediction_whatever_the_checkpoint_says_of_generating() -> None:
+    target = tiny_target()
+    prompts = torch.from_numpy(tiny_blocks(3))[:, :4].long()
+    ids, noise = prompts, Gumbel(0)
+    with torch.no_grad():
+        for _ in range(6):
+            logits = target(input_ids=ids, use_cache=False).logits[:, -1]
+            ids = torch.cat([ids, noise(ids, logits).argmax(-1, keepdim=True)], dim=1)
+    new = ids[:, 4:]
+    assert torch.equal(roll_out(target, prompts, 6, seed=0), new)
+    target.generation_config = own = GenerationConfig(
+        eos_token_id=new[0, 1].item(),
+        do_sample=True,
+        top_k=1,
+        repetition_penalty=9.0,
+        suppress_tokens=[new[1, 0].item()],
+    )
+    assert torch.equal(roll_out(target, prompts, 6, seed=0), new) and target.generation_config is own
+
+
+def test_rollouts_of_all_domains_are_one_batch() -> None:
+    target, method = _prefactors()
+    tokens = torch.from_numpy(tiny_blocks(4))[:, :4].long()
+    prompts = {"de": tokens[:2], "en": tokens[2:]}
+    rows = list(rollouts(target, method.change([torch.full((3,), -9.0)]), prompts, 5, 0, str))
+    assert [row["domain"] for row in rows] == ["de", "de", "en", "en"]
+    assert [row["prompt"] for row in rows] == [str(own) for own in tokens.tolist()]
+    assert [row["before"] for row in rows] == [str(own) for own in roll_out(target, tokens, 5, 0).tolist()]
+    assert [row["after"] for row in rows] != [row["before"] for row in rows]

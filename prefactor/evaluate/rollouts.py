@@ -1,33 +1,50 @@
-"""What did an edit change? Cross-entropy and KL per domain on held-out text, and rollouts before and after."""
+"""How the base and the edited model continue the same prompts."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from prefactor.machine.runtime import generator
-from prefactor.model.at_once import few, vocabulary_of
 from prefactor.model.change import Change, applied
-from prefactor.model.head import Head, head_of
+
+
+class Gumbel(LogitsProcessor):
+    """Noise with which the likeliest token is a sample at temperature 1; it depends on ``seed`` alone."""
+
+    def __init__(self, seed: int):
+        self.rng = generator(seed)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # type: ignore[override]
+        uniform = torch.rand(scores.shape, generator=self.rng).clamp(1e-9, 1 - 1e-7)
+        return scores - torch.log(-torch.log(uniform)).to(scores)
+
+
+@contextmanager
+def _plainly(target: Any, plain: GenerationConfig) -> Iterator[GenerationConfig]:
+    """Without the checkpoint's own settings, with which transformers fills in what ``plain`` leaves out."""
+    own, target.generation_config = target.generation_config, plain
+    try:
+        yield plain
+    finally:
+        target.generation_config = own
 
 
 @torch.no_grad()
 def roll_out(target: Any, prompts: Tensor, tokens: int, seed: int) -> Tensor:
     """Sample ``tokens`` tokens at temperature 1 after ``prompts`` (n, position); returns the new ones (n, tokens).
 
-    The noise depends on ``seed`` alone (Gumbel-max), so a model that predicts the same continues the same.
+    A model that predicts the same continues the same. Nothing ends before that: a separator is a token like any other.
     """
-    rng = generator(seed)
-    vocabulary = vocabulary_of(target)
-    ids = prompts
-    read = tokens * len(prompts) * (prompts.shape[1] + tokens)  # positions, at most
-    head = Head(target) if few(target, read) else head_of(target, prompts)  # the latter: of the last token alone
-    for _ in range(tokens):
-        noise = -torch.log(-torch.log(torch.rand(len(ids), vocabulary, generator=rng).clamp(1e-9, 1 - 1e-7)))
-        logits = head.logits(head.states(ids)[:, -1:])[:, 0]
-        ids = torch.cat([ids, (logits + noise.to(logits)).argmax(-1, keepdim=True)], dim=1)
-    return ids[:, prompts.shape[1] :]
+    with _plainly(target, GenerationConfig(max_new_tokens=tokens, do_sample=False, pad_token_id=0)) as plain:
+        out = target.generate(
+            prompts, attention_mask=torch.ones_like(prompts), generation_config=plain,
+            logits_processor=LogitsProcessorList([Gumbel(seed)]),
+        )  # fmt: skip
+    return out[:, prompts.shape[1] :]
 
 
 def rollouts(
@@ -38,10 +55,15 @@ def rollouts(
     seed: int,
     decode: Callable[[list[int]], str],
 ) -> Iterable[dict[str, str]]:
-    """A row a prompt: ``domain``, ``prompt``, and how the base and the edited model continue it on the same noise."""
-    for domain, ids in prompts.items():
-        before = roll_out(target, ids, tokens, seed)
-        with applied(target, change):
-            after = roll_out(target, ids, tokens, seed)
-        for prompt, old, new in zip(ids.tolist(), before.tolist(), after.tolist(), strict=True):
-            yield {"domain": domain, "prompt": decode(prompt), "before": decode(old), "after": decode(new)}
+    """A row a prompt: ``domain``, ``prompt``, and how the base and the edited model continue it on the same noise.
+
+    Args:
+        prompts: by domain (n, position), all of one shape.
+    """
+    ids = torch.cat(list(prompts.values()))  # as one batch: the head, which is read for each token, is the most of it
+    before = roll_out(target, ids, tokens, seed)
+    with applied(target, change):
+        after = roll_out(target, ids, tokens, seed)
+    domains = [domain for domain, own in prompts.items() for _ in own]
+    for domain, prompt, old, new in zip(domains, ids.tolist(), before.tolist(), after.tolist(), strict=True):
+        yield {"domain": domain, "prompt": decode(prompt), "before": decode(old), "after": decode(new)}
