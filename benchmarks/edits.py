@@ -38,10 +38,11 @@ from prefactor.config_check.pipeline import PipelineConfig, check
 from prefactor.corpus.blocks import take
 from prefactor.corpus.need import Need
 from prefactor.corpus.needs import located, verified
-from prefactor.edits.build import along_direction, build_method, unfitted, whole_matrices
+from prefactor.edits.build import along_direction, build_method, whole_matrices
 from prefactor.edits.fit import Fitter
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sweep import fit_text, probe_text, sweep
+from prefactor.edits.unfitted import unfitted
 from prefactor.files.cost import Cost
 from prefactor.locate.direction import directions
 from prefactor.locate.rank import locate

@@ -20,11 +20,11 @@ from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.params import section
 from prefactor.corpus.tokenizer_file import read_tokenizer
-from prefactor.edits.build import token_of
 from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.methods import Lora
 from prefactor.edits.objective import Say
 from prefactor.edits.sweep import fit_text
+from prefactor.edits.unfitted import token_of
 from prefactor.model.change import Change, applied
 from prefactor.model.matrices import shape_of
 from prefactor.model.target import logits_of

@@ -40,12 +40,13 @@ from prefactor.corpus import needs
 from prefactor.corpus.blocks import Blocks, read_blocks, take
 from prefactor.corpus.languages import language_name, one_word
 from prefactor.corpus.tokenizer_file import read_tokenizer
-from prefactor.edits.build import Grounds, build_method, token_of, unfitted
+from prefactor.edits.build import build_method
 from prefactor.edits.fit import FitSpec, Fitter
 from prefactor.edits.known import known_recipes
 from prefactor.edits.objective import objective_of
 from prefactor.edits.recipe import Recipes, choose_recipes
 from prefactor.edits.sweep import fit_text, probe_text
+from prefactor.edits.unfitted import Grounds, token_of, unfitted
 from prefactor.errors import PrefactorError
 from prefactor.export.edited_model import Edited
 from prefactor.export.facts import facts_of

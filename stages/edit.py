@@ -17,12 +17,13 @@ from prefactor.corpus.blocks import read_blocks
 from prefactor.corpus.needs import fitted, reaching
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.corpus.used import read_vocabulary
-from prefactor.edits.build import Grounds, build_method, token_of, unfitted
+from prefactor.edits.build import build_method
 from prefactor.edits.fit import Fit, Fitter
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sizes import fit_sizes
 from prefactor.edits.sweep import Sweep, fit_text, probe_text, sweep
 from prefactor.edits.tables import write_edit
+from prefactor.edits.unfitted import Grounds, token_of, unfitted
 from prefactor.export.adapter import write_adapter
 from prefactor.export.card import card
 from prefactor.export.facts import facts_of

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from prefactor.config.edit import FitConfig
 from prefactor.config.edits import GuardedEdit, Reached, ScalarEdit
 from prefactor.config.guard import GuardByImportance
 from prefactor.corpus.blocks import Blocks
-from prefactor.edits.build import Grounds, unfitted
+from prefactor.edits.unfitted import Grounds, unfitted
 from prefactor.files.cost import Cost
 from prefactor.model.reference import hold_out, measure
 from prefactor.model.unigram import Bars
@@ -83,7 +84,12 @@ def test_an_edit_by_reach_is_at_its_bar_on_the_select_split() -> None:
     assert bar > held["de"].ce
     cost, bars = Cost(), Bars(99.0, {"de": bar, "en": 99.0})
     grounds = Grounds(blocks, blocks, bars, Uses(0.1, 2))
-    about = {"domains": domains, "shortlist": "any", "goal": "unigram", "alpha": Reached(by="reach", kl=100.0)}
+    about: dict[str, Any] = {
+        "domains": domains,
+        "shortlist": "any",
+        "goal": "unigram",
+        "alpha": Reached(by="reach", kl=100.0),
+    }
     values, change, record = unfitted(ScalarEdit(method="scalar", **about), chosen, model, net, config, grounds, cost)
     found = measure(model.target, change, held)
     assert len(set(values)) == 1 and len(values) == 3
@@ -92,7 +98,7 @@ def test_an_edit_by_reach_is_at_its_bar_on_the_select_split() -> None:
     assert record is not None and record["reached"] == pytest.approx(found["de"]["edited_ce"] - bar, abs=1e-6)
     assert record["held_kl"] == pytest.approx(found["en"]["kl"], abs=1e-6) and cost.flops > 0
     kl = 0.3 * found["en"]["kl"]
-    held_back = about | {"alpha": Reached(by="reach", kl=kl)}
+    held_back: dict[str, Any] = about | {"alpha": Reached(by="reach", kl=kl)}
     _, change, _ = unfitted(ScalarEdit(method="scalar", **held_back), chosen, model, net, config, grounds, cost)
     assert measure(model.target, change, held)["en"]["kl"] <= kl
     guarded = GuardedEdit(method="guarded", guard=GuardByImportance(weigh="importance", ridge=0.01), **about)

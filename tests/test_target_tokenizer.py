@@ -19,7 +19,7 @@ from prefactor.corpus.document import Document
 from prefactor.corpus.target_tokenizer import of_target
 from prefactor.corpus.tokenizer import Tokenizer
 from prefactor.corpus.tokenizer_file import read_tokenizer, write_tokenizer
-from prefactor.edits.build import token_of
+from prefactor.edits.unfitted import token_of
 from prefactor.errors import PrefactorError
 from prefactor.export.adapter import write_merged
 from prefactor.model.load import load_target, save_target

@@ -1,0 +1,113 @@
+"""A change that no token is fitted on: prefactors given, tolerated or reached, or a rewrite."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from prefactor.config.edit import FitConfig
+from prefactor.config.edits import AnyEdit, Given, PrefactorEdit, Reached, RewriteEdit, Tolerated
+from prefactor.corpus.blocks import Blocks, take
+from prefactor.corpus.needs import guarding, reaching
+from prefactor.edits.build import prefactors
+from prefactor.errors import PrefactorError
+from prefactor.files.cost import Cost
+from prefactor.model.change import Change
+from prefactor.model.prefix import prefix_of
+from prefactor.model.reference import flops_a_token, hold_out, measure
+from prefactor.model.unigram import Bars
+from prefactor.rescale.footprint import Uses
+from prefactor.rescale.reach import Tried, reach
+from prefactor.rescale.terms import Prefactors, rewrite, term_of
+from prefactor.rescale.tolerance import tolerated
+from prefactor.vpd.components import DecomposedModel
+from prefactor.vpd.importance_net import ImportanceNet
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What a change that no token is fitted on may be set from."""
+
+    fit: Blocks  # the fit split, for guards and tolerances
+    select: Blocks  # the select split, on which a goal is reached
+    bars: Bars
+    uses: Uses  # where subcomponents are needed, and what is far from that
+    token: int | None = None  # what a rewrite writes toward
+
+
+def unfitted(
+    edit: AnyEdit, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, config: FitConfig,
+    grounds: Grounds, cost: Cost,
+) -> tuple[list[float], Change, dict | None]:  # fmt: skip
+    """The prefactors (none for a rewrite), the change, and what it was set from, of an edit that no token is fitted on.
+
+    Raises:
+        PrefactorError: the prefactors given are not one a subcomponent, the chosen matrix cannot write a token, or the
+            subcomponents are needed so widely that no text is left to tolerate anything.
+    """
+    if isinstance(edit, RewriteEdit):
+        assert grounds.token is not None
+        row = model.target.get_output_embeddings().weight[grounds.token].detach()
+        changes = [rewrite(term_of(model, name), row, edit.strength) for name in chosen]
+        if len({module for change in changes for module in change}) < len(changes):
+            raise PrefactorError("a rewrite takes one subcomponent a matrix: choose fewer (`top`)")
+        return [], {module: parts for change in changes for module, parts in change.items()}, None
+    assert isinstance(edit, PrefactorEdit)
+    method, about = prefactors(edit, chosen, model, net, grounds.fit, config)
+    if isinstance(edit.alpha, Given):
+        if len(edit.alpha.values) != len(chosen):
+            raise PrefactorError(
+                f"alpha.values has {len(edit.alpha.values)} prefactors for {len(chosen)} subcomponents: give one each"
+            )
+        values = list(edit.alpha.values)
+    else:
+        if isinstance(edit.alpha, Reached):
+            alpha, found = _reached(edit, edit.alpha.kl, method, model, config, grounds, cost)
+        else:
+            assert isinstance(edit.alpha, Tolerated)
+            text = take(grounds.fit, guarding(edit, config)[None]).tokens
+            alpha, found = tolerated(method, chosen, model, net, text, edit.alpha.kl, grounds.uses)
+        values, about = [alpha] * len(chosen), (about or {}) | found
+    change = method.change([torch.tensor(values, device=model.U[0].device)])
+    if bad := [module for module, parts in change.items() if not all(torch.isfinite(part).all() for part in parts)]:
+        raise PrefactorError(f"the change of {bad[0]} is not finite with prefactors {values}: give smaller ones")
+    return values, change, about
+
+
+def _reached(
+    edit: PrefactorEdit, kl: float, method: Prefactors, model: DecomposedModel, config: FitConfig, grounds: Grounds,
+    cost: Cost,
+) -> tuple[float, dict[str, Any]]:  # fmt: skip
+    """The common prefactor that reaches the edit's goal on the select split, and how far it got, for the record."""
+    target, bar = edit.domains.target, grounds.bars.of(edit.goal, edit.domains.target)
+    text = {domain: take(grounds.select, need).tokens for domain, need in reaching(edit, config).items()}
+    base = {domain: hold_out(model.target, tokens) for domain, tokens in text.items()}
+    prefix = prefix_of(model.target, method.modules, base[target].tokens[:1])
+    held = {domain: own.after(prefix) for domain, own in base.items()}
+    flops, tokens = flops_a_token(model.target, held[target], prefix), sum(own.size for own in text.values())
+
+    def at(alpha: float) -> Tried:
+        found = measure(model.target, method.common(alpha), held, prefix)
+        cost.add(tokens, flops * tokens)
+        retained = [found[domain]["kl"] for domain in edit.domains.retain]
+        error = found[target]["edited_ce_error"] if len(text[target]) > 1 else 0.0  # of one block it is unknown
+        return Tried(alpha, found[target]["edited_ce"], error, sum(retained) / len(retained))
+
+    end = reach(at, bar, kl)
+    return end.alpha, {"reach_kl": kl, "reached": end.ce - bar, "reach_error": end.error, "held_kl": end.kl}
+
+
+def token_of(tokenizer: Tokenizer, text: str) -> int:
+    """The id of the one token that ``text`` is.
+
+    Raises:
+        PrefactorError: it is none, or more than one.
+    """
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    parts = [tokenizer.decode([i], skip_special_tokens=False) for i in ids]
+    if len(ids) != 1 or parts[0].strip() != text.strip():  # one id may also stand for a text that is unknown
+        shown = " ".join(map(repr, parts))
+        raise PrefactorError(f"toward {text!r} reads as {len(ids)} tokens ({shown}): write text that is one token")
+    return ids[0]
