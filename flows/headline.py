@@ -26,6 +26,7 @@ def headline(summary: dict[str, Any]) -> Table:
     table.add_column("removes", overflow="fold")
     table.add_column("chosen with", justify="right")
     table.add_column("CE - chance", justify="right")
+    table.add_column("- unigram", justify="right")
     for domain in domains:
         table.add_column(visible(domain), justify="right", no_wrap=True)
     for name, edit in summary["edits"].items():
@@ -36,6 +37,7 @@ def headline(summary: dict[str, Any]) -> Table:
             visible(f"{edit['target']}, {edit['target_tokens']} tokens"),
             f"{edit['chosen_with'] + edit['tuned_with']:,}",
             _told(gap),
+            f"{edit['target_ce_minus_unigram']['mean']:+.2f}",
             *(f"{damage[domain]['mean']:+.2f}" if domain in damage else "" for domain in domains),
         )
     return table

@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 from prefactor.config.report import ReportConfig
 from prefactor.errors import ParamsError, PrefactorError
 from prefactor.evaluate.intervals import t_quantile
+from prefactor.export.card import card
 from prefactor.files.artifacts import verify, write_manifest
 from prefactor.report import words
 from prefactor.report.plots import symlog
@@ -395,6 +396,22 @@ def test_headline_goes_by_the_goal(tree: Path, ce: float, title: str) -> None:
     fake_data.replace(Path("data/evaluate/scalar"), "table.parquet", rows)
     report.main()
     assert f"<h1>{title}</h1>" in page_without_plotly()
+
+
+def test_what_is_set_on_held_out_text_is_told(tree: Path) -> None:
+    params = Path("params.yaml")
+    alpha = "    method: scalar\n    alpha: {by: reach, kl: 0.1}\n"
+    params.write_text(params.read_text().replace("    method: scalar\n", alpha, 1))
+    rows = [row | {"budget": 0} for row in fake_data.table_rows("scalar") if (row["budget"], row["seed"]) == (4, 0)]
+    fake_data.replace(Path("data/evaluate/scalar"), "table.parquet", rows)
+    path = Path("data/edit/scalar/fits/edit.json")
+    facts = json.loads(path.read_text()) | {"report_budget": 0, "tuned_with": 512}
+    path.write_text(json.dumps(facts))
+    write_manifest(path.parent, ["edit.json", "fits.parquet"])
+    report.main()
+    page = " ".join(page_without_plotly().split())
+    assert "fitted on no German token and set on 512." in page and "set on held-out text of the target" in page
+    assert "set by what it does to 512 tokens of the target" in card(facts | {"decomposition": None})
 
 
 def test_a_domain_that_only_an_evaluation_sees_has_no_importance(tree: Path) -> None:

@@ -55,6 +55,11 @@ def card(
 def _text(facts: Mapping[str, Any]) -> str:
     held = ", ".join(f"`{domain}`" for domain in facts["retain"])
     if not facts["report_budget"]:
+        if facts["tuned_with"]:
+            return (
+                f"Fitted on no token: set by what it does to {facts['tuned_with']} tokens of the target in the corpus's "
+                f"select split, and bounded by what it does to as many of {held}. Protected domains were not looked at."
+            )
         if not facts["subcomponents"]:
             return "No target token was used to set it."
         return (

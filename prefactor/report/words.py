@@ -120,9 +120,13 @@ def describe(result: EditResult) -> str:
             else "around tokens that do not need it"
         )
         phrase = f"{phrase}; the change reads {spared}"
-    if config.alpha.by != "fit":
-        phrase += ", set by hand" if config.alpha.by == "hand" else ", set by what other text tolerates"
-    return _aiming(phrase, config.goal)
+    set_by = {
+        "fit": "",
+        "hand": ", set by hand",
+        "tolerance": ", set by what other text tolerates",
+        "reach": ", set on held-out text of the target",
+    }
+    return _aiming(phrase + set_by[config.alpha.by], config.goal)
 
 
 def _aiming(phrase: str, goal: str) -> str:
@@ -165,9 +169,12 @@ def headline(inputs: Inputs, result: EditResult, point: Point) -> Headline:
     name = edit.subcomponents[0] if single else None
     label = inputs.labels[name]["label"] if name else None
     side = "; ".join(f"{language_name(domain)} {signed(point.damage[domain]['mean'])}" for domain in spared)
+    tokens = f"with {plural(point.budget, f'{target} token')}"
+    if not point.budget and edit.tuned_with:
+        tokens = f"fitted on no {target} token and set on {edit.tuned_with:,}"
     rest = (
-        f"takes {target} from {before:.2f} to {after:.2f} nats a token (chance {chance:.2f}) "
-        f"with {plural(point.budget, f'{target} token')}. Damage: {side} nats."
+        f"takes {target} from {before:.2f} to {after:.2f} nats a token (chance {chance:.2f}) {tokens}. "
+        f"Damage: {side} nats."
     )
     subject = "One prefactor on" if single else describe(result)[0].upper() + describe(result)[1:]
     return Headline(title, subject, name, label, rest)

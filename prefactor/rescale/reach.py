@@ -14,7 +14,7 @@ from prefactor.rescale.terms import PREFACTOR_STARTS
 WAYS = (tuple(alpha for alpha in PREFACTOR_STARTS if alpha < 1), (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0))
 HALVINGS = 7  # of the last stride
 SURE = 1.65  # standard errors beyond the bar: other text of the domain is then past it nineteen times in twenty
-NEARLY = 0.98  # of the most that can be had: what is beyond costs others, and buys little
+NEARLY = 0.95  # of the most that can be had: what is beyond costs others, and buys little
 
 
 @dataclass(frozen=True)
