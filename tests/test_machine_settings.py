@@ -161,7 +161,8 @@ NARROW = """
 from flows.headline import headline
 from prefactor.cli.terminal import screen
 gap = {"mean": -0.2, "draws": 5, "low": -0.3, "high": 0.1, "text_low": -0.25, "text_high": -0.15}
-edit = {"subcomponents": ["layers.0.self_attn.v_proj:96"], "target_ce_minus_chance": gap, "target_ce_minus_unigram": gap, "target": "de",
+edit = {"subcomponents": ["layers.0.self_attn.v_proj:96"], "target_ce_minus_chance": gap,
+        "target_ce_minus_unigram": gap, "target": "de",
         "damage": {"de": gap, "en": gap}, "target_tokens": 4, "chosen_with": 2048, "tuned_with": 0}
 screen().print(headline({"target": {"base_ce": {"de": 1.0, "en": 1.0}, "chance": 6.9}, "edits": {"λ-edit": edit}}))
 """
