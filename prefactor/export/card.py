@@ -58,7 +58,8 @@ def _text(facts: Mapping[str, Any]) -> str:
         if facts["tuned_with"]:
             return (
                 f"Fitted on no token: set by what it does to {facts['tuned_with']} tokens of the target in the "
-                f"corpus's select split, and bounded by what it does to as many of {held}. Protected domains were not looked at."
+                f"corpus's select split, and bounded by what it does to as many of {held}. Protected domains were not "
+                "looked at."
             )
         if not facts["subcomponents"]:
             return "No target token was used to set it."
