@@ -3,7 +3,7 @@
 Reads  selection: the chosen names; target, and its bars; decompose: components; importance: net; corpus: tokenizer,
 fit and select blocks.
 Writes fits/ (edit.json, every budget and seed, their curves) and adapter/ (the fit at the report's budget). An edit
-that no token is fitted on (a prefactor by hand or by tolerance, a rewrite) has one fit, of budget 0.
+that no token is fitted on (a prefactor by hand, tolerance or reach, a rewrite) has one fit, of budget 0.
 """
 
 import math
