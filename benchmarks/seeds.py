@@ -32,7 +32,7 @@ LAST = { # the folder that a stage writes after its others: with its manifest th
     "score": "scores", "shortlist": "names", "candidates": "effects", "selection": "chosen", "edit": "fits",
     "evaluate": "rollouts",
 }  # fmt: skip
-EDITS = ("scalar", "guarded-domain", "guarded-importance", "zero-token")
+EDITS = ("scalar", "guarded-domain", "guarded-importance", "zero-token", "reach")
 BUDGETS = (0, 4, 32)
 
 
