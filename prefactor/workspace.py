@@ -310,9 +310,8 @@ class Workspace:
     ) -> Edited:  # fmt: skip
         name, decomposition = f"{edit.domains.target} edited", components_sha256(self.data)
         tried = recipes.as_rows() if recipes else []
-        config = section("edit", FitConfig, self.params)
-        tuned_with = config.probe_tokens if tried or needs.reaching(edit, config) else 0
-        facts = facts_of(name, edit, chosen, values, tokens, tried, about, decomposition, tuned_with)
+        probe_tokens = section("edit", FitConfig, self.params).probe_tokens
+        facts = facts_of(name, edit, chosen, values, tokens, tried, about, decomposition, probe_tokens)
         known = self.table.set_index("subcomponent")["label"]
         labels = {name: str(known[name]) for name in chosen}
         base, held_out = self.data / "target" / "checkpoint", partial(self.held_out, edit.domains)

@@ -65,8 +65,7 @@ def main(name: str) -> None:
     fit = done.first(config.report_budget)
     recipes = done.recipes.as_rows()
     direction = about and about | {"amount": fit.parameters[0].item()}
-    tuned_with = config.probe_tokens if recipes else 0
-    facts = facts_of(name, edit, [], [], fit.budget, recipes, None, None, tuned_with, direction)
+    facts = facts_of(name, edit, [], [], fit.budget, recipes, None, None, config.probe_tokens, direction)
     made_from = identities(corpus / "fit", corpus / "select", CHECKPOINT) | origin
     write_edit(out, facts, done.fits, prefactors=False, made_from=made_from)
     write_adapter(out / "adapter", target, fit.change, CHECKPOINT.as_posix(), card(facts))

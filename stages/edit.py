@@ -14,7 +14,7 @@ from prefactor.config.decompose import Logits
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.edits import EditConfig, PrefactorEdit, RewriteEdit, is_fitted
 from prefactor.corpus.blocks import read_blocks
-from prefactor.corpus.needs import fitted, reaching
+from prefactor.corpus.needs import fitted
 from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.corpus.used import read_vocabulary
 from prefactor.edits.build import build_method
@@ -76,8 +76,7 @@ def main(name: str) -> None:
     rescales = isinstance(edit, PrefactorEdit)
     prefactors = fit.parameters[0].tolist() if rescales else []
     recipes, decomposition = done.recipes.as_rows(), components_sha256(DATA)
-    tuned_with = config.probe_tokens if recipes or reaching(edit, config) else 0
-    facts = facts_of(name, edit, chosen, prefactors, fit.budget, recipes, about, decomposition, tuned_with)
+    facts = facts_of(name, edit, chosen, prefactors, fit.budget, recipes, about, decomposition, config.probe_tokens)
     read = [corpus / "fit", corpus / "select", CHECKPOINT, COMPONENTS, NET, DATA / "selection" / name / "chosen"]
     write_edit(out, facts, done.fits, rescales, identities(*read))
     write_adapter(out / "adapter", model.target, fit.change, CHECKPOINT.as_posix(), card(facts))

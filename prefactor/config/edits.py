@@ -168,3 +168,8 @@ def is_fitted(
 ) -> TypeGuard[ScalarEdit | GuardedEdit | LoraBaseline | FinetuneBaseline | DirectionBaseline]:
     """Whether the edit's parameters come from target tokens, so that it has budgets and draws."""
     return not isinstance(edit, RewriteEdit) and (not isinstance(edit, PrefactorEdit) or edit.alpha.by == "fit")
+
+
+def is_reached(edit: AnyEdit) -> TypeGuard[PrefactorEdit]:
+    """Whether its prefactor is set by how far the goal is on the select split."""
+    return isinstance(edit, PrefactorEdit) and edit.alpha.by == "reach"

@@ -6,7 +6,7 @@ from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.decompose import Objective
 from prefactor.config.domains import Domains, Role
 from prefactor.config.edit import FitConfig, Optimiser
-from prefactor.config.edits import AnyEdit, DirectionBaseline, GuardedEdit, PrefactorEdit
+from prefactor.config.edits import AnyEdit, DirectionBaseline, GuardedEdit, PrefactorEdit, is_reached
 from prefactor.config.effects import EffectsConfig
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.guard import spared
@@ -111,8 +111,7 @@ def guarding(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
 
 def reaching(edit: AnyEdit, config: FitConfig) -> dict[str, Need]:
     """By domain: what a prefactor reads that is set by how far the goal is."""
-    reaches = isinstance(edit, PrefactorEdit) and edit.alpha.by == "reach"
-    return probed(config, edit.domains) if reaches else {}
+    return probed(config, edit.domains) if is_reached(edit) else {}
 
 
 def held_out(config: EvaluateConfig, domain: str, role: Role) -> Need:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefactor.config.edits import AnyEdit
+from prefactor.config.edits import AnyEdit, is_reached
 
 
 def facts_of(
     name: str, edit: AnyEdit, chosen: Sequence[str], prefactors: Sequence[float], budget: int,
     recipes: Sequence[Mapping[str, Any]], guard: Mapping[str, Any] | None, decomposition: str | None,
-    tuned_with: int = 0, direction: Mapping[str, Any] | None = None,
+    probe_tokens: int = 0, direction: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The value of ``edit.json`` (docs/contracts.md).
 
@@ -18,7 +18,7 @@ def facts_of(
         budget: its target tokens, 0 where no token is fitted on.
         recipes: what was tried on the select split.
         guard: what a guard's second moments came from, and what else prefactors were set from.
-        tuned_with: tokens of the target that recipes were tried on, or prefactors.
+        probe_tokens: of the target, that a recipe is tried on, or a prefactor that reaches its goal.
         decomposition: sha256 of the components; None for a baseline, which needs none.
         direction: of a closed-form change which matrix it is of, and what it was made from.
     """
@@ -30,7 +30,7 @@ def facts_of(
         **edit.domains.recorded,
         "report_budget": budget,
         "recipes": list(recipes),
-        "tuned_with": tuned_with,
+        "tuned_with": probe_tokens if recipes or is_reached(edit) else 0,
         "guard": None if guard is None else dict(guard),
         "decomposition": decomposition,
         **({} if direction is None else {"direction": dict(direction)}),

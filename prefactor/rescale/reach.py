@@ -59,9 +59,7 @@ def reach(at: Callable[[float], Tried], bar: float, kl: float) -> Tried:
     return max(ends, key=lambda end: end.surely)
 
 
-def _along(
-    way: Sequence[float], at: Callable[[float], Tried], nothing: Tried, bar: float, kl: float
-) -> Tried:  # fmt: skip
+def _along(way: Sequence[float], at: Callable[[float], Tried], nothing: Tried, bar: float, kl: float) -> Tried:
     within, beyond = [nothing], None  # short of the bar, and tolerated; the first that is not
     for alpha in way:
         tried = at(alpha)
