@@ -127,18 +127,26 @@ class Stopwatch:
 
 def run_plain(target: Any, config: DecomposeConfig, blocks: np.ndarray, device: torch.device) -> tuple[Any, Any, list]:
     model, net = start_decomposition(target, config, matrices(target, config.modules), device)
-    watch = Stopwatch(device)
-    watch.start()
-    train_plain(model, net, blocks, config.training, config.clip, watch)
-    return model, net, watch.seconds
+    return model, net, plain_steps(model, net, config, blocks, Stopwatch(device))
 
 
 def run_engine(target: Any, config: DecomposeConfig, blocks: np.ndarray, device: torch.device) -> tuple[Any, Any, list]:
     model, net = start_decomposition(target, config, matrices(target, config.modules), device)
-    watch = Stopwatch(device)
+    return model, net, engine_steps(model, net, config, blocks, Stopwatch(device))
+
+
+def plain_steps(model: Any, net: Any, config: DecomposeConfig, blocks: np.ndarray, watch: Stopwatch) -> list[float]:
+    """Train with the plain trainer; seconds of every step."""
+    watch.start()
+    train_plain(model, net, blocks, config.training, config.clip, watch)
+    return watch.seconds
+
+
+def engine_steps(model: Any, net: Any, config: DecomposeConfig, blocks: np.ndarray, watch: Stopwatch) -> list[float]:
+    """Train with the engine; seconds of every step."""
     watch.start()
     train(model, net, blocks, config.training, Cost(), clip=config.clip, what="engine", after_step=watch)
-    return model, net, watch.seconds
+    return watch.seconds
 
 
 def peak_memory(run: Callable[[], Any], device: torch.device) -> float:
