@@ -7,6 +7,7 @@ two splits; ``metrics.json``. Each folder has a manifest of its own: other text 
 """
 
 import sys
+from dataclasses import replace
 
 from prefactor.config.corpus import SPLITS, CorpusConfig, FilesText, TargetTokenizer, TrainTokenizer
 from prefactor.corpus.blocks import write_blocks
@@ -51,7 +52,8 @@ def main() -> None:
 
         write_tokenizer(FOLDER, tokenizer.backend, tokenizer.files)
         for split, blocks in splits.items():
-            write_blocks(FOLDER, split, blocks)
+            # Quotes are told apart where edits are measured, and no reader of another split need run again for them.
+            write_blocks(FOLDER, split, blocks if split == "eval" else replace(blocks, quoted=None))
         metrics = {
             "tokens": {s: {d: blocks.of(d).tokens.size for d in config.domains_of(s)} for s, blocks in splits.items()},
             "documents": {s: {d: len(documents) for d, documents in by.items()} for s, by in corpus.documents.items()},

@@ -5,6 +5,7 @@ Reads  edit: every fit; target; corpus: tokenizer, eval blocks. What the base mo
 Writes table/ (a row a fit and domain), rollouts/, metrics.json (the report's budget).
 """
 
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
@@ -35,7 +36,8 @@ def main(name: str) -> None:
     edit = read_edit(folder)
     roles = Domains(target=edit["target"], retain=edit["retain"], protect=edit["protect"]).roles
     tokenizer, held_out = read_tokenizer(corpus), read_blocks(corpus, "eval")
-    blocks = {d: take(held_out, needs.held_out(config, d, role)).tokens for d, role in roles.items()}
+    taken = {d: take(held_out, needs.held_out(config, d, role)) for d, role in roles.items()}
+    blocks = {domain: own.tokens for domain, own in taken.items()}
     device = setup()
     target, most = load_target(device), max(own.size for own in blocks.values())
     stored = (folder / FITS_FOLDER / "fits.safetensors").stat().st_size // 4  # numbers in the changes of all fits
@@ -47,6 +49,9 @@ def main(name: str) -> None:
         about = {"edit": name, "method": edit["method"]}
         checkpoint = read_json(CHECKPOINT / MANIFEST)
         held = {domain: hold_out_once(target, tokens, checkpoint, KEPT, domain) for domain, tokens in blocks.items()}
+        for domain, own in taken.items():
+            quoted = None if own.quoted is None else torch.from_numpy(own.quoted).to(device)
+            held[domain] = replace(held[domain], quoted=quoted)
         rows = [about | row for row in evaluate(target, changes, held, roles, cost, name)]
         reported = next(change for budget, _, change in changes if budget == edit["report_budget"])
         starts = {d: take(held_out, needs.prompts(config, d)).tokens[:, : config.prompt_tokens] for d in roles}
@@ -66,6 +71,7 @@ def main(name: str) -> None:
         "target_ce_minus_chance": figure_of(edit["target"], "edited_ce", chance),
         "target_ce_minus_unigram": figure_of(edit["target"], "edited_ce", unigram),
         "damage": {d: figure_of(d, "damage") for d in roles if roles[d] != "target"},
+        "damage_own": {d: figure_of(d, "damage_own") for d in roles if roles[d] != "target"},
     }
     rollout_table = pa.Table.from_pylist([{"edit": name} | text for text in texts])
     made_from = identities(corpus / "eval", CHECKPOINT, folder / FITS_FOLDER)

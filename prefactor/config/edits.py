@@ -39,10 +39,14 @@ class Reached(Config):
 
     It reads ``edit.probe_tokens`` of the target there, and as much of the retained domains, whose mean divergence may
     be at most ``kl`` nats; where the goal cannot be had within that, it goes as near as it can (``rescale/reach.py``).
+
+    With ``gains: each`` the chosen subcomponents have a prefactor each, in proportions that are fitted to the same
+    text, and to ``edit.guard_tokens`` of untagged text, at the least divergence (``rescale/gains.py``).
     """
 
     by: Literal["reach"]
     kl: float = Field(gt=0)
+    gains: Literal["common", "each"] = "common"
 
 
 class Given(Config):
@@ -81,6 +85,8 @@ class Rescaling(Chosen):
     def _reachable(self) -> Self:
         if self.alpha.by == "reach" and self.goal == "uniform":
             raise ValueError("alpha by reach is for goals that cross-entropy tells: chance or unigram")
+        if self.alpha.by == "reach" and self.alpha.gains == "each" and self.top == 1:
+            raise ValueError("alpha.gains: each is for several subcomponents, and top is 1: raise it, or leave it out")
         return self
 
 

@@ -21,6 +21,7 @@ class Blocks:
     tokens: np.ndarray  # (n, block) int32
     domain: np.ndarray  # (n,) str
     documents: list[list[str]]  # (n) ids of the documents that each block is cut from
+    quoted: np.ndarray | None = None  # (n, block) bool: text of another domain, quoted; None where no source can say
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -32,7 +33,8 @@ class Blocks:
 
     def rows(self, indices: np.ndarray) -> "Blocks":
         """The blocks at ``indices`` (int), in that order."""
-        return Blocks(self.tokens[indices], self.domain[indices], [self.documents[i] for i in indices])
+        quoted = None if self.quoted is None else self.quoted[indices]
+        return Blocks(self.tokens[indices], self.domain[indices], [self.documents[i] for i in indices], quoted)
 
     def of(self, domain: str) -> "Blocks":
         """The blocks of one domain, in file order; none if the domain is not there."""
@@ -64,13 +66,18 @@ def read_blocks(folder: Path, split: str) -> Blocks:
     """
     verify(folder / split, only=[BLOCKS])
     table = pq.read_table(folder / split / BLOCKS)
-    column = table["tokens"].combine_chunks()
-    size = table.schema.field("tokens").type.list_size
     return Blocks(
-        tokens=column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size).copy(),  # writable, as torch wants it
+        tokens=_rows_of(table, "tokens"),
         domain=np.asarray(table["domain"].to_pylist(), dtype=str),
         documents=table["documents"].to_pylist(),
+        quoted=_rows_of(table, "quoted") if "quoted" in table.column_names else None,
     )
+
+
+def _rows_of(table: pa.Table, name: str) -> np.ndarray:
+    """A column of equal lists as (n, length), writable, as torch wants it."""
+    size = table.schema.field(name).type.list_size
+    return table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, size).copy()
 
 
 def write_blocks(folder: Path, split: str, blocks: Blocks) -> None:
@@ -80,12 +87,15 @@ def write_blocks(folder: Path, split: str, blocks: Blocks) -> None:
 
 
 def as_table(blocks: Blocks) -> pa.Table:
-    """The parquet form: ``domain`` string, ``documents`` list of string, ``tokens`` fixed-size list of int32."""
-    tokens = pa.array(np.ascontiguousarray(blocks.tokens, dtype=np.int32).ravel())
-    return pa.table(
-        {
-            "domain": pa.array(blocks.domain.tolist(), pa.string()),
-            "documents": pa.array(blocks.documents, pa.list_(pa.string())),
-            "tokens": pa.FixedSizeListArray.from_arrays(tokens, blocks.tokens.shape[1]),
-        }
-    )
+    """The parquet form: ``domain`` string, ``documents`` list of string, ``tokens`` fixed-size list of int32.
+
+    And ``quoted`` fixed-size list of bool, where it is known.
+    """
+    size, columns = blocks.tokens.shape[1], {"tokens": np.ascontiguousarray(blocks.tokens, dtype=np.int32)}
+    if blocks.quoted is not None:
+        columns["quoted"] = blocks.quoted
+    lists = {
+        name: pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), size) for name, values in columns.items()
+    }
+    domain, documents = pa.array(blocks.domain.tolist(), pa.string()), pa.array(blocks.documents, pa.list_(pa.string()))
+    return pa.table({"domain": domain, "documents": documents} | lists)

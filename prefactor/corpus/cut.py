@@ -22,10 +22,12 @@ def cut(
         _cut_domain(domain, documents[domain], tokenizer, block, f"{split} {domain}: chunks of text encoded")
         for domain in sorted(documents)
     ]
+    quoted = [part.quoted for part in parts if part.quoted is not None]
     together = Blocks(
         np.concatenate([part.tokens for part in parts]),
         np.concatenate([part.domain for part in parts]),
         [ids for part in parts for ids in part.documents],
+        np.concatenate(quoted) if len(quoted) == len(parts) else None,
     )
     return together.rows(np.random.default_rng(seed).permutation(len(together)))
 
@@ -42,7 +44,16 @@ def _cut_domain(domain: str, documents: Sequence[Document], tokenizer: Tokenizer
     first = np.searchsorted(ends, starts, side="right")
     last = np.searchsorted(ends, stops - 1, side="right")
     ids = [[documents[d].id for d in range(a, b + 1)] for a, b in zip(first, last, strict=True)]
-    return Blocks(tokens, np.full(len(tokens), domain), ids)
+    quoted = None
+    if all(document.quotes is not None for document in documents):
+        marks = [np.zeros(len(piece), dtype=bool) for piece in pieces]
+        for mark, document in zip(marks[2::2], documents, strict=True):
+            if document.quotes:
+                mark[:] = tokenizer.within(document.text, document.quotes)
+        along, quoted = np.concatenate(marks), np.zeros(tokens.shape, dtype=bool)
+        for row, start, stop in zip(quoted, starts, stops, strict=True):
+            row[block - (stop - start) :] = along[start:stop]  # what a row begins with is no quote
+    return Blocks(tokens, np.full(len(tokens), domain), ids, quoted)
 
 
 def _rows(stream: np.ndarray, begins: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

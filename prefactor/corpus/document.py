@@ -12,6 +12,7 @@ class SourceRow(NamedTuple):
     split: str | None = None  # the split that the user pinned it to
     id: str | None = None  # where the source has one; else the text's hash
     fault: str | None = None  # why the source could not even parse it
+    quotes: tuple[tuple[int, int], ...] | None = None  # as a document's
 
 
 @dataclass(frozen=True)
@@ -21,3 +22,5 @@ class Document:
     id: str
     domain: str
     text: str
+    # Where it quotes text of another domain: first character, one past the last. None where the source cannot say.
+    quotes: tuple[tuple[int, int], ...] | None = None

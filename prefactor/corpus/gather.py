@@ -80,7 +80,7 @@ class Gatherer:
             self._bad[DUPLICATE] += 1
             return
         self._seen.add(key)
-        document = Document(row.id or key.hex(), domain, text)
+        document = Document(row.id or key.hex(), domain, text, row.quotes)
         if row.split is not None:
             self._pinned[row.split][document.domain].append(document)
         else:

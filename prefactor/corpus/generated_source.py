@@ -14,6 +14,6 @@ def rows(config: CorpusConfig, text: GeneratedText, lexicon: Path, wants: Callab
     """Generated documents, until every domain has its share."""
     characters = round(config.characters * SURPLUS)
     for document in documents(config.shares, characters, text, config.seed, lexicon):
-        yield SourceRow(document.domain, document.text, id=document.id)
+        yield SourceRow(document.domain, document.text, id=document.id, quotes=document.quotes)
         if not any(wants(domain) for domain in config.shares):
             return

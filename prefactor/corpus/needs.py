@@ -104,7 +104,7 @@ def guarding(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
     if isinstance(edit, GuardedEdit):
         named = spared(edit.guard)
         domains += [edit.domains.target, *named] if named else [None]
-    if edit.alpha.by == "tolerance":
+    if edit.alpha.by == "tolerance" or (edit.alpha.by == "reach" and edit.alpha.gains == "each"):
         domains.append(None)
     return {domain: Need("edit.guard_tokens", config.guard_tokens, "fit", domain) for domain in domains}
 

@@ -43,6 +43,12 @@ class Tokenizer:
             encoded.extend(np.asarray(encoding.ids, dtype=np.int32) for encoding in batch)
         return encoded
 
+    def within(self, text: str, spans: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Which tokens of ``text`` (n,) bool have a character in ``spans`` (first, one past the last)."""
+        self.backend.encode_special_tokens = True
+        offsets = self.backend.encode(text, add_special_tokens=False).offsets
+        return np.array([any(a < end and start < b for start, end in spans) for a, b in offsets], dtype=bool)
+
 
 def balanced(documents: Mapping[str, Sequence[Document]], shares: Mapping[str, float]) -> list[str]:
     """The most text that has the domains in the proportion of ``shares``: of each, its first documents."""

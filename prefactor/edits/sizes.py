@@ -10,9 +10,8 @@ from prefactor.config.edits import (
     FinetuneBaseline,
     GuardedEdit,
     LoraBaseline,
-    PrefactorEdit,
 )
-from prefactor.corpus.needs import target_text
+from prefactor.corpus.needs import guarding, target_text
 from prefactor.model.memory import Sizes
 
 
@@ -29,7 +28,7 @@ def fit_sizes(
     """
     blocks = target_text(config.budgets, edit.domains.target).blocks(sizes.block)
     probes = config.probe_seeds * len(optimiser.learning_rates) if optimiser and optimiser.has_choice else 0
-    tolerated = config.guard_tokens if isinstance(edit, PrefactorEdit) and edit.alpha.by == "tolerance" else 0
+    tolerated = config.guard_tokens if guarding(edit, config).get(None) is not None else 0
     return replace(
         sizes,
         batch=blocks + config.retain_batch,

@@ -1,11 +1,12 @@
 """A change that no token is fitted on: prefactors given, tolerated or reached, or a rewrite."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import AnyEdit, Given, PrefactorEdit, Reached, RewriteEdit, Tolerated
@@ -18,7 +19,8 @@ from prefactor.model.change import Change
 from prefactor.model.prefix import prefix_of
 from prefactor.model.reference import flops_a_token, hold_out, measure
 from prefactor.model.unigram import Bars
-from prefactor.rescale.footprint import Uses
+from prefactor.rescale.footprint import Uses, importance_of
+from prefactor.rescale.gains import FEWEST, Spared, fit_gains, unlike
 from prefactor.rescale.reach import Tried, reach
 from prefactor.rescale.terms import Prefactors, rewrite, term_of
 from prefactor.rescale.tolerance import tolerated
@@ -64,12 +66,13 @@ def unfitted(
         values = list(edit.alpha.values)
     else:
         if isinstance(edit.alpha, Reached):
-            alpha, found = _reached(edit, edit.alpha.kl, method, model, config, grounds, cost)
+            values, found = _reached(edit, edit.alpha, chosen, method, model, net, config, grounds, cost)
         else:
             assert isinstance(edit.alpha, Tolerated)
             text = take(grounds.fit, guarding(edit, config)[None]).tokens
             alpha, found = tolerated(method, chosen, model, net, text, edit.alpha.kl, grounds.uses)
-        values, about = [alpha] * len(chosen), (about or {}) | found
+            values = [alpha] * len(chosen)
+        about = (about or {}) | found
     change = method.change([torch.tensor(values, device=model.U[0].device)])
     if bad := [module for module, parts in change.items() if not all(torch.isfinite(part).all() for part in parts)]:
         raise PrefactorError(f"the change of {bad[0]} is not finite with prefactors {values}: give smaller ones")
@@ -77,10 +80,10 @@ def unfitted(
 
 
 def _reached(
-    edit: PrefactorEdit, kl: float, method: Prefactors, model: DecomposedModel, config: FitConfig, grounds: Grounds,
-    cost: Cost,
-) -> tuple[float, dict[str, Any]]:  # fmt: skip
-    """The common prefactor that reaches the edit's goal on the select split, and how far it got, for the record."""
+    edit: PrefactorEdit, asked: Reached, chosen: Sequence[str], method: Prefactors, model: DecomposedModel,
+    net: ImportanceNet, config: FitConfig, grounds: Grounds, cost: Cost,
+) -> tuple[list[float], dict[str, Any]]:  # fmt: skip
+    """The prefactors that reach the edit's goal on the select split, and how far they got, for the record."""
     target, bar = edit.domains.target, grounds.bars.of(edit.goal, edit.domains.target)
     text = {domain: take(grounds.select, need).tokens for domain, need in reaching(edit, config).items()}
     base = {domain: hold_out(model.target, tokens) for domain, tokens in text.items()}
@@ -88,15 +91,38 @@ def _reached(
     held = {domain: own.after(prefix) for domain, own in base.items()}
     flops, tokens = flops_a_token(model.target, held[target], prefix), sum(own.size for own in text.values())
 
-    def at(alpha: float) -> Tried:
-        found = measure(model.target, method.common(alpha), held, prefix)
-        cost.add(tokens, flops * tokens)
-        retained = [found[domain]["kl"] for domain in edit.domains.retain]
-        error = found[target]["edited_ce_error"] if len(text[target]) > 1 else 0.0  # of one block it is unknown
-        return Tried(alpha, found[target]["edited_ce"], error, sum(retained) / len(retained))
+    def reached(along: Callable[[float], Change]) -> Tried:
+        def at(alpha: float) -> Tried:
+            found = measure(model.target, along(alpha), held, prefix)
+            cost.add(tokens, flops * tokens)
+            retained = [found[domain]["kl"] for domain in edit.domains.retain]
+            error = found[target]["edited_ce_error"] if len(text[target]) > 1 else 0.0  # of one block it is unknown
+            return Tried(alpha, found[target]["edited_ce"], error, sum(retained) / len(retained))
 
-    end = reach(at, bar, kl)
-    return end.alpha, {"reach_kl": kl, "reached": end.ce - bar, "reach_error": end.error, "held_kl": end.kl}
+        return reach(at, bar, asked.kl)
+
+    if asked.gains == "common" or len(chosen) == 1:
+        end = reached(method.common)
+        values = [end.alpha] * len(chosen)
+    else:
+        first = reached(Prefactors(method.terms[:1]).common).alpha
+        untagged = take(grounds.fit, guarding(edit, config)[None]).tokens
+        needed = {d: importance_of(model, net, tokens, chosen) for d, tokens in (text | {"": untagged}).items()}
+        far = unlike(needed[""], needed[target])
+        spared = [Spared(held[domain], 1 - needed[domain].amax(-1)) for domain in edit.domains.retain]
+        others = None
+        if int(far.sum()) >= FEWEST:
+            other = hold_out(model.target, untagged[far.cpu().numpy()]).after(prefix)
+            others = Spared(other, 1 - needed[""][far].amax(-1))
+        gains = fit_gains(model.target, method, first, held[target], bar, spared, others, prefix, config.seed, cost)
+
+        def scaled(alpha: float) -> Tensor:  # the fitted gains at 0, no change at 1
+            return 1 + (gains - 1) * (1 - alpha)
+
+        end = reached(lambda alpha: method.change([scaled(alpha)]))
+        values = scaled(end.alpha).tolist()
+    about = {"reach_kl": asked.kl, "reached": end.ce - bar, "reach_error": end.error, "held_kl": end.kl}
+    return values, about | ({} if asked.gains == "common" else {"gains": asked.gains})
 
 
 def token_of(tokenizer: Tokenizer, text: str) -> int:

@@ -27,12 +27,20 @@ LANGUAGES: dict[str, Callable[[dict[str, Any]], Language]] = {
 SENTENCES = (3, 10)  # fewest and most of a document
 
 
+class Written(NamedTuple):
+    """A text, and where in it (first character, one past the last) another language is quoted."""
+
+    text: str
+    quotes: tuple[tuple[int, int], ...] = ()
+
+
 class GeneratedDocument(NamedTuple):
-    """A text, its domain, and an id that follows from both."""
+    """A text, its domain, an id that follows from both, and the quotes of :class:`Written`."""
 
     id: str
     domain: str
     text: str
+    quotes: tuple[tuple[int, int], ...]
 
 
 def documents(
@@ -58,13 +66,13 @@ def documents(
     seen: set[str] = set()
     while behind := [domain for domain in wanted if written[domain] < wanted[domain]]:
         domain = min(behind, key=lambda name: written[name] / wanted[name])
-        written_text = writer.text(Zipf(f"{seed}/{domain}/{drawn[domain]}", text.zipf), domain)
+        new = writer.text(Zipf(f"{seed}/{domain}/{drawn[domain]}", text.zipf), domain)
         drawn[domain] += 1
-        identity = hashlib.sha256((domain + written_text).encode()).hexdigest()[:16]
+        identity = hashlib.sha256((domain + new.text).encode()).hexdigest()[:16]
         if identity not in seen:
             seen.add(identity)
-            written[domain] += len(written_text)
-            yield GeneratedDocument(identity, domain, written_text)
+            written[domain] += len(new.text)
+            yield GeneratedDocument(identity, domain, new.text, new.quotes)
 
 
 class Writer:
@@ -76,7 +84,7 @@ class Writer:
         self.chat: Language = EnglishChat(loaded["en"])
         self.quote_rate, self.chat_rate = quote_rate, chat_rate
 
-    def text(self, rng: random.Random, domain: str) -> str:
+    def text(self, rng: random.Random, domain: str) -> Written:
         """3 to 10 sentences of ``domain``, or as many chat messages, a line each or two."""
         chat = domain == "en" and rng.random() < self.chat_rate
         language, between = (self.chat, "\n") if chat else (self.languages[domain], " ")
@@ -84,5 +92,10 @@ class Writer:
         if rng.random() < self.quote_rate:
             other = self.languages[rng.choice([code for code in self.languages if code != domain])]
             quoted = " ".join(other.sentence(rng) for _ in range(rng.randint(1, 2)))
-            sentences[rng.randrange(len(sentences))] = language.says(rng, language.quote(quoted))
-        return between.join(sentences)
+            said = language.says(rng, language.quote(quoted))
+            place = rng.randrange(len(sentences))
+            sentences[place] = said
+            inner = quoted.removesuffix(".")  # where a language moves the full stop behind the quotation mark
+            start = sum(len(sentence) + len(between) for sentence in sentences[:place]) + said.index(inner)
+            return Written(between.join(sentences), ((start, start + len(inner)),))
+        return Written(between.join(sentences))

@@ -61,6 +61,7 @@ class HeldOut:
     base: Probabilities | States
     ce: float  # nats a token
     states: Tensor | None = None  # (n, position, width): what the layers put out that no change reaches, if kept
+    quoted: Tensor | None = None  # (n, position) bool: tokens of other domains' text, where they are known
 
     def after(self, prefix: Prefix) -> "HeldOut":
         """With what ``prefix`` makes of the tokens, so that :func:`pieces` need not run it again."""
@@ -161,6 +162,10 @@ def measure(
     ``edited_ce_error`` and ``damage_error`` are standard errors over the blocks of the text, NaN of a single one: what
     other text of the domain might have given. And how much the edited predictions still claim to know: their mean
     ``entropy``, at most chance, and ``uniform_kl`` (uniform ‖ edited), 0 if they claim nothing.
+
+    Of the damage, ``damage_own`` is that of tokens in the domain's own text, with ``damage_own_error``, and
+    ``damage_quoted`` that of tokens in quotes of another (NaN without any), of which there are ``quoted_tokens``. Where
+    nothing is known of quotes all text is the domain's own.
     """
     return {domain: measure_each(target, [change], held, prefix)[0] for domain, held in domains.items()}
 
@@ -186,7 +191,21 @@ def _summary(held: HeldOut, figures: Mapping[str, Tensor]) -> dict[str, float]:
     figures = {"edited_ce": edited} | {key: figures[key] for key in ("kl", "entropy", "uniform_kl")}
     means = {key: values.mean().item() for key, values in figures.items()}
     errors = {"edited_ce_error": _error(edited), "damage_error": _error(edited - base)}
-    return {"base_ce": held.ce, "damage": means["edited_ce"] - held.ce} | means | errors
+    damage = {"damage": means["edited_ce"] - held.ce} | _by_quotes(edited - base, held.quoted)
+    return {"base_ce": held.ce} | damage | means | errors
+
+
+def _by_quotes(damage: Tensor, quoted: Tensor | None) -> dict[str, float]:
+    """``damage`` (block, position) of predicting the next token, by whether that token is ``quoted``."""
+    inside = torch.zeros_like(damage, dtype=torch.bool) if quoted is None else quoted[:, 1:]
+    own = ~inside
+    by_block = (damage * own).sum(1)[own.any(1)] / own.sum(1)[own.any(1)]  # of the blocks that have own text
+    return {
+        "damage_own": damage[own].mean().item(),
+        "damage_own_error": (by_block.std() / len(by_block) ** 0.5).item() if len(by_block) > 1 else math.nan,
+        "damage_quoted": damage[inside].mean().item(),
+        "quoted_tokens": int(inside.sum()),
+    }
 
 
 def _figures(piece: Piece, chance: float) -> dict[str, Tensor]:
