@@ -1,9 +1,10 @@
-"""The same edits on other decompositions of the same target: ``python -m benchmarks.seeds [--seeds 1 2 3] [EDIT ...]``
+"""How often does the headline hold? ``python -m benchmarks.seeds [--seeds 1 2 3] [--targets 1 2] [EDIT ...]``
 
-Takes corpus and target of the last run (``make run`` first), decomposes the target again with each seed of training,
-and runs every stage from there to the evaluation of each edit, in a folder of its own under ``.runs/bench/seeds/``.
-Stages that were done there are not done again. Writes ``seeds.md`` into ``--into``: nothing is chosen by hand, and a
-seed whose decomposition is worse for the edits stays in the table.
+Takes the corpus of the last run (``make run`` first), decomposes its target again with each seed of training, and
+trains other targets on it, which are decomposed with the seed of ``params.yaml``. Runs every stage from there to the
+evaluation of each edit or baseline, in a folder of its own under ``.runs/bench/seeds/``. Stages that were done there
+are not done again. Writes ``seeds.md`` into ``--into``: nothing is chosen by hand, and a seed whose decomposition is
+worse for the edits stays in the table. An edit holds by the bars of ``report.bars``, at its report's budget.
 """
 
 import argparse
@@ -11,43 +12,46 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import NormalDist
 
 import pandas as pd
 import torch
 
 from benchmarks.common import KEPT, markdown
-from prefactor.config.edits import EditConfig
+from prefactor.config.edits import BaselineConfig, EditConfig
 from prefactor.config.params import PARAMS, section
-from prefactor.evaluate.intervals import Figure, interval
+from prefactor.config.report import Bars, ReportConfig
+from prefactor.evaluate.intervals import interval
 from prefactor.files.artifacts import MANIFEST, part, read_json
 from prefactor.query.fields import TESTS
 from prefactor.selection.choice import read_selection
 from stages.common import DATA
 
 ROOT = Path.cwd()
-GIVEN = ("corpus", "target")
 SHARED = ("decompose", "importance", "harvest", "effects", "label", "score")
 LAST = { # the folder that a stage writes after its others: with its manifest the stage is done
     "decompose": "net", "importance": "net", "harvest": "sample", "effects": "effects", "label": "labels",
     "score": "scores", "shortlist": "names", "candidates": "effects", "selection": "chosen", "edit": "fits",
-    "evaluate": "rollouts",
+    "evaluate": "rollouts", "target": "checkpoint", "locate": "best", "baseline": "fits",
 }  # fmt: skip
-EDITS = ("scalar", "guarded-domain", "guarded-importance", "zero-token", "reach")
-BUDGETS = (0, 4, 32)
+EDITS = ("guarded-importance", "reach", "reach-8", "direction")
+FITTED = 4  # target tokens, of edits that are fitted
 
 
-def prepare(seed: int) -> Path:
-    """A folder with the corpus and target of the last run, and params with another seed."""
-    folder = KEPT / "seeds" / str(seed)
+def prepare(stage: str, seed: int) -> Path:
+    """A folder with the corpus of the last run, and its target but for another one's seed, and params with ``seed``."""
+    folder = KEPT / "seeds" / (str(seed) if stage == "decompose" else f"{stage}-{seed}")
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    for stage in GIVEN:
-        link = folder / "data" / stage
+    for given in ("corpus", *(["target"] if stage == "decompose" else [])):
+        link = folder / "data" / given
         if not link.exists():
-            link.symlink_to((DATA / stage).resolve())
+            link.symlink_to((DATA / given).resolve())
     text = PARAMS.read_text(encoding="utf-8")
-    own = text.index("seed:", text.index("\ndecompose:"))
+    own = text.index("seed:", text.index(f"\n{stage}:"))
     end = text.index("\n", own)
     (folder / PARAMS).write_text(f"{text[:own]}seed: {seed}{text[end:]}", encoding="utf-8")
+    if stage == "target":
+        run(folder, "target")
     return folder
 
 
@@ -58,38 +62,48 @@ def run(folder: Path, stage: str, *words: str) -> None:
         subprocess.run([sys.executable, "-m", f"stages.{stage}", *words], cwd=folder, env=environment, check=True)
 
 
-def _over_draws(gap: Figure) -> str:
-    return f"{gap['low']:+.2f}, {gap['high']:+.2f}" if gap["draws"] > 1 else "one draw"
-
-
-def rows_of(folder: Path, edit: str) -> list[dict[str, str]]:
-    """A row a budget."""
-    data, rows = folder / "data", []
-    chosen = read_selection(data / "selection" / edit).chosen
+def row_of(folder: Path, edit: str, bars: Bars) -> dict[str, str]:
+    data = folder / "data"
     table = pd.read_parquet(part(data / "evaluate" / edit, "table"))
-    chance = read_json(data / "target" / "metrics.json")["chance"]
-    for budget, own in table[table["budget"].isin(BUDGETS)].groupby("budget"):
-        gap = interval((own[own["role"] == "target"]["edited_ce"] - chance).tolist())
-        others = own[own["role"] != "target"].groupby("domain")["damage"].mean()
-        rows.append(
-            {
-                "seed": folder.name,
-                "edit": edit,
-                "chosen": ", ".join(f"`{choice.subcomponent}` {choice.label}" for choice in chosen),
-                "n": str(budget),
-                "target − chance": f"{gap['mean']:+.2f} ({_over_draws(gap)})",
-                "retained": f"{own[own['role'] == 'retained']['damage'].mean():+.3f}",
-                "worst": f"{others.max():+.3f} ({others.idxmax()})",
-            }
-        )
-    return rows
+    at = table[table["budget"] == (FITTED if FITTED in set(table["budget"]) else 0)]
+    gap = interval(
+        (at[at["role"] == "target"]["edited_ce"] - read_json(data / "target/metrics.json")["chance"]).tolist()
+    )
+    by_role = {role: own.groupby("domain")[["damage", "damage_own"]].mean() for role, own in at.groupby("role")}
+    worst = {role: by_role[role]["damage_own"].max() for role in ("retained", "protected")}
+    holds = gap["mean"] >= 0 and worst["retained"] <= bars.retained and worst["protected"] <= bars.protected
+    chosen = read_selection(data / "selection" / edit).chosen if (data / "selection" / edit).exists() else []
+    spread = f" ({gap['low']:+.2f}, {gap['high']:+.2f})" if gap["draws"] > 1 else ""
+    return {
+        "run": folder.name,
+        "edit": edit,
+        "first chosen": f"`{chosen[0].subcomponent}` {chosen[0].label}" if chosen else "-",
+        "target − chance": f"{gap['mean']:+.2f}{spread}",
+        "retained": f"{by_role['retained']['damage'].max():+.3f}",
+        "outside quotes": f"{worst['retained']:+.3f}",
+        "worst other, outside quotes": f"{worst['protected']:+.3f} ({by_role['protected']['damage_own'].idxmax()})",
+        "holds": "yes" if holds else "no",
+    }
+
+
+def shares(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """How many runs of each edit hold, with Wilson's 95 % interval."""
+    found = []
+    for edit in dict.fromkeys(row["edit"] for row in rows):
+        own = [row["holds"] == "yes" for row in rows if row["edit"] == edit]
+        n, z = len(own), NormalDist().inv_cdf(0.975)
+        p = sum(own) / n
+        centre, half = p + z**2 / (2 * n), z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
+        low, high = ((centre + sign * half) / (1 + z**2 / n) for sign in (-1, 1))
+        found.append({"edit": edit, "holds": f"{sum(own)} of {n}", "95 %": f"{100 * low:.0f} to {100 * high:.0f} %"})
+    return found
 
 
 def quality_of(folder: Path) -> dict[str, str]:
     data = folder / "data"
     battery, labels = read_json(data / "importance" / "metrics.json"), read_json(data / "score" / "metrics.json")
     return {
-        "seed": folder.name,
+        "run": folder.name,
         "PGD-20 KL": f"{battery['kl']['pgd20']:.2f}",
         "stochastic": f"{battery['kl']['stochastic']:.3f}",
         "L0": f"{battery['l0']['0']:.0f}",
@@ -102,35 +116,46 @@ def quality_of(folder: Path) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("edits", nargs="*", default=EDITS, help=f"of params.yaml; {', '.join(EDITS)} if left out")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3], help="of other decompositions")
+    parser.add_argument("--targets", type=int, nargs="*", default=[], help="seeds of other targets")
     parser.add_argument("--into", type=Path, default=KEPT / "seeds")
     args = parser.parse_args()
-    known = section("edits", dict[str, EditConfig])
-    if unknown := [name for name in args.edits if name not in known]:
-        parser.error(f"there is no edit {unknown[0]}: there are {', '.join(known)}")
-    folders = [prepare(seed) for seed in args.seeds]
+    edits, baselines = section("edits", dict[str, EditConfig]), section("baselines", dict[str, BaselineConfig])
+    if unknown := [name for name in args.edits if name not in {**edits, **baselines}]:
+        parser.error(f"there is no edit {unknown[0]}: there are {', '.join({**edits, **baselines})}")
+    folders = [prepare("decompose", seed) for seed in args.seeds] + [prepare("target", seed) for seed in args.targets]
     for folder in folders:
         for stage in SHARED:
             run(folder, stage)
-        for edit in args.edits:
-            for stage in ("shortlist", "candidates"):
-                run(folder, stage, known[edit].shortlist)
-            for stage in ("selection", "edit", "evaluate"):
-                run(folder, stage, edit)
+        for name in args.edits:
+            if name in baselines:
+                run(folder, "locate")
+                run(folder, "baseline", name)
+            else:
+                for stage in ("shortlist", "candidates"):
+                    run(folder, stage, edits[name].shortlist)
+                for stage in ("selection", "edit"):
+                    run(folder, stage, name)
+            run(folder, "evaluate", name)
+    bars = section("report", ReportConfig).bars
     quality = [quality_of(folder) for folder in folders]
-    rows = [row for folder in folders for edit in args.edits for row in rows_of(folder, edit)]
-    command = f"python -m benchmarks.seeds {' '.join(args.edits)} --seeds {' '.join(map(str, args.seeds))}"
+    rows = [row_of(folder, edit, bars) for folder in folders for edit in args.edits]
+    words = [*args.edits, "--seeds", *map(str, args.seeds), "--targets", *map(str, args.targets)]
     lines = [
-        "# The default's edits on other decompositions",
+        "# How often the default holds",
         "",
-        f"`{command}`: the default's corpus, target and params, but for `decompose.training.seed`.",
+        f"`python -m benchmarks.seeds {' '.join(words)}`: the default's corpus and params, but for the seed of",
+        "`decompose.training` (a number) or of `target` (`target-` and a number).",
         f"{os.cpu_count()} CPU cores that other work may share, torch {torch.__version__}. Nats a token on the eval",
-        "split, means over draws of n target tokens with 95 % intervals; `worst` is the largest mean damage to another",
-        "domain, retained or protected.",
+        f"split, means over draws of {FITTED} target tokens with 95 % intervals where an edit is fitted. It holds with the",
+        f"target at chance or above, at most {bars.retained} nats of the retained and {bars.protected} of any other",
+        "domain, outside quotes of another language.",
         "",
-        *markdown(quality),
+        *markdown(shares(rows)),
         "",
         *markdown(rows),
+        "",
+        *markdown(quality),
         "",
     ]
     args.into.mkdir(parents=True, exist_ok=True)

@@ -50,8 +50,16 @@ def _told(gap: dict[str, Any]) -> str:
     return f"{gap['mean']:+.2f} {draws}{text}"
 
 
+def told(holds: dict[str, Any]) -> str:
+    """``reach holds`` or ``reach does not hold: ...``: the summary's ``holds`` in a line."""
+    missed = f": {'; '.join(holds['missed'])}" if holds["missed"] else ""
+    return visible(f"{holds['edit']} {'holds' if holds['holds'] else 'does not hold'}{missed}")
+
+
 def print_headline() -> None:
-    """Print the table and the page's path, where there is a report."""
+    """Print the table, whether the run holds, and the page's path, where there is a report."""
     if SUMMARY.is_file():
-        screen().print(headline(json.loads(SUMMARY.read_text(encoding="utf-8"))))
+        summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
+        screen().print(headline(summary))
+        print(told(summary["holds"]))
         print(f"page: {PAGE.resolve()}", flush=True)

@@ -28,7 +28,7 @@ def main() -> None:
     folder = DATA / "report"
     with ledger(folder / "cost.json"):
         inputs = load(DATA, edits, list(shortlists), config.edit)
-        summary = summarise(inputs, frontier=(folder / "frontier.csv").as_posix())
+        summary = summarise(inputs, config, frontier=(folder / "frontier.csv").as_posix())
         texts = {
             "index.html": render(inputs, config),
             "summary.json": summary.model_dump_json(indent=1) + "\n",  # edits and stages in their order, not sorted

@@ -18,6 +18,7 @@ from prefactor.selection.choice import FILE
 
 VOCABULARY = 512
 CHANCE = math.log(VOCABULARY)
+QUOTED = {"en": 0.02}  # nats of the damage to a domain that is to quotes of another in it
 BASE_CE = {"en": 1.31, "de": 1.25, "fr": 1.22, "es": 1.27, "it": 1.28}
 UNIGRAM_CE = {"en": 4.6, "de": 4.7, "fr": 4.65, "es": 4.65, "it": 4.6}
 BUDGETS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -203,6 +204,8 @@ def table_rows(edit: str) -> list[dict[str, Any]]:
                     "role": roles.get(domain, "protected"), "base_ce": base, "edited_ce": base + change,
                     "damage": change, "kl": 1.1 * change, "tokens": 16384, "blocks": 256,
                     "edited_ce_error": 0.02, "damage_error": 0.001 * (1 + seed),
+                    "damage_own": change - QUOTED.get(domain, 0.0), "damage_own_error": 0.001 * (1 + seed),
+                    "damage_quoted": 1.5 if domain in QUOTED else math.nan, "quoted_tokens": 160 * (domain in QUOTED),
                 })  # fmt: skip
     return rows
 

@@ -59,6 +59,19 @@ def test_quote_rate(domain: str) -> None:
     assert not any(QUOTED[domain] in document.text for document in none)
 
 
+def test_what_is_quoted_stands_between_the_quotation_marks() -> None:
+    marks = {"en": '""', "de": "„“", "fr": "«»", "es": "«»", "it": "«»"}
+    quoting = [document for document in ALL if document.quotes]
+    assert {document.domain for document in quoting} == set(LANGUAGES)
+    for document in quoting:
+        opens, closes = marks[document.domain]
+        for start, end in document.quotes:
+            before, after = document.text[:start].rstrip("\N{NO-BREAK SPACE} "), document.text[end:]
+            assert before.endswith(opens) and after.lstrip(".\N{NO-BREAK SPACE} ").startswith(closes)
+            assert opens not in document.text[start:end] and closes not in document.text[start:end]
+    assert not any(opens in d.text for d in ALL if not d.quotes for opens in marks[d.domain][0])
+
+
 def test_chat_rate() -> None:
     english = write(shares={"en": 1.0}, characters=300_000)
     assert sum("\n" in document.text for document in english) / len(english) == pytest.approx(0.2, abs=0.03)

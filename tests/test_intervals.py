@@ -1,6 +1,7 @@
 """Intervals: against the printed t-table, over draws and over text, and what is said of them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,27 @@ def test_figures_are_torchs_and_errors_are_over_the_blocks_of_the_text() -> None
     assert found["uniform_kl"] == pytest.approx(kl_divergence(uniform, q).mean().item(), rel=1e-4)
     one = measure(model.target, change, {"": hold_out(model.target, tokens[:1])})[""]
     assert math.isnan(one["damage_error"]) and math.isnan(one["edited_ce_error"])
+
+
+def test_damage_is_told_apart_by_what_is_quoted() -> None:
+    model, tokens = tiny_decomposed(), tiny_blocks(40)
+    change = Prefactors((term_of(model, f"{model.sites[0].name}:0"),)).common(-4.0)
+    held, quoted = hold_out(model.target, tokens), torch.from_numpy(np.random.default_rng(1).random(tokens.shape) < 0.2)
+    quoted[3] = True  # a block without any text of its own
+    found = measure(model.target, change, {"": replace(held, quoted=quoted)})[""]
+    ids = torch.from_numpy(tokens).long()
+    base = torch.nn.functional.cross_entropy(logits_of(model.target, ids)[:, :-1].mT, ids[:, 1:], reduction="none")
+    with torch.no_grad(), applied(model.target, change):
+        edited = torch.nn.functional.cross_entropy(
+            logits_of(model.target, ids)[:, :-1].mT, ids[:, 1:], reduction="none"
+        )
+    damage, inside = (edited - base).detach(), quoted[:, 1:]
+    assert found["damage_own"] == pytest.approx(damage[~inside].mean().item(), abs=1e-5)
+    assert found["damage_quoted"] == pytest.approx(damage[inside].mean().item(), abs=1e-5)
+    assert found["quoted_tokens"] == int(inside.sum()) and found["damage_own_error"] > 0
+    none = measure(model.target, change, {"": held})[""]
+    assert none["damage_own"] == pytest.approx(none["damage"], abs=1e-7) and math.isnan(none["damage_quoted"])
+    assert none["quoted_tokens"] == 0 and none["damage_own_error"] == pytest.approx(none["damage_error"])
 
 
 def test_a_terminal_and_a_page_say_what_each_interval_covers() -> None:

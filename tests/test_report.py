@@ -6,12 +6,15 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import fake_data
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from plotly.offline import get_plotlyjs
 
+from flows.headline import told
 from prefactor.config.report import ReportConfig
 from prefactor.errors import ParamsError, PrefactorError
 from prefactor.evaluate.intervals import t_quantile
@@ -367,6 +370,41 @@ def test_a_missing_cost_and_a_missing_figure_are_named(tree: Path) -> None:
         report.main()
     path.write_text(kept)
     report.main()
+
+
+def test_a_run_says_whether_it_holds_and_by_what_it_does_not(tree: Path) -> None:
+    def run(bars: str, edit: str = "scalar") -> tuple[dict[str, Any], str]:
+        params = yaml.safe_load(Path("params.yaml").read_text())
+        params["report"] |= {"edit": edit, "bars": yaml.safe_load(bars)}
+        Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        report.main()
+        assert json.loads((OUT / "metrics.json").read_text())["holds"] == float(summary()["holds"]["holds"])
+        return summary()["holds"], page_without_plotly()
+
+    def summary() -> dict[str, Any]:
+        return json.loads((OUT / "summary.json").read_text())
+
+    holds, page = run("{retained: 1.0, protected: 2.0}")
+    own = summary()["edits"]["scalar"]["damage_own"]
+    assert holds["holds"] and holds["missed"] == [] and "It holds" in page
+    assert (
+        holds["retained"]
+        == own["en"]["mean"]
+        == pytest.approx(summary()["edits"]["scalar"]["damage"]["en"]["mean"] - fake_data.QUOTED["en"])
+    )
+    assert holds["protected"] == max(own[domain]["mean"] for domain in ("fr", "es", "it"))
+    assert "English pays" in page and "160 tokens" in page  # what quotes carry of it
+    holds, page = run("{retained: 0.001, protected: 2.0}")
+    assert not holds["holds"] and holds["missed"] == [f"English pays {own['en']['mean']:.3f} nats, more than 0.001"]
+    assert f"It does not hold: {holds['missed'][0]}" in page
+    assert told(holds) == f"scalar does not hold: {holds['missed'][0]}"
+    rows = [
+        row | {"edited_ce": row["base_ce"] + 2.0, "damage": 2.0} if row["domain"] == "de" else row
+        for row in fake_data.table_rows("scalar")
+    ]
+    fake_data.replace(Path("data/evaluate/scalar"), "table.parquet", rows)
+    holds, _ = run("{retained: 1.0, protected: 2.0}")
+    assert holds["missed"] == [f"German is {fake_data.CHANCE - 3.25:.2f} nats short of chance"]
 
 
 def test_headline_admits_what_was_not_reached(tree: Path) -> None:

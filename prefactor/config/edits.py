@@ -40,8 +40,8 @@ class Reached(Config):
     It reads ``edit.probe_tokens`` of the target there, and as much of the retained domains, whose mean divergence may
     be at most ``kl`` nats; where the goal cannot be had within that, it goes as near as it can (``rescale/reach.py``).
 
-    With ``gains: each`` the chosen subcomponents have a prefactor each, in proportions that are fitted to the same
-    text, and to ``edit.guard_tokens`` of untagged text, at the least divergence (``rescale/gains.py``).
+    With ``gains: each`` the chosen subcomponents have a prefactor each, in proportions that are fitted at the least
+    divergence to as much text of the fit split, and to ``edit.guard_tokens`` of untagged text (``rescale/gains.py``).
     """
 
     by: Literal["reach"]
@@ -179,3 +179,8 @@ def is_fitted(
 def is_reached(edit: AnyEdit) -> TypeGuard[PrefactorEdit]:
     """Whether its prefactor is set by how far the goal is on the select split."""
     return isinstance(edit, PrefactorEdit) and edit.alpha.by == "reach"
+
+
+def has_gains(edit: AnyEdit) -> bool:
+    """Has each chosen subcomponent a prefactor of its own, in proportions that are fitted beforehand?"""
+    return isinstance(edit, PrefactorEdit) and isinstance(edit.alpha, Reached) and edit.alpha.gains == "each"

@@ -168,6 +168,7 @@ def needs(config: PipelineConfig) -> Iterator[Need]:
             yield from text.probed(fit, domains).values()
         yield from text.guarding(edit, fit).values()
         yield from text.reaching(edit, fit).values()
+        yield from text.proportioning(edit, fit).values()
         for domain, role in domains.roles.items():
             yield text.held_out(config.evaluate, domain, role)
             yield text.prompts(config.evaluate, domain)

@@ -6,7 +6,7 @@ from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.decompose import Objective
 from prefactor.config.domains import Domains, Role
 from prefactor.config.edit import FitConfig, Optimiser
-from prefactor.config.edits import AnyEdit, DirectionBaseline, GuardedEdit, PrefactorEdit, is_reached
+from prefactor.config.edits import AnyEdit, DirectionBaseline, GuardedEdit, PrefactorEdit, has_gains, is_reached
 from prefactor.config.effects import EffectsConfig
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.config.guard import spared
@@ -85,11 +85,11 @@ def retained(config: FitConfig, domains: Domains) -> dict[str, Need]:
             for d in domains.retain}  # fmt: skip
 
 
-def probed(config: FitConfig, domains: Domains) -> dict[str, Need]:
+def probed(config: FitConfig, domains: Domains, split: str = "select") -> dict[str, Need]:
     """By domain: so much of the target, and as much of all retained ones together."""
     key, tokens, several = "edit.probe_tokens", config.probe_tokens, len(domains.retain)
-    held = {d: Need(key, tokens, "select", d, shared_by=several) for d in domains.retain}
-    return {domains.target: Need(key, tokens, "select", domains.target)} | held
+    held = {d: Need(key, tokens, split, d, shared_by=several) for d in domains.retain}
+    return {domains.target: Need(key, tokens, split, domains.target)} | held
 
 
 def guarding(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
@@ -104,7 +104,7 @@ def guarding(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
     if isinstance(edit, GuardedEdit):
         named = spared(edit.guard)
         domains += [edit.domains.target, *named] if named else [None]
-    if edit.alpha.by == "tolerance" or (edit.alpha.by == "reach" and edit.alpha.gains == "each"):
+    if edit.alpha.by == "tolerance":
         domains.append(None)
     return {domain: Need("edit.guard_tokens", config.guard_tokens, "fit", domain) for domain in domains}
 
@@ -112,6 +112,14 @@ def guarding(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
 def reaching(edit: AnyEdit, config: FitConfig) -> dict[str, Need]:
     """By domain: what a prefactor reads that is set by how far the goal is."""
     return probed(config, edit.domains) if is_reached(edit) else {}
+
+
+def proportioning(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
+    """By domain, and under ``None`` untagged: what the proportions of several prefactors are fitted to."""
+    if not has_gains(edit):
+        return {}
+    untagged = Need("edit.guard_tokens", config.guard_tokens, "fit")
+    return {**probed(config, edit.domains, "fit"), None: untagged}
 
 
 def held_out(config: EvaluateConfig, domain: str, role: Role) -> Need:

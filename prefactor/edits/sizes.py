@@ -10,8 +10,10 @@ from prefactor.config.edits import (
     FinetuneBaseline,
     GuardedEdit,
     LoraBaseline,
+    PrefactorEdit,
+    has_gains,
 )
-from prefactor.corpus.needs import guarding, target_text
+from prefactor.corpus.needs import target_text
 from prefactor.model.memory import Sizes
 
 
@@ -28,11 +30,12 @@ def fit_sizes(
     """
     blocks = target_text(config.budgets, edit.domains.target).blocks(sizes.block)
     probes = config.probe_seeds * len(optimiser.learning_rates) if optimiser and optimiser.has_choice else 0
-    tolerated = config.guard_tokens if guarding(edit, config).get(None) is not None else 0
+    tolerates = isinstance(edit, PrefactorEdit) and edit.alpha.by == "tolerance"
+    untagged = config.guard_tokens if tolerates or has_gains(edit) else 0
     return replace(
         sizes,
         batch=blocks + config.retain_batch,
-        tokens=max(config.retain_tokens, config.probe_tokens, tolerated),
+        tokens=max(config.retain_tokens, config.probe_tokens, untagged),
         moments=len(chosen) if isinstance(edit, GuardedEdit) else int(isinstance(edit, DirectionBaseline)),
         fitted=_numbers(edit, shapes, len(chosen)),
         draws=max(config.seeds, probes) if optimiser else 1,

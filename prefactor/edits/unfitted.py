@@ -11,12 +11,12 @@ from torch import Tensor
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import AnyEdit, Given, PrefactorEdit, Reached, RewriteEdit, Tolerated
 from prefactor.corpus.blocks import Blocks, take
-from prefactor.corpus.needs import guarding, reaching
+from prefactor.corpus.needs import guarding, proportioning, reaching
 from prefactor.edits.build import prefactors
 from prefactor.errors import PrefactorError
 from prefactor.files.cost import Cost
 from prefactor.model.change import Change
-from prefactor.model.prefix import prefix_of
+from prefactor.model.prefix import Prefix, prefix_of
 from prefactor.model.reference import flops_a_token, hold_out, measure
 from prefactor.model.unigram import Bars
 from prefactor.rescale.footprint import Uses, importance_of
@@ -106,15 +106,7 @@ def _reached(
         values = [end.alpha] * len(chosen)
     else:
         first = reached(Prefactors(method.terms[:1]).common).alpha
-        untagged = take(grounds.fit, guarding(edit, config)[None]).tokens
-        needed = {d: importance_of(model, net, tokens, chosen) for d, tokens in (text | {"": untagged}).items()}
-        far = unlike(needed[""], needed[target])
-        spared = [Spared(held[domain], 1 - needed[domain].amax(-1)) for domain in edit.domains.retain]
-        others = None
-        if int(far.sum()) >= FEWEST:
-            other = hold_out(model.target, untagged[far.cpu().numpy()]).after(prefix)
-            others = Spared(other, 1 - needed[""][far].amax(-1))
-        gains = fit_gains(model.target, method, first, held[target], bar, spared, others, prefix, config.seed, cost)
+        gains = _gains(edit, first, bar, chosen, method, model, net, config, grounds.fit, prefix, cost)
 
         def scaled(alpha: float) -> Tensor:  # the fitted gains at 0, no change at 1
             return 1 + (gains - 1) * (1 - alpha)
@@ -123,6 +115,23 @@ def _reached(
         values = scaled(end.alpha).tolist()
     about = {"reach_kl": asked.kl, "reached": end.ce - bar, "reach_error": end.error, "held_kl": end.kl}
     return values, about | ({} if asked.gains == "common" else {"gains": asked.gains})
+
+
+def _gains(
+    edit: PrefactorEdit, first: float, bar: float, chosen: Sequence[str], method: Prefactors, model: DecomposedModel,
+    net: ImportanceNet, config: FitConfig, fit: Blocks, prefix: Prefix, cost: Cost,
+) -> Tensor:  # fmt: skip
+    """A prefactor for each of ``chosen``, fitted to text of the fit split; ``first`` is the first one's on its own."""
+    text = {domain: take(fit, need).tokens for domain, need in proportioning(edit, config).items()}
+    needed = {domain: importance_of(model, net, tokens, chosen) for domain, tokens in text.items()}
+    target, untagged = edit.domains.target, text.pop(None)
+    held = {domain: hold_out(model.target, tokens).after(prefix) for domain, tokens in text.items()}
+    spared = [Spared(held[domain], 1 - needed[domain].amax(-1)) for domain in edit.domains.retain]
+    far, others = unlike(needed[None], needed[target]), None
+    if int(far.sum()) >= FEWEST:
+        other = hold_out(model.target, untagged[far.cpu().numpy()]).after(prefix)
+        others = Spared(other, 1 - needed[None][far].amax(-1))
+    return fit_gains(model.target, method, first, held[target], bar, spared, others, prefix, config.seed, cost)
 
 
 def token_of(tokenizer: Tokenizer, text: str) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefactor.config.edits import AnyEdit, is_reached
+from prefactor.config.edits import AnyEdit, has_gains, is_reached
 
 
 def facts_of(
@@ -18,7 +18,8 @@ def facts_of(
         budget: its target tokens, 0 where no token is fitted on.
         recipes: what was tried on the select split.
         guard: what a guard's second moments came from, and what else prefactors were set from.
-        probe_tokens: of the target, that a recipe is tried on, or a prefactor that reaches its goal.
+        probe_tokens: of the target, that a recipe is tried on, or a prefactor that reaches its goal; and as many that
+            the proportions of several are fitted to.
         decomposition: sha256 of the components; None for a baseline, which needs none.
         direction: of a closed-form change which matrix it is of, and what it was made from.
     """
@@ -30,7 +31,7 @@ def facts_of(
         **edit.domains.recorded,
         "report_budget": budget,
         "recipes": list(recipes),
-        "tuned_with": probe_tokens if recipes or is_reached(edit) else 0,
+        "tuned_with": probe_tokens * (1 + has_gains(edit)) if recipes or is_reached(edit) else 0,
         "guard": None if guard is None else dict(guard),
         "decomposition": decomposition,
         **({} if direction is None else {"direction": dict(direction)}),

@@ -22,6 +22,7 @@ class Point:
     target_ce_minus_chance: Figure
     target_ce_minus_unigram: Figure
     damage: dict[str, Figure]  # every domain, the target included
+    own: dict[str, Figure]  # ... of text that is no quote of another domain
     worst_retained: float | None  # the largest mean damage of a retained domain; None where none was named
     worst_protected: float | None  # ... of a protected one
 
@@ -87,7 +88,8 @@ def _point(result: EditResult, budget: int, target: Target) -> Point:
         errors = [row[f"{column}_error"] for row in ordered]
         return figure([row[column] - less for row in ordered], errors, ordered[0]["blocks"])
 
-    damage = {domain: of(domain, "damage") for domain in sorted({row["domain"] for row in rows})}
+    domains = sorted({row["domain"] for row in rows})
+    damage = {domain: of(domain, "damage") for domain in domains}
     return Point(
         edit=result.name,
         method=edit.method,
@@ -96,6 +98,7 @@ def _point(result: EditResult, budget: int, target: Target) -> Point:
         target_ce_minus_chance=of(edit.target, "edited_ce", target.chance),
         target_ce_minus_unigram=of(edit.target, "edited_ce", target.unigram_ce[edit.target]),
         damage=damage,
+        own={domain: of(domain, "damage_own") for domain in domains},
         worst_retained=max((damage[domain]["mean"] for domain in edit.retain), default=None),
         worst_protected=max((damage[domain]["mean"] for domain in edit.protect), default=None),
     )

@@ -249,7 +249,8 @@ def _edit(data: Path, name: str, config: AnyEdit) -> EditResult:
     verify(fits, only=["edit.json", "fits.parquet"])
     path = part(data / "evaluate" / name, "table")
     columns = ["edit", "method", "budget", "seed", "domain", "role", "base_ce", "edited_ce", "damage", "kl"]
-    columns += ["edited_ce_error", "damage_error", "blocks"]
+    columns += ["edited_ce_error", "damage_error", "blocks", "damage_own", "damage_own_error", "damage_quoted"]
+    columns += ["quoted_tokens"]
     edit = _json(Edit, fits / "edit.json")
     table = _rows(path, columns)
     for domain in (edit.target, *edit.retain, *edit.protect):

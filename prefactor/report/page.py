@@ -14,6 +14,7 @@ from prefactor.report.frontier import REACHED, Point, frontier, headline_point
 from prefactor.report.inputs import Inputs
 from prefactor.report.labels import labels
 from prefactor.report.located import located
+from prefactor.report.verdict import verdict
 
 HERE = Path(__file__).parent
 
@@ -31,6 +32,9 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
     )
     return environment.get_template("page.html").render(
         headline=words.headline(inputs, result, point),
+        verdict=verdict(result, point, config.bars),
+        bars=config.bars,
+        quotes=sections.quotes(result, point),
         figures=_key_figures(inputs, config.edit, point),
         methods=sections.method_rows(inputs, curves, colour, config.edit, config.controls),
         seeds=max(len({row["seed"] for row in r.table}) for r in inputs.edits.values()),

@@ -115,6 +115,20 @@ def damage_rows(inputs: Inputs, domains: list[str], controls: tuple[str, ...]) -
     return rows
 
 
+def quotes(result: EditResult, point: Point) -> str:
+    """What quotes of other domains have of the damage to a retained one; empty where none are known."""
+    told = []
+    for domain in result.edit.retain:
+        rows = [r for r in result.table if r["domain"] == domain and r["budget"] == point.budget and r["quoted_tokens"]]
+        if rows:
+            mean = sum(row["damage_quoted"] for row in rows) / len(rows)
+            told.append(
+                f"{language_name(domain)} pays {words.signed(point.own[domain]['mean'], 3)} nats outside quotes of "
+                f"other languages, and {words.signed(mean)} in them ({rows[0]['quoted_tokens']:,} tokens)"
+            )
+    return "; ".join(told) + "." if told else ""
+
+
 def edit_card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
     """The ``index``-th subcomponent of ``result``: what it is, why it was chosen, and what makes it fire."""
     name = result.edit.subcomponents[index]

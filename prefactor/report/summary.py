@@ -6,9 +6,11 @@ target tokens, and over blocks of the evaluated text.
 
 from pydantic import BaseModel, ConfigDict
 
+from prefactor.config.report import ReportConfig
 from prefactor.errors import PrefactorError
 from prefactor.report.frontier import headline_point
 from prefactor.report.inputs import EditResult, Inputs, Target
+from prefactor.report.verdict import verdict
 
 
 class _Part(BaseModel):
@@ -72,6 +74,21 @@ class EditSummary(_Part):
     target_ce_minus_chance: Interval  # 0 or more: as bad as a uniform guess
     target_ce_minus_unigram: Interval  # 0 or more: knows no more than token frequencies
     damage: dict[str, Interval]  # per domain, the target included
+    damage_own: dict[str, Interval]  # ... of its own text, without quotes of another domain where these are known
+
+
+class Holds(_Part):
+    """Does the report's edit meet the bars of ``report.bars``? Damage is that to a domain's own text."""
+
+    edit: str
+    holds: bool
+    missed: list[str]  # what keeps it from holding, in words; empty where it holds
+    goal: str  # chance or unigram
+    target_ce_minus_goal: float  # to be 0 or more
+    retained: float | None  # the largest damage to a retained domain; null where none was named
+    most_retained: float  # its bar
+    protected: float | None
+    most_protected: float
 
 
 class StageCost(_Part):
@@ -87,12 +104,13 @@ class Summary(_Part):
     target: TargetSummary
     decomposition: DecompositionSummary
     labels: LabelSummary
+    holds: Holds
     edits: dict[str, EditSummary]
     frontier: str  # path of the CSV, from the repository root
     cost: dict[str, StageCost]  # per stage; selection, edit and evaluate summed over edits
 
 
-def summarise(inputs: Inputs, frontier: str) -> Summary:
+def summarise(inputs: Inputs, config: ReportConfig, frontier: str) -> Summary:
     """Put the figures of ``inputs`` together; ``frontier`` is the path to name in it.
 
     Raises:
@@ -120,6 +138,7 @@ def summarise(inputs: Inputs, frontier: str) -> Summary:
             surprising=labels.surprising,
             **{name: test.mean for name, test in labels.tests.items()},
         ),
+        holds=_holds(inputs.edits[config.edit], inputs.target, config),
         edits={name: _edit(result, inputs.target) for name, result in inputs.edits.items()},
         frontier=frontier,
         cost={stage: StageCost(**spent.model_dump()) for stage, spent in inputs.cost.items()},
@@ -130,6 +149,7 @@ def flat_metrics(summary: Summary, headline: str) -> dict[str, float]:
     """The figures of the headline edit, the decomposition and the labels, flat, for ``dvc metrics show``."""
     edit, decomposition = summary.edits[headline], summary.decomposition
     return {
+        "holds": float(summary.holds.holds),
         "target_tokens": edit.target_tokens,
         "target_ce_minus_chance": edit.target_ce_minus_chance.mean,
         "target_ce_minus_unigram": edit.target_ce_minus_unigram.mean,
@@ -155,4 +175,13 @@ def _edit(result: EditResult, target: Target) -> EditSummary:
         target_ce_minus_chance=Interval(**point.target_ce_minus_chance),
         target_ce_minus_unigram=Interval(**point.target_ce_minus_unigram),
         damage={domain: Interval(**value) for domain, value in point.damage.items()},
+        damage_own={domain: Interval(**value) for domain, value in point.own.items()},
     )
+
+
+def _holds(result: EditResult, target: Target, config: ReportConfig) -> Holds:
+    found, bars = verdict(result, headline_point(result, target), config.bars), config.bars
+    return Holds(
+        edit=result.name, holds=found.holds, missed=list(found.missed), goal=found.goal, target_ce_minus_goal=found.gap,
+        retained=found.retained, most_retained=bars.retained, protected=found.protected, most_protected=bars.protected,
+    )  # fmt: skip

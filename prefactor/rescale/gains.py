@@ -29,8 +29,8 @@ from prefactor.rescale.terms import Prefactors
 STEPS = 80
 RATE = 0.05  # of how far the first one's own gain lies from 1
 BEYOND = 0.2  # nats beyond the bar that are aimed at; how far it really goes is then set by forward passes
-PRICE = 32.0  # nats of the target that a nat of divergence is worth
-DRAWN = 16  # blocks of each text a step
+RETAINED, OTHERS = 16.0, 48.0  # nats of the target that a nat of divergence is worth; others are to pay half as much
+DRAWN = 24  # blocks of each text a step
 WORST = 3  # a part of so many of the drawn untagged blocks is what counts
 FEWEST = 4  # blocks unlike the target, below which none is looked at
 
@@ -91,7 +91,7 @@ def fit_gains(
         rows = drawn(wanted)
         short = torch.relu(bar + BEYOND - cross_entropy(wanted, rows, *states(wanted, rows)))
         paid = torch.stack([price(text, 1) for text in retained]).mean()
-        return short + PRICE * (paid if others is None else paid + price(others, WORST))
+        return short + RETAINED * paid + (0.0 if others is None else OTHERS * price(others, WORST))
 
     step_flops = flops_of(lambda: loss(0).backward())
     texts = [wanted, *(text.held for text in retained), *([] if others is None else [others.held])]
