@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
@@ -140,7 +139,7 @@ def measured(shape: Shape, started: Started, how: str, steps: int, device: torch
         train(*started.again(), config_of(shape, how, 1 + PROFILED), blocks, Profiling(device, profiler))
         profiler.stop()
     # On a GPU kernels are listed too, whose time the operations that launched them have already.
-    events = [event for event in profiler.key_averages() if event.device_type == DeviceType.CPU]
+    events = [event for event in profiler.key_averages() if event.device_type.name == "CPU"]
     on_gpu = device.type == "cuda"
     spent = {event.key: event.self_device_time_total if on_gpu else event.self_cpu_time_total for event in events}
     products = sum(time for key, time in spent.items() if key.startswith(PRODUCTS))
