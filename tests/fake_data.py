@@ -205,7 +205,7 @@ def table_rows(edit: str) -> list[dict[str, Any]]:
                     "damage": change, "kl": 1.1 * change, "tokens": 16384, "blocks": 256,
                     "edited_ce_error": 0.02, "damage_error": 0.001 * (1 + seed),
                     "damage_own": change - QUOTED.get(domain, 0.0), "damage_own_error": 0.001 * (1 + seed),
-                    "damage_quoted": 1.5 if domain in QUOTED else math.nan, "quoted_tokens": 160 * (domain in QUOTED),
+                    "damage_quoted": 1.5 * (domain in QUOTED), "quoted_tokens": 160 * (domain in QUOTED),
                 })  # fmt: skip
     return rows
 

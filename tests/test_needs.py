@@ -127,7 +127,8 @@ def _draw(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]], targe
             for budget in (*fit.budgets, *(fit.probe_budgets if optimiser.has_choice else ())):
                 _, chosen = draw_known(target, fits.target, budget, torch.Generator().manual_seed(0), bar=9.0)
                 assert chosen.sum() == budget
-        for need in drawn.guarding(edit, fit).values():
+        read = (drawn.guarding(edit, fit), drawn.reaching(edit, fit), drawn.proportioning(edit, fit))
+        for need in (need for needed in read for need in needed.values()):
             text(need)
         for domain, role in edit.domains.roles.items():
             assert len(text(drawn.prompts(config.evaluate, domain))) == config.evaluate.prompts

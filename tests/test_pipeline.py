@@ -198,7 +198,7 @@ def test_a_changed_edit_reruns_only_what_follows_from_it(through_prefect: Path, 
 
 def test_summary_is_what_the_tables_say(through_prefect: Path) -> None:
     summary = json.loads((through_prefect / "data/report/summary.json").read_text())
-    assert set(summary) == {"target", "decomposition", "labels", "edits", "frontier", "cost"}
+    assert set(summary) == {"target", "decomposition", "labels", "holds", "edits", "frontier", "cost"}
     assert set(summary["edits"]) == {"scalar", "guarded", "lora", "finetune", "direction"}
     for name, edit in summary["edits"].items():
         metrics = json.loads((through_prefect / "data/evaluate" / name / "metrics.json").read_text())

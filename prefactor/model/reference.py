@@ -164,7 +164,7 @@ def measure(
     ``entropy``, at most chance, and ``uniform_kl`` (uniform ‖ edited), 0 if they claim nothing.
 
     Of the damage, ``damage_own`` is that of tokens in the domain's own text, with ``damage_own_error``, and
-    ``damage_quoted`` that of tokens in quotes of another (NaN without any), of which there are ``quoted_tokens``. Where
+    ``damage_quoted`` that of tokens in quotes of another (0 without any), of which there are ``quoted_tokens``. Where
     nothing is known of quotes all text is the domain's own.
     """
     return {domain: measure_each(target, [change], held, prefix)[0] for domain, held in domains.items()}
@@ -201,9 +201,9 @@ def _by_quotes(damage: Tensor, quoted: Tensor | None) -> dict[str, float]:
     own = ~inside
     by_block = (damage * own).sum(1)[own.any(1)] / own.sum(1)[own.any(1)]  # of the blocks that have own text
     return {
-        "damage_own": damage[own].mean().item(),
+        "damage_own": damage[own].mean().item() if own.any() else 0.0,
         "damage_own_error": (by_block.std() / len(by_block) ** 0.5).item() if len(by_block) > 1 else math.nan,
-        "damage_quoted": damage[inside].mean().item(),
+        "damage_quoted": damage[inside].mean().item() if inside.any() else 0.0,
         "quoted_tokens": int(inside.sum()),
     }
 
