@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from prefactor.config.corpus import CorpusConfig
 from prefactor.config.domains import Domains
-from prefactor.config.edits import AnyEdit, EditConfig, GuardedEdit, ScalarEdit
+from prefactor.config.edits import AnyEdit, EditConfig, GuardedEdit, ScalarEdit, has_gains
 from prefactor.config.explain import nearest
 from prefactor.config.guard import spared
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
@@ -67,10 +67,11 @@ def check_chosen(name: str, edit: EditConfig, shortlists: Mapping[str, Shortlist
                 f"set shortlists.{edit.shortlist}.singular: true"
             )
         by_importance = isinstance(edit, GuardedEdit) and edit.guard.weigh == "importance"
-        if by_importance or (isinstance(edit, ScalarEdit | GuardedEdit) and edit.alpha.by == "tolerance"):
+        tolerates = isinstance(edit, ScalarEdit | GuardedEdit) and edit.alpha.by == "tolerance"
+        if by_importance or tolerates or has_gains(edit):
             raise ParamsError(
-                f"{where}.directions = singular: a singular direction has no importance, which the edit's guard or "
-                "tolerance needs; take subcomponents, guard by domain, or fit the prefactor"
+                f"{where}.directions = singular: a singular direction has no importance, which the edit's guard, "
+                "tolerance or gains need; take subcomponents, guard by domain, or fit the prefactor"
             )
 
 
