@@ -155,7 +155,8 @@ def headline(inputs: Inputs, result: EditResult, point: Point) -> Headline:
     worst = max(spared, key=lambda domain: point.damage[domain]["mean"], default=None)
     price = point.damage[worst]["mean"] if worst else 0.0
     single = isinstance(result.config, ScalarEdit | GuardedEdit) and len(edit.subcomponents) == 1
-    means = "one number" if single else describe(result)
+    several = isinstance(result.config, ScalarEdit | GuardedEdit) and f"{len(edit.subcomponents)} numbers"
+    means = "one number" if single else several or describe(result)
     by_frequency = getattr(result.config, "goal", "chance") == "unigram"
     gap = (point.target_ce_minus_unigram if by_frequency else point.target_ce_minus_chance)["mean"]
     if gap < -REACHED:
