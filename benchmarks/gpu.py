@@ -11,7 +11,6 @@ import argparse
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,7 +19,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
-from benchmarks.common import compiled, markdown
+from benchmarks.common import KEPT, compiled, markdown
 from benchmarks.engine import (
     FAST,
     PAPER,
@@ -37,7 +36,7 @@ from prefactor.machine.runtime import setup
 from prefactor.model.matrices import matrices
 from prefactor.vpd.start import start_decomposition
 
-RESULT = Path("benchmarks/results/gpu.md")
+RESULT = KEPT / "gpu.md"
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::_scaled_dot_product", "aten::baddbmm")
 TRAINERS = ("plain", "float32", "bfloat16", "bfloat16, compiled")
 WARM_UP = 5  # steps that are not counted
@@ -176,7 +175,9 @@ def main() -> None:
         return
     card = f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}, `sh benchmarks/gpu.sh`"
     text = ["# On a GPU", "", f"{card}; the plain trainer does the paper's two inner ascents, the engine none.", ""]
+    KEPT.mkdir(parents=True, exist_ok=True)
     RESULT.write_text("\n".join([*text, *lines, ""]), encoding="utf-8")
+    print(f"written: {RESULT}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from prefactor.corpus.languages import language_name
 from prefactor.evaluate.intervals import Figure
 from prefactor.report.frontier import REACHED, Point
 from prefactor.report.inputs import EditResult, Inputs
+from prefactor.report.verdict import BAR
 
 SMALL_DAMAGE = 0.10  # nats: damage above this, to any domain but the target, is part of the title
 
@@ -160,8 +161,7 @@ def headline(inputs: Inputs, result: EditResult, point: Point) -> Headline:
     by_frequency = getattr(result.config, "goal", "chance") == "unigram"
     gap = (point.target_ce_minus_unigram if by_frequency else point.target_ce_minus_chance)["mean"]
     if gap < -REACHED:
-        bar = "what token frequencies tell" if by_frequency else "chance"
-        title = f"{target} is not removed: {-gap:.2f} nats short of {bar}"
+        title = f"{target} is not removed: {-gap:.2f} nats short of {BAR['unigram' if by_frequency else 'chance']}"
     else:
         left = " but for token frequencies" if by_frequency and not point.reached else ""
         title = f"{target} is removed{left} with {means}"

@@ -30,7 +30,9 @@ def initial_components(
 
 
 def _write(v: Tensor, weight: Tensor) -> Tensor:
-    """The least-norm U (C, d_out) with ``U^T v`` closest to ``weight``: ``pinv(v)^T W^T``, v (C, d_in) of full rank.
+    """The least-norm U (C, d_out) with ``U^T v`` closest to ``weight`` (d_out, d_in): ``pinv(v)^T W^T``.
+
+    ``v`` (C, d_in) is of full rank.
 
     By the smaller Gram matrix: starting the paper's 38,912 took 21 s so, and 169 s by pseudo-inverses.
     """
