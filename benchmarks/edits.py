@@ -174,8 +174,7 @@ def _fitted(
     """(budget, seed, change) of every fit; of an edit that no token is fitted on the one that is set."""
     model, blocks = work.model, work.blocks("fit")
     if not is_fitted(edit):
-        _, change, _ = unfitted(edit, chosen, model, work.net, config, work.grounds(), cost)
-        return [(0, 0, change)]
+        return [(0, 0, unfitted(edit, chosen, model, work.net, config, work.grounds(), cost).change)]
     if isinstance(edit, Chosen):
         method, _ = build_method(edit, chosen, model, work.net, blocks, config)
     elif isinstance(edit, DirectionBaseline):

@@ -20,10 +20,11 @@ from benchmarks.common import KEPT, markdown
 from prefactor.config.edits import AnyEdit, BaselineConfig, EditConfig
 from prefactor.config.params import PARAMS, section
 from prefactor.config.report import Bars, ReportConfig
+from prefactor.edits.made import read_edit
 from prefactor.files.artifacts import MANIFEST, read_json
 from prefactor.query.fields import TESTS
 from prefactor.report.verdict import judge
-from prefactor.selection.choice import read_selection
+from prefactor.selection.choice import labels_of
 from stages.common import DATA
 
 ROOT = Path.cwd()
@@ -68,12 +69,12 @@ def row_of(folder: Path, name: str, edit: AnyEdit, bars: Bars) -> dict[str, str]
     gaps = {goal: found[f"target_ce_minus_{goal}"]["mean"] for goal in ("chance", "unigram")}
     protected = [domain for domain in own if domain not in edit.domains.retain]
     verdict = judge(edit, gaps, own, protected, bars)
-    chosen = read_selection(data / "selection" / name).chosen if (data / "selection" / name).exists() else []
+    changed, labels = read_edit(data / "edit" / name)["subcomponents"], labels_of(data / "selection" / name)
     spread = f" ({gap['low']:+.2f}, {gap['high']:+.2f})" if gap["draws"] > 1 else ""
     return {
         "run": folder.name,
         "edit": name,
-        "first chosen": f"`{chosen[0].subcomponent}` {chosen[0].label}" if chosen else "-",
+        "first of them": f"`{changed[0]}` {labels[changed[0]]}" if changed else "-",
         "target − chance": f"{gap['mean']:+.2f}{spread}",
         "retained": f"{max(found['damage'][domain]['mean'] for domain in edit.domains.retain):+.3f}",
         "outside quotes": f"{verdict.retained:+.3f}",

@@ -301,8 +301,8 @@ class Workspace:
         if isinstance(edit, RewriteEdit):
             token = token_of(read_tokenizer(self.data / "corpus"), edit.toward)
         grounds = self.grounds(token)
-        values, change, about = unfitted(edit, chosen, self.model, self.net, config, grounds, Cost())
-        return self._edited(edit, chosen, values, change, about, 0)
+        found = unfitted(edit, chosen, self.model, self.net, config, grounds, Cost())
+        return self._edited(edit, found.subcomponents, found.prefactors, found.change, found.about, 0)
 
     def _edited(
         self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str], values: list[float], change: Change,

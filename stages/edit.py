@@ -70,8 +70,9 @@ def main(name: str) -> None:
             if isinstance(edit, RewriteEdit):
                 token = vocabulary.place(token_of(read_tokenizer(corpus), edit.toward))
             grounds = Grounds(fit_blocks, select, bars, uses, token)
-            values, change, about = unfitted(edit, chosen, model, net, config, grounds, cost)
-            done = Sweep.of_one(Fit(0, 0, math.nan, 0, math.nan, [torch.tensor(values)], change, []))
+            found = unfitted(edit, chosen, model, net, config, grounds, cost)
+            chosen, about, values = found.subcomponents, found.about, torch.tensor(found.prefactors)
+            done = Sweep.of_one(Fit(0, 0, math.nan, 0, math.nan, [values], found.change, []))
     fit = done.first(config.report_budget)
     rescales = isinstance(edit, PrefactorEdit)
     prefactors = fit.parameters[0].tolist() if rescales else []

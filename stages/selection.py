@@ -8,7 +8,7 @@ all that the edit stage reads of it.
 
 from dataclasses import replace
 
-from prefactor.config.edits import EditConfig
+from prefactor.config.edits import EditConfig, chosen_among
 from prefactor.config.selection import SelectionConfig
 from prefactor.config.shortlists import ByName, ShortlistConfig
 from prefactor.files.artifacts import identities, inherited, verify
@@ -36,7 +36,7 @@ def main(name: str) -> None:
             selection = select_singular(name, options, candidates, config.runners_up, edit.top or 1)
         else:
             top = edit.top or (len(options.ranked) if isinstance(listed.choose, ByName) else 1)
-            selection = select(name, options, candidates, tried, config.runners_up, top)
+            selection = select(name, options, candidates, tried, config.runners_up, top, most=chosen_among(edit) or top)
         harvest = DATA / "harvest" / "subcomponents"
         about = verify(harvest, only=["subcomponents.parquet"])
         tokens = {

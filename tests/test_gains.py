@@ -79,10 +79,11 @@ def test_a_gain_each_costs_the_retained_less_at_the_same_bar() -> None:
              "alpha": {"by": "reach", "kl": 100.0, "gains": gains}}
         )  # fmt: skip
         cost = Cost()
-        values, change, record = unfitted(edit, chosen, model, net, CONFIG, grounds, cost)
-        again, _, _ = unfitted(edit, chosen, model, net, CONFIG, grounds, Cost())
-        assert again == values and record is not None and record.get("gains", "common") == gains
-        found[gains] = measure(model.target, change, held) | {"values": values, "flops": cost.flops}
+        made = unfitted(edit, chosen, model, net, CONFIG, grounds, cost)
+        again = unfitted(edit, chosen, model, net, CONFIG, grounds, Cost())
+        values, record = made.prefactors, made.about
+        assert again.prefactors == values and record is not None and record.get("gains", "common") == gains
+        found[gains] = measure(model.target, made.change, held) | {"values": values, "flops": cost.flops}
     assert len(set(found["common"]["values"])) == 1 and len(set(found["each"]["values"])) == len(chosen)
     common, each = found["common"], found["each"]
     assert each["de"]["edited_ce"] == pytest.approx(common["de"]["edited_ce"], abs=0.1)

@@ -90,8 +90,9 @@ def test_an_edit_by_reach_is_at_its_bar_on_the_select_split() -> None:
         "goal": "unigram",
         "alpha": Reached(by="reach", kl=100.0),
     }
-    values, change, record = unfitted(ScalarEdit(method="scalar", **about), chosen, model, net, config, grounds, cost)
-    found = measure(model.target, change, held)
+    made = unfitted(ScalarEdit(method="scalar", **about), chosen, model, net, config, grounds, cost)
+    values, record = made.prefactors, made.about
+    found = measure(model.target, made.change, held)
     assert len(set(values)) == 1 and len(values) == 3
     beyond = found["de"]["edited_ce"] - SURE * found["de"]["edited_ce_error"] - bar
     assert 0 <= beyond < 0.01
@@ -99,8 +100,9 @@ def test_an_edit_by_reach_is_at_its_bar_on_the_select_split() -> None:
     assert record["held_kl"] == pytest.approx(found["en"]["kl"], abs=1e-6) and cost.flops > 0
     kl = 0.3 * found["en"]["kl"]
     held_back: dict[str, Any] = about | {"alpha": Reached(by="reach", kl=kl)}
-    _, change, _ = unfitted(ScalarEdit(method="scalar", **held_back), chosen, model, net, config, grounds, cost)
-    assert measure(model.target, change, held)["en"]["kl"] <= kl
+    made = unfitted(ScalarEdit(method="scalar", **held_back), chosen, model, net, config, grounds, cost)
+    assert measure(model.target, made.change, held)["en"]["kl"] <= kl
     guarded = GuardedEdit(method="guarded", guard=GuardByImportance(weigh="importance", ridge=0.01), **about)
-    _, change, record = unfitted(guarded, chosen, model, net, config, grounds, cost)
+    made = unfitted(guarded, chosen, model, net, config, grounds, cost)
+    record = made.about
     assert record is not None and record["weigh"] == "importance" and "reached" in record

@@ -46,8 +46,14 @@ class FitConfig(Config):
     probe_seeds: int = Field(ge=1)
     probe_tokens: int = Field(gt=0)  # text a domain of the select split for the comparison
     guard_tokens: int = Field(gt=0)  # text a domain of the fit split for the second moments of guards and directions
+    untagged_tokens: int | None = Field(default=None, gt=0)  # ... of its own mix, where none is tagged; else as many
     direction_tokens: int = Field(default=3072, gt=0)  # ... of the target, that a direction is made from
     seed: Seed
+
+    @property
+    def untagged(self) -> int:
+        """Tokens of the fit split's own mix that guards, tolerances, gains and directions read."""
+        return self.untagged_tokens or self.guard_tokens
 
     def of(self, budgets: tuple[int, ...] | None) -> Self:
         """The same with an edit's own budgets, where it has some."""

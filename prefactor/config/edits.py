@@ -41,12 +41,14 @@ class Reached(Config):
     be at most ``kl`` nats; where the goal cannot be had within that, it goes as near as it can (``rescale/reach.py``).
 
     With ``gains: each`` the chosen subcomponents have a prefactor each, in proportions that are fitted at the least
-    divergence to as much text of the fit split, and to ``edit.guard_tokens`` of untagged text (``rescale/gains.py``).
+    divergence to as much text of the fit split, and to untagged text (``rescale/gains.py``). Of the best ``among``
+    candidates the ``top`` without which the target would lose least of it are then left out, and the rest fitted again.
     """
 
     by: Literal["reach"]
     kl: float = Field(gt=0)
     gains: Literal["common", "each"] = "common"
+    among: int | None = Field(default=None, ge=2)  # the candidates that there are, if fewer
 
 
 class Given(Config):
@@ -87,6 +89,11 @@ class Rescaling(Chosen):
             raise ValueError("alpha by reach is for goals that cross-entropy tells: chance or unigram")
         if self.alpha.by == "reach" and self.alpha.gains == "each" and self.top == 1:
             raise ValueError("alpha.gains: each is for several subcomponents, and top is 1: raise it, or leave it out")
+        if self.alpha.by == "reach" and self.alpha.among is not None:
+            if self.alpha.gains != "each":
+                raise ValueError("alpha.among is for gains: each, which tell what to keep: write that, or leave it out")
+            if self.top is None or self.top > self.alpha.among:
+                raise ValueError(f"alpha.among = {self.alpha.among}: the `top` to keep must be given, and no more")
         return self
 
 
@@ -179,6 +186,11 @@ def is_fitted(
 def is_reached(edit: AnyEdit) -> TypeGuard[PrefactorEdit]:
     """Whether its prefactor is set by how far the goal is on the select split."""
     return isinstance(edit, PrefactorEdit) and edit.alpha.by == "reach"
+
+
+def chosen_among(edit: AnyEdit) -> int | None:
+    """How many candidates are chosen for the edit to keep the best of; None where it keeps what is chosen."""
+    return edit.alpha.among if isinstance(edit, PrefactorEdit) and isinstance(edit.alpha, Reached) else None
 
 
 def has_gains(edit: AnyEdit) -> bool:

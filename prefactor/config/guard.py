@@ -15,7 +15,12 @@ class GuardByDomain(Config):
 
 
 class GuardByImportance(Config):
-    weigh: Literal["importance"]
+    """By the subcomponent's own importance, of each token, or of its context: the mean over the token's block.
+
+    A token that other text shares with the target's is spared by its context, and so is a quote of the target's text.
+    """
+
+    weigh: Literal["importance", "context"]
     ridge: float = Field(gt=0)
 
 

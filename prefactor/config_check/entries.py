@@ -66,7 +66,7 @@ def check_chosen(name: str, edit: EditConfig, shortlists: Mapping[str, Shortlist
                 f"{where}.directions = singular: shortlists.{edit.shortlist} measures none; "
                 f"set shortlists.{edit.shortlist}.singular: true"
             )
-        by_importance = isinstance(edit, GuardedEdit) and edit.guard.weigh == "importance"
+        by_importance = isinstance(edit, GuardedEdit) and edit.guard.weigh != "domain"
         tolerates = isinstance(edit, ScalarEdit | GuardedEdit) and edit.alpha.by == "tolerance"
         if by_importance or tolerates or has_gains(edit):
             raise ParamsError(

@@ -97,7 +97,7 @@ def guarding(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
     if isinstance(edit, DirectionBaseline):
         target, others = edit.domains.target, (None,) if edit.spared is None else edit.spared
         own = Need("edit.direction_tokens", config.direction_tokens, "fit", target)
-        return {target: own} | {d: Need("edit.guard_tokens", config.guard_tokens, "fit", d) for d in others}
+        return {target: own} | {d: _guard_text(config, d) for d in others}
     if not isinstance(edit, PrefactorEdit):
         return {}
     domains: list[str | None] = []
@@ -106,7 +106,13 @@ def guarding(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
         domains += [edit.domains.target, *named] if named else [None]
     if edit.alpha.by == "tolerance":
         domains.append(None)
-    return {domain: Need("edit.guard_tokens", config.guard_tokens, "fit", domain) for domain in domains}
+    return {domain: _guard_text(config, domain) for domain in domains}
+
+
+def _guard_text(config: FitConfig, domain: str | None) -> Need:
+    if domain is None and config.untagged_tokens:
+        return Need("edit.untagged_tokens", config.untagged_tokens, "fit")
+    return Need("edit.guard_tokens", config.guard_tokens, "fit", domain)
 
 
 def reaching(edit: AnyEdit, config: FitConfig) -> dict[str, Need]:
@@ -118,8 +124,7 @@ def proportioning(edit: AnyEdit, config: FitConfig) -> dict[str | None, Need]:
     """By domain, and under ``None`` untagged: what the proportions of several prefactors are fitted to."""
     if not has_gains(edit):
         return {}
-    untagged = Need("edit.guard_tokens", config.guard_tokens, "fit")
-    return {**probed(config, edit.domains, "fit"), None: untagged}
+    return {**probed(config, edit.domains, "fit"), None: _guard_text(config, None)}
 
 
 def held_out(config: EvaluateConfig, domain: str, role: Role) -> Need:

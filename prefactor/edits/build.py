@@ -34,7 +34,7 @@ def build_method(
 ) -> tuple[Method, dict | None]:
     """The method of an edit of chosen subcomponents, and for a guarded one what its second moments came from.
 
-    ``blocks`` is the fit split; guards read ``config.guard_tokens`` of it, a domain where they go by domain.
+    ``blocks`` is the fit split; guards read ``config.guard_tokens`` of it a domain, or ``config.untagged`` of its mix.
     """
     if isinstance(edit, PrefactorEdit):
         return prefactors(edit, chosen, model, net, blocks, config)

@@ -31,7 +31,7 @@ def fit_sizes(
     blocks = target_text(config.budgets, edit.domains.target).blocks(sizes.block)
     probes = config.probe_seeds * len(optimiser.learning_rates) if optimiser and optimiser.has_choice else 0
     tolerates = isinstance(edit, PrefactorEdit) and edit.alpha.by == "tolerance"
-    untagged = config.guard_tokens if tolerates or has_gains(edit) else 0
+    untagged = config.untagged if tolerates or has_gains(edit) else 0
     return replace(
         sizes,
         batch=blocks + config.retain_batch,

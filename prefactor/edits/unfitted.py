@@ -20,7 +20,7 @@ from prefactor.model.prefix import Prefix, prefix_of
 from prefactor.model.reference import flops_a_token, hold_out, measure
 from prefactor.model.unigram import Bars
 from prefactor.rescale.footprint import Uses, importance_of
-from prefactor.rescale.gains import FEWEST, Spared, fit_gains, unlike
+from prefactor.rescale.gains import FEWEST, Spared, carries, fit_gains, unlike
 from prefactor.rescale.reach import Tried, reach
 from prefactor.rescale.terms import Prefactors, rewrite, term_of
 from prefactor.rescale.tolerance import tolerated
@@ -39,11 +39,19 @@ class Grounds:
     token: int | None = None  # what a rewrite writes toward
 
 
+@dataclass(frozen=True, eq=False)
+class Unfitted:
+    subcomponents: list[str]  # that it changes: all that were chosen, or those that were kept of them
+    prefactors: list[float]  # one each; none of a rewrite
+    change: Change
+    about: dict[str, Any] | None  # what the prefactors were set from, for the record
+
+
 def unfitted(
     edit: AnyEdit, chosen: Sequence[str], model: DecomposedModel, net: ImportanceNet, config: FitConfig,
     grounds: Grounds, cost: Cost,
-) -> tuple[list[float], Change, dict | None]:  # fmt: skip
-    """The prefactors (none for a rewrite), the change, and what it was set from, of an edit that no token is fitted on.
+) -> Unfitted:  # fmt: skip
+    """The change of an edit that no token is fitted on.
 
     Raises:
         PrefactorError: the prefactors given are not one a subcomponent, the chosen matrix cannot write a token, or the
@@ -55,9 +63,11 @@ def unfitted(
         changes = [rewrite(term_of(model, name), row, edit.strength) for name in chosen]
         if len({module for change in changes for module in change}) < len(changes):
             raise PrefactorError("a rewrite takes one subcomponent a matrix: choose fewer (`top`)")
-        return [], {module: parts for change in changes for module, parts in change.items()}, None
+        parts = {module: parts for change in changes for module, parts in change.items()}
+        return Unfitted(list(chosen), [], parts, None)
     assert isinstance(edit, PrefactorEdit)
     method, about = prefactors(edit, chosen, model, net, grounds.fit, config)
+    kept = list(range(len(chosen)))
     if isinstance(edit.alpha, Given):
         if len(edit.alpha.values) != len(chosen):
             raise PrefactorError(
@@ -66,24 +76,26 @@ def unfitted(
         values = list(edit.alpha.values)
     else:
         if isinstance(edit.alpha, Reached):
-            values, found = _reached(edit, edit.alpha, chosen, method, model, net, config, grounds, cost)
+            kept, values, found = _reached(edit, edit.alpha, chosen, method, model, net, config, grounds, cost)
         else:
             assert isinstance(edit.alpha, Tolerated)
             text = take(grounds.fit, guarding(edit, config)[None]).tokens
             alpha, found = tolerated(method, chosen, model, net, text, edit.alpha.kl, grounds.uses)
             values = [alpha] * len(chosen)
         about = (about or {}) | found
-    change = method.change([torch.tensor(values, device=model.U[0].device)])
+    change = method.only(kept).change([torch.tensor(values, device=model.U[0].device)])
     if bad := [module for module, parts in change.items() if not all(torch.isfinite(part).all() for part in parts)]:
         raise PrefactorError(f"the change of {bad[0]} is not finite with prefactors {values}: give smaller ones")
-    return values, change, about
+    return Unfitted([chosen[place] for place in kept], values, change, about)
 
 
 def _reached(
     edit: PrefactorEdit, asked: Reached, chosen: Sequence[str], method: Prefactors, model: DecomposedModel,
     net: ImportanceNet, config: FitConfig, grounds: Grounds, cost: Cost,
-) -> tuple[list[float], dict[str, Any]]:  # fmt: skip
-    """The prefactors that reach the edit's goal on the select split, and how far they got, for the record."""
+) -> tuple[list[int], list[float], dict[str, Any]]:  # fmt: skip
+    """Places in ``chosen`` of what is changed, its prefactors, which reach the edit's goal on the select split, and how
+    far they got, for the record.
+    """
     target, bar = edit.domains.target, grounds.bars.of(edit.goal, edit.domains.target)
     text = {domain: take(grounds.select, need).tokens for domain, need in reaching(edit, config).items()}
     base = {domain: hold_out(model.target, tokens) for domain, tokens in text.items()}
@@ -101,37 +113,61 @@ def _reached(
 
         return reach(at, bar, asked.kl)
 
+    kept = list(range(len(chosen)))
     if asked.gains == "common" or len(chosen) == 1:
         end = reached(method.common)
         values = [end.alpha] * len(chosen)
     else:
-        first = reached(Prefactors(method.terms[:1]).common).alpha
-        gains = _gains(edit, first, bar, chosen, method, model, net, config, grounds.fit, prefix, cost)
+
+        def alone(place: int) -> float:
+            return reached(method.only([place]).common).alpha
+
+        kept, gains = _gains(edit, asked, alone, bar, chosen, method, model, net, config, grounds.fit, prefix, cost)
+        several = method.only(kept)
 
         def scaled(alpha: float) -> Tensor:  # the fitted gains at 0, no change at 1
             return 1 + (gains - 1) * (1 - alpha)
 
-        end = reached(lambda alpha: method.change([scaled(alpha)]))
+        end = reached(lambda alpha: several.change([scaled(alpha)]))
         values = scaled(end.alpha).tolist()
     about = {"reach_kl": asked.kl, "reached": end.ce - bar, "reach_error": end.error, "held_kl": end.kl}
-    return values, about | ({} if asked.gains == "common" else {"gains": asked.gains})
+    if asked.gains == "each":
+        about |= {"gains": asked.gains, "among": len(chosen)}
+    return kept, values, about
 
 
 def _gains(
-    edit: PrefactorEdit, first: float, bar: float, chosen: Sequence[str], method: Prefactors, model: DecomposedModel,
-    net: ImportanceNet, config: FitConfig, fit: Blocks, prefix: Prefix, cost: Cost,
-) -> Tensor:  # fmt: skip
-    """A prefactor for each of ``chosen``, fitted to text of the fit split; ``first`` is the first one's on its own."""
+    edit: PrefactorEdit, asked: Reached, alone: Callable[[int], float], bar: float, chosen: Sequence[str],
+    method: Prefactors, model: DecomposedModel, net: ImportanceNet, config: FitConfig, fit: Blocks, prefix: Prefix,
+    cost: Cost,
+) -> tuple[list[int], Tensor]:  # fmt: skip
+    """Which of ``chosen`` to keep, and a prefactor for each of these, fitted to text of the fit split.
+
+    Args:
+        alone: the prefactor of one of ``chosen``, by its place, that alone comes nearest to the bar.
+    """
     text = {domain: take(fit, need).tokens for domain, need in proportioning(edit, config).items()}
     needed = {domain: importance_of(model, net, tokens, chosen) for domain, tokens in text.items()}
     target, untagged = edit.domains.target, text.pop(None)
     held = {domain: hold_out(model.target, tokens).after(prefix) for domain, tokens in text.items()}
-    spared = [Spared(held[domain], 1 - needed[domain].amax(-1)) for domain in edit.domains.retain]
-    far, others = unlike(needed[None], needed[target]), None
-    if int(far.sum()) >= FEWEST:
-        other = hold_out(model.target, untagged[far.cpu().numpy()]).after(prefix)
-        others = Spared(other, 1 - needed[None][far].amax(-1))
-    return fit_gains(model.target, method, first, held[target], bar, spared, others, prefix, config.seed, cost)
+
+    def fitted(kept: list[int]) -> Tensor:
+        own = {domain: importance[..., kept] for domain, importance in needed.items()}
+        spared = [Spared(held[domain], 1 - own[domain].amax(-1)) for domain in edit.domains.retain]
+        far, others = unlike(own[None], own[target]), None
+        if int(far.sum()) >= FEWEST:
+            other = hold_out(model.target, untagged[far.cpu().numpy()]).after(prefix)
+            others = Spared(other, 1 - own[None][far].amax(-1))
+        first, several = alone(kept[0]), method.only(kept)
+        return fit_gains(model.target, several, first, held[target], bar, spared, others, prefix, config.seed, cost)
+
+    kept = list(range(len(chosen)))
+    gains = fitted(kept)
+    if asked.among is not None and edit.top is not None and edit.top < len(chosen):
+        carried = carries(model.target, method, gains, held[target], prefix, cost)
+        kept = sorted(carried.topk(edit.top).indices.tolist())
+        gains = fitted(kept)
+    return kept, gains
 
 
 def token_of(tokenizer: Tokenizer, text: str) -> int:

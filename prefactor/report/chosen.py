@@ -14,7 +14,8 @@ def chosen(inputs: Inputs, result: EditResult, domains: list[str]) -> dict[str, 
     Damage in nats a token by domain, in the order of ``domains``: of each subcomponent if it alone is inverted, as the
     effects stage measured it before the edit, and of the edit as fitted, at the report's budget.
     """
-    told = [choice for choice in result.selection.subcomponents if choice.collateral or choice.warning]
+    changed = [choice for choice in result.selection.subcomponents if choice.subcomponent in result.edit.subcomponents]
+    told = [choice for choice in changed if choice.collateral or choice.warning]
     if not told and not result.selection.near_misses:
         return None
     measured = headline_point(result, inputs.target).damage

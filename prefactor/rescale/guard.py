@@ -103,7 +103,7 @@ def moments_for(
             needed = domain_moment(model, module, tagged[target], first=False)
             pairs[module] = (needed, sum(spared) / len(spared))
         return [pairs[term.module] for term in terms]
-    by_name = importance_moments(model, net, subcomponents, untagged)
+    by_name = importance_moments(model, net, subcomponents, untagged, of_context=guard.weigh == "context")
     return [by_name[name] for name in subcomponents]
 
 
@@ -126,16 +126,19 @@ def domain_moment(
 
 @torch.no_grad()
 def importance_moments(
-    model: DecomposedModel, net: ImportanceNet, subcomponents: Sequence[str], tokens: np.ndarray, batch: int = 32
-) -> dict[str, tuple[Tensor, Tensor]]:
+    model: DecomposedModel, net: ImportanceNet, subcomponents: Sequence[str], tokens: np.ndarray, batch: int = 32, *,
+    of_context: bool = False,
+) -> dict[str, tuple[Tensor, Tensor]]:  # fmt: skip
     """``E[g x x^T]`` and ``E[(1 - g) x x^T]`` of each subcomponent over ``tokens``: no domain tag, no target token.
 
-    ``g`` is the importance, and 0 at the first token of a block.
+    ``g`` is the importance of the token, or ``of_context`` its mean over the block, and 0 at a block's first token.
     """
     columns = {name: model.names.index(name) for name in subcomponents}
     moments: dict[str, tuple[Tensor, Tensor]] = {}
     for inputs in _inputs(model, tokens, batch):
         importance = lower_leaky(net(inputs))
+        if of_context:
+            importance[:, 1:] = importance[:, 1:].mean(1, keepdim=True)
         importance[:, 0] = 0
         g = exact(importance.flatten(0, 1))
         for name, column in columns.items():

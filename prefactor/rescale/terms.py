@@ -41,6 +41,10 @@ class Prefactors:
     def modules(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(term.module for term in self.terms))
 
+    def only(self, places: Sequence[int]) -> "Prefactors":
+        """The same with the terms at ``places`` alone."""
+        return Prefactors(tuple(self.terms[place] for place in places), self.share)
+
     def starts(self, rng: torch.Generator) -> list[list[Tensor]]:
         device = self.terms[0].read.device
         return [[torch.full((len(self.terms),), alpha, device=device)] for alpha in PREFACTOR_STARTS]

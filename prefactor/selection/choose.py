@@ -17,8 +17,12 @@ from prefactor.selection.shortlist import Shortlist
 _EVERYWHERE = "nearly all text needs it as the target's does"
 
 
-def select(edit: str, shortlist: Shortlist, candidates: Candidates, tried: int, runners_up: int, top: int) -> Selection:
+def select(
+    edit: str, shortlist: Shortlist, candidates: Candidates, tried: int, runners_up: int, top: int, most: int = 0
+) -> Selection:
     """The first ``top`` of ``shortlist``, ranked by what was measured of them where it is to be, and the runners-up.
+
+    With ``most`` as many more as there are up to that, of which the edit itself is to keep ``top``.
 
     Importance does not say how much of the target hangs on a subcomponent, nor what else its directions meet. So with
     ``rank: effect`` the first ``tried`` are ranked by the damage to the retained domains where one prefactor brings the
@@ -54,11 +58,12 @@ def select(edit: str, shortlist: Shortlist, candidates: Candidates, tried: int, 
         way = _way(choose, query)
         choices = [
             _choice(candidate, choose, domains, f"{way}, {place} of {total}", query)
-            for place, candidate in enumerate(shortlist.ranked[: top + runners_up], start=1)
+            for place, candidate in enumerate(shortlist.ranked[: max(top, most) + runners_up], start=1)
         ]
     near = tuple(_near_miss(candidate, choose, domains, query) for candidate in shortlist.near_misses[:runners_up])
-    runners = (*choices[top : top + runners_up], *unmeasured)
-    return Selection(edit, choose.by, tuple(choices[:top]), runners, near)
+    taken = max(top, most)
+    runners = (*choices[taken : taken + runners_up], *unmeasured)
+    return Selection(edit, choose.by, tuple(choices[:taken]), runners, near)
 
 
 def select_singular(edit: str, shortlist: Shortlist, candidates: Candidates, runners_up: int, top: int) -> Selection:
