@@ -4,7 +4,7 @@ For edits that were run (``make run`` first), at the report's budget, on text of
 
 - damage a domain with a bootstrap interval over blocks (first draw);
 - KL near to where the subcomponent of the report's edit is needed (20 tokens either side), and elsewhere;
-- the target under bf16, int8 and NF4 weights, against the base model under the same;
+- the target under bf16, int8, int4 and NF4 weights, against the base model under the same;
 - relearning: target tokens of fine-tuning that bring half of the capability back, a median over draws.
 
 And two edits at once, if ``--with`` names a second one, beside each alone. Of a large model take fewer ``--tokens``,
@@ -142,7 +142,7 @@ def _intro(goal: str, budget: int, tokens: int) -> list[str]:
         "",
         f"Eval split, {tokens} tokens a domain; fits on {budget} tokens of {goal} (edits that are not fitted: as",
         "they are), first draw. Damage in nats a token with a 95 % bootstrap interval over blocks. KL in nats near (20",
-        "tokens either side) to where the subcomponent of the report's edit is needed, and elsewhere. bf16, int8, nf4:",
+        "tokens either side) to where the subcomponent of the report's edit is needed, and elsewhere. Names of grids:",
         "the target's damage with all weights so rounded, against the base so rounded. Relearning: tokens of fine-",
         f"tuning that bring half of the capability back (every weight, best of {', '.join(map(str, RATES))}, median of",
         "three draws).",

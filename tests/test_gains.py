@@ -16,10 +16,11 @@ from prefactor.edits.unfitted import Grounds, unfitted
 from prefactor.files.cost import Cost
 from prefactor.model.change import applied
 from prefactor.model.head import Head, head_of
+from prefactor.model.prefix import prefix_of
 from prefactor.model.reference import HeldOut, States, hold_out, measure
 from prefactor.model.unigram import Bars
 from prefactor.rescale.footprint import Uses
-from prefactor.rescale.gains import cross_entropy, divergence, unlike
+from prefactor.rescale.gains import carries, cross_entropy, divergence, unlike
 from prefactor.rescale.terms import Prefactors, term_of
 from tests.tiny import VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net
 
@@ -90,6 +91,50 @@ def test_a_gain_each_costs_the_retained_less_at_the_same_bar() -> None:
     assert each["en"]["kl"] < 0.8 * common["en"]["kl"] and each["flops"] > common["flops"]
 
 
+def test_the_best_few_of_many_are_kept_and_fitted_again() -> None:
+    model = tiny_decomposed()
+    tokens = tiny_blocks(80)
+    blocks = Blocks(tokens, np.array(["de", "en"] * 40), [[]] * 80)
+    chosen = [name for name in model.names if name.startswith("layers.1.mlp.up")][:6]
+    ce = hold_out(model.target, blocks.of("de").tokens[:20]).ce
+    grounds = Grounds(blocks, blocks, Bars(99.0, {"de": ce + 0.2, "en": 99.0}), Uses(0.1, 2))
+    edit = ScalarEdit.model_validate(
+        {"method": "scalar", "domains": DOMAINS, "shortlist": "any", "goal": "unigram", "top": 2,
+         "alpha": {"by": "reach", "kl": 100.0, "gains": "each", "among": 6}}
+    )  # fmt: skip
+    made = unfitted(edit, chosen, model, tiny_net(model), CONFIG, grounds, Cost())
+    assert len(made.subcomponents) == len(made.prefactors) == 2 and set(made.subcomponents) < set(chosen)
+    assert made.about is not None and made.about["among"] == 6
+    assert [len(A) for A, _ in made.change.values()] == [2]
+    alone = edit.model_copy(update={"alpha": Reached(by="reach", kl=100.0, gains="each")})
+    again = unfitted(alone, made.subcomponents, model, tiny_net(model), CONFIG, grounds, Cost())
+    assert again.prefactors == made.prefactors
+
+
+def test_what_a_gain_carries_is_what_the_target_gets_back_without_it() -> None:
+    model = tiny_decomposed()
+    held = hold_out(model.target, tiny_blocks(6))
+    method = Prefactors(tuple(term_of(model, name) for name in model.names[:3]))
+    gains, prefix = torch.tensor([-4.0, 1.0, 3.0]), prefix_of(model.target, method.modules, held.tokens[:1])
+    own = held.after(prefix)
+    found = carries(model.target, method, gains, own, prefix, Cost())
+
+    def ce(values: list[float]) -> float:
+        return measure(model.target, method.change([torch.tensor(values)]), {"": held})[""]["edited_ce"]
+
+    assert found[1] == 0
+    assert found[0].item() == pytest.approx(ce([-4.0, 1.0, 3.0]) - ce([1.0, 1.0, 3.0]), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("top", "gains", "words"), [(8, "each", "no more"), (None, "each", "must be given"), (2, "common", "gains: each")]
+)
+def test_an_among_that_cannot_be_is_refused(top: int | None, gains: str, words: str) -> None:
+    about = {"method": "scalar", "domains": DOMAINS, "shortlist": "any", "top": top}
+    with pytest.raises(ValidationError, match=words):
+        ScalarEdit.model_validate(about | {"alpha": {"by": "reach", "kl": 0.1, "gains": gains, "among": 6}})
+
+
 def test_what_it_reads_is_asked_for_beforehand() -> None:
     about: dict[str, Any] = {"method": "scalar", "domains": DOMAINS, "shortlist": "any", "top": 4}
     common = ScalarEdit.model_validate(about | {"alpha": {"by": "reach", "kl": 0.1}})
@@ -99,5 +144,7 @@ def test_what_it_reads_is_asked_for_beforehand() -> None:
         "de": ("fit", 240), "en": ("fit", 240), None: ("fit", 240)
     }  # fmt: skip
     assert {need.split for need in reaching(each, CONFIG).values()} == {"select"}
+    more = CONFIG.model_copy(update={"untagged_tokens": 480})
+    assert {d: need.value for d, need in proportioning(each, more).items()} == {"de": 240, "en": 240, None: 480}
     with pytest.raises(ValidationError, match="top is 1: raise it"):
         ScalarEdit.model_validate(about | {"top": 1, "alpha": Reached(by="reach", kl=0.1, gains="each")})

@@ -20,6 +20,7 @@ from prefactor.rescale.guard import domain_moment, guarded_read, guarded_term, g
 from prefactor.rescale.terms import Term, term_of
 from prefactor.selection.effect import Candidates, Effect, measured, read_candidates, write_candidates
 from prefactor.selection.spill import measure_candidates
+from prefactor.vpd.importance_net import lower_leaky
 from tests.tiny import POSITIONS, tiny_blocks, tiny_decomposed, tiny_net, tiny_target
 
 NAME = "layers.0.self_attn.v_proj:3"
@@ -126,6 +127,20 @@ def test_moments_add_up() -> None:
     needed, spared = moments[NAME]
     assert torch.allclose(needed + spared, whole, atol=1e-6)
     assert torch.linalg.eigvalsh(needed).min() > -1e-9 and torch.linalg.eigvalsh(spared).min() > -1e-9
+
+
+def test_by_context_every_token_of_a_block_counts_as_its_block_does() -> None:
+    model = tiny_decomposed()
+    net, blocks = tiny_net(model), tiny_blocks(9)
+    needed, spared = importance_moments(model, net, [NAME], blocks, batch=4, of_context=True)[NAME]
+    with torch.no_grad():
+        inputs = model.inputs(torch.from_numpy(blocks).long())
+        g = lower_leaky(net(inputs))[:, 1:, model.names.index(NAME)].double().mean(1)
+    site = [s.name for s in model.sites].index(NAME.split(":")[0])
+    x = inputs[model.input_of[site]].double()
+    wanted = torch.einsum("n,npi,npj->ij", g, x[:, 1:], x[:, 1:]) / blocks.size
+    assert torch.allclose(needed, wanted, atol=1e-9) and g.max() > g.min() > 0
+    assert torch.allclose(needed + spared, torch.einsum("npi,npj->ij", x, x) / blocks.size, atol=1e-9)
 
 
 NONE, ROUNDING = torch.zeros(6, 6), torch.full((6, 6), -1e-17)

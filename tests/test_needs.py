@@ -28,6 +28,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "effects.tokens": 49, "candidates.tokens": 50, "candidates.untagged_tokens": 121, "edit.budgets": [3, 4, 29],
         "locate.tokens": 65, "locate.verify_tokens": 47, "edit.direction_tokens": 55,
         "edit.probe_budgets": [3], "edit.probe_tokens": 77, "edit.retain_tokens": 101, "edit.guard_tokens": 31,
+        "edit.untagged_tokens": 1234,
         "evaluate.tokens": {"target": 25, "retained": 301, "protected": 23}, "evaluate.prompts": 2,
         "evaluate.prompt_tokens": 24,
     },
@@ -58,7 +59,7 @@ CHANGES: dict[str, dict[str, Any]] = {
             "method": "scalar", "shortlist": "german", "alpha": {"by": "tolerance", "kl": 0.1},
             "domains": {"target": "de", "retain": ["en"], "protect": ["fr", "es", "it"]},
         },
-        "edit.guard_tokens": 9000, "edit.retain_tokens": 1, "edit.budgets": [4],
+        "edit.guard_tokens": 9000, "edit.untagged_tokens": None, "edit.retain_tokens": 1, "edit.budgets": [4],
     },
 }  # fmt: skip
 

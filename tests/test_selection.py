@@ -70,12 +70,12 @@ def measured(named: dict[str, list[str]] | None = None) -> pd.DataFrame:
 
 def chosen(
     choose: Choose, domains: Domains = DOMAINS, among: pd.DataFrame | None = None, top: int = 1,
-    effects: Sequence[Effect] = (),
+    effects: Sequence[Effect] = (), most: int = 0,
 ) -> Selection:  # fmt: skip
     listed = shortlist("german", ShortlistConfig(domains=domains, choose=choose), table() if among is None else among)
     names = listed.names(TRIED)
     known = Candidates(dict(zip(names, effects, strict=True)) if effects else dict.fromkeys(names), {})
-    return select("scalar", listed, known, TRIED, RUNNERS_UP, top)
+    return select("scalar", listed, known, TRIED, RUNNERS_UP, top, most)
 
 
 def by_label(query: str, rank: Rank = "importance") -> ByLabel:
@@ -152,6 +152,14 @@ def test_by_effect_the_widest_margins_are_tried_and_the_least_damage_at_chance_w
     assert "at best 0.50 nats short of chance" in found.candidates[-1].reason
     with pytest.raises(PrefactorError, match=r"data/candidates/german: layers\.0\.v_proj:2 was not measured: run it"):
         chosen(by_label("german", "effect"))
+
+
+def test_an_edit_that_keeps_the_best_of_many_is_given_as_many_as_there_are() -> None:
+    effects = [Effect(-24.0, 0.5, None), Effect(-4.0, 0.0, 0.3, 0.1), Effect(-6.125, 0.0, 0.0825, 0.2)]
+    found = chosen(by_label("german", "spill"), effects=effects, top=2, most=24)
+    assert [row.score for row in found.chosen] == [-0.1, -0.2, None] and not found.candidates
+    with pytest.raises(PrefactorError, match="top = 99"):
+        chosen(by_label("german"), top=99, most=200)
 
 
 def test_the_control_is_ranked_by_effect_whatever_the_shortlist_is_ranked_by() -> None:

@@ -33,6 +33,13 @@ def test_nf4_takes_the_nearest_of_sixteen_values_a_block() -> None:
     assert torch.equal(rounded(torch.zeros(2, 3), "nf4"), torch.zeros(2, 3))
 
 
+def test_int4_is_no_further_off_than_half_a_step_of_its_block() -> None:
+    weight = torch.randn(5, 30, generator=torch.Generator().manual_seed(0))
+    for own, new in zip(weight.flatten().split(64), rounded(weight, "int4").flatten().split(64), strict=True):
+        step = own.abs().max() / 7
+        assert ((new - own).abs() <= step / 2 + 1e-6).all() and len((new / step).round().unique()) <= 15
+
+
 def test_coarse_weights_are_put_back_bit_for_bit() -> None:
     target = tiny_target()
     before = {name: p.clone() for name, p in target.state_dict().items()}

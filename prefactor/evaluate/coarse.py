@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prefactor.model.matrices import matrices, weight_of
 
-Grid = Literal["bf16", "int8", "nf4"]
+Grid = Literal["bf16", "int8", "int4", "nf4"]
 GRIDS: tuple[Grid, ...] = get_args(Grid)
 # NormalFloat's 16 values (Dettmers et al. 2023, "QLoRA", appendix E): equally likely of a normal variable.
 NF4 = (
@@ -17,14 +17,14 @@ NF4 = (
     -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
 )  # fmt: skip
-NF4_BLOCK = 64  # weights with one scale
+BLOCK = 64  # weights of four bits with one scale
 
 
 def rounded(weight: Tensor, grid: Grid) -> Tensor:
     """``weight`` (d_out, d_in) on a coarser grid.
 
-    bfloat16; int8 with one symmetric scale an output row; or NF4, with one scale, in float32, for every 64 weights that
-    lie side by side (at the end fewer).
+    bfloat16; int8 with one symmetric scale an output row; or int4 (symmetric, -7 to 7) and NF4, with one scale, in
+    float32, for every 64 weights that lie side by side (at the end fewer).
     """
     if grid == "bf16":
         return weight.bfloat16().to(weight)
@@ -32,8 +32,10 @@ def rounded(weight: Tensor, grid: Grid) -> Tensor:
         scale = weight.abs().amax(1, keepdim=True).clamp_min(1e-12) / 127
         return (weight / scale).round().clamp(-127, 127) * scale
     flat = weight.flatten()
-    blocks = torch.nn.functional.pad(flat, (0, -len(flat) % NF4_BLOCK)).view(-1, NF4_BLOCK)
+    blocks = torch.nn.functional.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK)
     scale = blocks.abs().amax(1, keepdim=True).clamp_min(1e-12)
+    if grid == "int4":
+        return ((blocks / scale * 7).round() * (scale / 7)).flatten()[: len(flat)].view_as(weight)
     values = torch.tensor(NF4, dtype=weight.dtype, device=weight.device)
     nearest = torch.bucketize((blocks / scale).contiguous(), (values[1:] + values[:-1]) / 2)
     return (values[nearest] * scale).flatten()[: len(flat)].view_as(weight)
