@@ -7,8 +7,7 @@ For edits that were run (``make run`` first), at the report's budget, on text of
 - the target under bf16, int8, int4 and NF4 weights, against the base model under the same;
 - relearning: target tokens of fine-tuning that bring half of the capability back, a median over draws.
 
-And two edits at once, if ``--with`` names a second one, beside each alone. Of a large model take fewer ``--tokens``,
-and ``--steps 0`` for no relearning. Writes ``offtarget.md`` into ``--into``.
+Of a large model take fewer ``--tokens``, and ``--steps 0`` for no relearning. Writes ``offtarget.md`` into ``--into``.
 """
 
 import argparse
@@ -56,7 +55,6 @@ def block_damage(target: torch.nn.Module, change: Change, held: HeldOut) -> list
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("edits", nargs="*")
-    parser.add_argument("--with", dest="second", help="an edit to compose with the report's")
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of the eval split a domain")
     parser.add_argument("--steps", type=int, default=MOST, help="of relearning at most")
     parser.add_argument("--into", type=Path, default=KEPT)
@@ -103,8 +101,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             + " | ".join("–" if mean is None else f"{mean:.4f}" for mean in both)
             + f" | {' | '.join(f'{damage:+.2f}' for damage in lasting)} | {back} |"
         )
-    if args.second:
-        lines += ["", *_composed(work, reported, args.second, held)]
     args.into.mkdir(parents=True, exist_ok=True)
     path = args.into / "offtarget.md"
     path.write_text(
@@ -116,24 +112,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _coarse_ce(target: torch.nn.Module, change: Change, held: Mapping[str, HeldOut], grid: Grid) -> dict[str, float]:
     with applied(target, change), coarse(target, grid):
         return {d: row["edited_ce"] for d, row in measure(target, {}, held).items()}
-
-
-def _composed(work: Workspace, first: str, second: str, held: Mapping[str, HeldOut]) -> list[str]:
-    target, changes = work.model.target, {}
-    for name in (first, second):
-        folder = work.data / "edit" / name
-        budget, fits = read_edit(folder)["report_budget"], read_changes(folder, target.device)
-        changes[name] = next(change for tokens, seed, change in fits if (tokens, seed) == (budget, 0))
-    before = {name: weight.clone() for name, weight in target.state_dict().items()}
-    rows = {name: measure(target, change, held) for name, change in changes.items()}
-    with applied(target, changes[first]):
-        rows["both"] = measure(target, changes[second], held)
-    exact = all(torch.equal(before[name], weight) for name, weight in target.state_dict().items())
-    lines = ["| damage | " + " | ".join(held) + " |", "|---|" + "---|" * len(held)]
-    for name, figures in rows.items():
-        lines.append(f"| {name} | " + " | ".join(f"{figures[domain]['damage']:+.3f}" for domain in held) + " |")
-    reverted = "every weight has its own bits again" if exact else "WEIGHTS DIFFER"
-    return [*lines, "", f"Both applied one on the other and reverted: {reverted}."]
 
 
 def _intro(goal: str, budget: int, tokens: int) -> list[str]:
