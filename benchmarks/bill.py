@@ -18,7 +18,7 @@ import pandas as pd
 
 from benchmarks.common import KEPT
 from benchmarks.edits_report import REACHED, RIVALS
-from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, DirectionBaseline, EditConfig, is_fitted
+from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, DirectionBaseline, EditConfig, is_fitted, is_reached
 from prefactor.config.locate import LOCATED
 from prefactor.config.params import section
 from prefactor.config.shortlists import ShortlistConfig
@@ -103,7 +103,9 @@ class Bill:
         self.own |= {
             f"{name}{ADDED}": self.fit[name]
             for name, edit in self.edits.items()
-            if isinstance(edit, Chosen) and shortlists[edit.shortlist].measured and is_fitted(edit)
+            if isinstance(edit, Chosen)
+            and shortlists[edit.shortlist].measured
+            and (is_fitted(edit) or is_reached(edit))
         }
         self.built = [name for name in self.own if isinstance(self.edits[name.removesuffix(ADDED)], Chosen)]
 
@@ -168,6 +170,37 @@ def pay_back(bill: Bill, shared: Spent, bare: Spent) -> list[str]:
     return lines
 
 
+def at_equal_damage(bill: Bill, chance: float) -> list[str]:
+    """Of each edit that gets there the least budget at which a rival does at no more than its worst neighbour's."""
+
+    def ends(name: str) -> list[tuple[int, float, float]]:
+        """(budget, target less chance, worst protected domain), means over draws, outside quotes."""
+        table = pd.read_parquet(part(DATA / "evaluate" / name, "table"))
+        found = []
+        for budget, rows in table.groupby("budget"):
+            gap = rows[rows["role"] == "target"]["edited_ce"].mean() - chance
+            worst = rows[rows["role"] == "protected"].groupby("domain")["damage_own"].mean().max()
+            found.append((int(budget), float(gap), float(worst)))  # type: ignore[arg-type]
+        return found
+
+    others = {name: ends(name) for name, edit in bill.edits.items() if not isinstance(edit, Chosen)}
+    lines = [
+        "| edit | target tokens fitted on | worst neighbour | rivals that reach chance at no more, and their tokens |",
+        "|---|---|---|---|",
+    ]
+    for name, edit in bill.edits.items():
+        there = [end for end in ends(name) if end[1] >= 0]
+        if not isinstance(edit, Chosen) or not there:
+            continue
+        budget, _, worst = there[0]
+        equal = []
+        for rival, own in others.items():
+            least = [tokens for tokens, gap, other in own if gap >= 0 and other <= worst]
+            equal += [f"{rival} ({least[0]})"] if least else []
+        lines.append(f"| {name} | {budget} | {worst:+.3f} | {', '.join(equal) or 'none'} |")
+    return lines
+
+
 def plainly(bill: Bill) -> list[str]:
     """Where LoRA is cheaper, in words."""
     rivals = [rival for rival in RIVALS if rival in bill.own]
@@ -213,6 +246,10 @@ def main() -> None:
         *pay_back(bill, shared, bare),
         "",
         *plainly(bill),
+        "",
+        "With the target at chance, at an edit's least budget, is there a rival that costs its worst neighbour no more?",
+        "",
+        *at_equal_damage(bill, chance),
     ]
     into.mkdir(parents=True, exist_ok=True)
     (into / "bill.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
