@@ -185,7 +185,7 @@ def at_equal_damage(bill: Bill, chance: float) -> list[str]:
 
     others = {name: ends(name) for name, edit in bill.edits.items() if not isinstance(edit, Chosen)}
     lines = [
-        "| edit | target tokens fitted on | worst neighbour | rivals that reach chance at no more, and their tokens |",
+        "| edit | target tokens fitted on | worst neighbour | rivals at chance for no more (tokens) |",
         "|---|---|---|---|",
     ]
     for name, edit in bill.edits.items():
