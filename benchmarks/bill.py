@@ -247,7 +247,7 @@ def main() -> None:
         "",
         *plainly(bill),
         "",
-        "With the target at chance, at an edit's least budget, is there a rival that costs its worst neighbour no more?",
+        "With the target at chance, at an edit's least budget: which rival costs its worst neighbour no more?",
         "",
         *at_equal_damage(bill, chance),
     ]
