@@ -93,7 +93,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     write_part(data / "label", "labels", pa.Table.from_pylist(labels, schema=LABELS))
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["edit"] |= {"retain_tokens": 60, "guard_tokens": 60}
+    params["edit"] |= {"retain_tokens": 60, "guard_tokens": 60, "untagged_tokens": 60}
     for method in ("scalar", "guarded"):
         params["optimisers"][method] = params["optimisers"][method] | {"steps": 4}
     params["candidates"] |= {"tokens": 60, "untagged_tokens": 120}

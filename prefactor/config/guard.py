@@ -17,7 +17,7 @@ class GuardByDomain(Config):
 class GuardByImportance(Config):
     """By the subcomponent's own importance, of each token, or of its context: the mean over the token's block.
 
-    A token that other text shares with the target's is spared by its context, and so is a quote of the target's text.
+    By context a token that other text shares with the target's is spared where other text has it.
     """
 
     weigh: Literal["importance", "context"]
