@@ -120,7 +120,7 @@ def _intro(goal: str, budget: int, tokens: int) -> list[str]:
         "",
         f"Eval split, {tokens} tokens a domain; fits on {budget} tokens of {goal} (edits that are not fitted: as",
         "they are), first draw. Damage in nats a token with a 95 % bootstrap interval over blocks. KL in nats near (20",
-        "tokens either side) to where the subcomponent of the report's edit is needed, and elsewhere. Names of grids:",
+        "tokens either side) to where the subcomponent of the report's edit is needed, and elsewhere. bf16 to nf4:",
         "the target's damage with all weights so rounded, against the base so rounded. Relearning: tokens of fine-",
         f"tuning that bring half of the capability back (every weight, best of {', '.join(map(str, RATES))}, median of",
         "three draws).",

@@ -118,7 +118,7 @@ def describe(result: EditResult) -> str:
         spared = (
             "around " + ", ".join(map(language_name, config.guard.spare))
             if isinstance(config.guard, GuardByDomain)
-            else "around tokens that do not need it"
+            else f"around {'text that does' if config.guard.weigh == 'context' else 'tokens that do'} not need it"
         )
         phrase = f"{phrase}; the change reads {spared}"
     set_by = {
