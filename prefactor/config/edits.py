@@ -41,8 +41,8 @@ class Reached(Config):
     be at most ``kl`` nats; where the goal cannot be had within that, it goes as near as it can (``rescale/reach.py``).
 
     With ``gains: each`` the chosen subcomponents have a prefactor each, in proportions that are fitted at the least
-    divergence to as much text of the fit split, and to untagged text (``rescale/gains.py``). Of the best ``among``
-    candidates the ``top`` without which the target would lose least of it are then left out, and the rest fitted again.
+    divergence to as much text of the fit split, and to untagged text (``rescale/gains.py``). With ``among`` so many
+    are fitted together first; the ``top`` without which most of the target would come back are kept, and fitted again.
     """
 
     by: Literal["reach"]
