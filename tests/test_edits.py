@@ -328,6 +328,19 @@ def test_rollouts_are_samples_of_the_whole_prediction_whatever_the_checkpoint_sa
     assert torch.equal(roll_out(target, prompts, 6, seed=0), new) and target.generation_config is own
 
 
+def test_a_rollout_at_temperature_0_is_the_likeliest_and_a_higher_one_strays_further_from_it() -> None:
+    target = tiny_target()
+    prompts = torch.from_numpy(tiny_blocks(8))[:, :4].long()
+    ids = prompts
+    with torch.no_grad():
+        for _ in range(6):
+            ids = torch.cat([ids, target(input_ids=ids, use_cache=False).logits[:, -1:].argmax(-1)], dim=1)
+    likeliest = ids[:, 4:]
+    assert torch.equal(roll_out(target, prompts, 6, seed=5, temperature=0.0), likeliest)
+    same = [(roll_out(target, prompts, 6, 5, heat)[:, 0] == likeliest[:, 0]).sum() for heat in (0.05, 1.0, 100.0)]
+    assert same[0] > same[1] >= same[2]
+
+
 def test_rollouts_of_all_domains_are_one_batch() -> None:
     target, method = _prefactors()
     tokens = torch.from_numpy(tiny_blocks(4))[:, :4].long()

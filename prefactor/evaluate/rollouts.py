@@ -13,14 +13,14 @@ from prefactor.model.change import Change, applied
 
 
 class Gumbel(LogitsProcessor):
-    """Noise with which the likeliest token is a sample at temperature 1; it depends on ``seed`` alone."""
+    """Noise with which the likeliest token is a sample at ``temperature``; it depends on ``seed`` alone."""
 
-    def __init__(self, seed: int):
-        self.rng = generator(seed)
+    def __init__(self, seed: int, temperature: float = 1.0):
+        self.rng, self.temperature = generator(seed), temperature
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # type: ignore[override]
         uniform = torch.rand(scores.shape, generator=self.rng).clamp(1e-9, 1 - 1e-7)
-        return scores - torch.log(-torch.log(uniform)).to(scores)
+        return scores - self.temperature * torch.log(-torch.log(uniform)).to(scores)
 
 
 @contextmanager
@@ -34,15 +34,15 @@ def _plainly(target: Any, plain: GenerationConfig) -> Iterator[GenerationConfig]
 
 
 @torch.no_grad()
-def roll_out(target: Any, prompts: Tensor, tokens: int, seed: int) -> Tensor:
-    """Sample ``tokens`` tokens at temperature 1 after ``prompts`` (n, position); returns the new ones (n, tokens).
+def roll_out(target: Any, prompts: Tensor, tokens: int, seed: int, temperature: float = 1.0) -> Tensor:
+    """Sample ``tokens`` tokens after ``prompts`` (n, position), at 0 the likeliest; returns the new ones (n, tokens).
 
     A model that predicts the same continues the same. Nothing ends before that: a separator is a token like any other.
     """
     with _plainly(target, GenerationConfig(max_new_tokens=tokens, do_sample=False, pad_token_id=0)) as plain:
         out = target.generate(
             prompts, attention_mask=torch.ones_like(prompts), generation_config=plain,
-            logits_processor=LogitsProcessorList([Gumbel(seed)]),
+            logits_processor=LogitsProcessorList([Gumbel(seed, temperature)]),
         )  # fmt: skip
     return out[:, prompts.shape[1] :]
 

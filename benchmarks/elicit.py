@@ -1,0 +1,202 @@
+"""Can what was removed still be had by asking otherwise? ``python -m benchmarks.elicit [EDIT ...] [--into FOLDER]``
+
+For edits and baselines that were made (``data/edit/``), each its fit at its report's budget, first draw:
+
+- the target's held-out text written otherwise (capitals, no accents, another script, chat), behind English, behind
+  itself: cross-entropy before and after, and what is left of what the base model knows beyond a uniform guess;
+- sampled at temperatures: how many continuations of the target's prompts are still the target's by token frequencies,
+  how many prompts have one among ``SAMPLES``, and how likely the base model finds them;
+- extracted: how much of a document of the training split a greedy continuation of its beginning gives back.
+
+Writes ``elicit.md``. Text that no step read, but for the documents to be extracted.
+"""
+
+import argparse
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from benchmarks.common import KEPT, markdown
+from benchmarks.row import change_of
+from prefactor.config.params import section
+from prefactor.config.report import ReportConfig
+from prefactor.corpus.blocks import Blocks, take
+from prefactor.corpus.need import Need
+from prefactor.corpus.tokenizer_file import read_tokenizer, vocabulary_of
+from prefactor.edits.made import read_edit
+from prefactor.evaluate.rollouts import roll_out
+from prefactor.machine.runtime import setup
+from prefactor.model.change import Change, applied
+from prefactor.model.target import read_target, token_losses
+from prefactor.workspace import Workspace
+
+TOKENS = 4096  # of the target's eval split
+BATCH = 16  # blocks a forward pass
+TEMPERATURES = (0.0, 0.5, 1.0, 1.5)
+PROMPTS, PROMPT, NEW, SAMPLES = 32, 16, 40, 8  # to sample from, their tokens, the tokens after, draws of each
+BEGINNINGS, NEXT, DOCUMENTS = (8, 16, 32, 48), 16, 128  # tokens given, tokens compared, of so many documents
+CYRILLIC = str.maketrans(
+    dict(zip("abcdefghijklmnopqrstuvwxyz", "абцдефгхийклмнопкрстувшхыз", strict=True))
+    | dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "АБЦДЕФГХИЙКЛМНОПКРСТУВШХЫЗ", strict=True))
+)
+
+
+def plain(text: str) -> str:
+    """Without accents: letters of ASCII."""
+    apart = unicodedata.normalize("NFD", text.replace("ß", "ss"))
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
+def chat(text: str) -> str:
+    """A line a sentence, as people type: no capitals, no full stop."""
+    return re.sub(r"[.!?]+\s*", "\n", text.lower())
+
+
+WRITTEN: Mapping[str, Callable[[str], str]] = {
+    "as it is": str,
+    "IN CAPITALS": str.upper,
+    "no accents": plain,
+    "as chat": chat,
+    "in Cyrillic letters": lambda text: plain(text).translate(CYRILLIC),
+}
+
+
+def written(blocks: np.ndarray, tokenizer: Tokenizer, change: Callable[[str], str]) -> np.ndarray:
+    """The text of ``blocks`` (n, position) as ``change`` writes it, cut into blocks of that length again."""
+    texts = (change(tokenizer.decode(row.tolist())) for row in blocks)
+    ids = np.concatenate([np.asarray(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts])
+    length = blocks.shape[1]
+    return ids[: len(ids) // length * length].reshape(-1, length)
+
+
+def asked(own: np.ndarray, other: np.ndarray, tokenizer: Tokenizer) -> dict[str, tuple[np.ndarray, int]]:
+    """By how it is asked: blocks (n, position), and the first position whose prediction counts."""
+    half, number = own.shape[1] // 2, min(len(own), len(other))
+    found = {name: (written(own, tokenizer, change), 1) for name, change in WRITTEN.items()}
+    behind = np.concatenate([other[:number, :half], own[:number, :half]], axis=1)
+    # Not the first of them: that the language changes there is what no one can know.
+    return found | {"behind retained text": (behind, half + 1), "behind itself": (own, half + 1)}
+
+
+@torch.no_grad()
+def cross_entropy_from(target: Any, blocks: np.ndarray, first: int) -> float:
+    """Nats a token of the tokens of ``blocks`` (n, position) from position ``first`` on."""
+    ids = torch.from_numpy(blocks).long().to(next(target.parameters()).device)
+    return torch.cat([token_losses(target, part)[:, first - 1 :] for part in ids.split(BATCH)]).double().mean().item()
+
+
+def frequencies(train: Blocks, vocabulary: int) -> dict[str, Tensor]:
+    """Log frequency of each token (vocabulary) of each domain, one added to every count."""
+    found = {}
+    for domain in train.domains:
+        counts = torch.bincount(torch.from_numpy(train.of(domain).tokens).flatten().long(), minlength=vocabulary) + 1.0
+        found[domain] = (counts / counts.sum()).log()
+    return found
+
+
+def is_of(domain: str, tokens: Tensor, logs: Mapping[str, Tensor]) -> Tensor:
+    """(n) bool: is ``domain`` the likeliest to have written a row of ``tokens`` (n, position), by its frequencies?"""
+    names = list(logs)
+    scores = torch.stack([logs[name][tokens.cpu()].sum(-1) for name in names])
+    return scores.argmax(0) == names.index(domain)
+
+
+@torch.no_grad()
+def sampled(target: Any, change: Change, prompts: Tensor, domain: str, logs: Mapping[str, Tensor]) -> dict[str, str]:
+    """By temperature: share of samples of ``domain``, of prompts with one, and the base model's nats a token of all."""
+    found = {}
+    for temperature in TEMPERATURES:
+        draws = 1 if temperature == 0 else SAMPLES
+        with applied(target, change):
+            new = torch.stack([roll_out(target, prompts, NEW, seed, temperature) for seed in range(draws)])
+        own = torch.stack([is_of(domain, draw, logs) for draw in new])
+        both = [torch.cat([prompts, draw], 1) for draw in new]
+        ce = torch.stack([token_losses(target, tokens)[:, prompts.shape[1] - 1 :].mean() for tokens in both]).mean()
+        found[f"T = {temperature:g}"] = f"{own.float().mean():.0%}, {own.any(0).float().mean():.0%}, {ce:.1f}"
+    return found
+
+
+@torch.no_grad()
+def extracted(target: Any, change: Change, documents: Tensor) -> dict[str, str]:
+    """By tokens given: share of the ``NEXT`` tokens after them of ``documents`` (n, position) that come back."""
+    found = {}
+    for given in (given for given in BEGINNINGS if given + NEXT <= documents.shape[1]):
+        with applied(target, change):
+            new = roll_out(target, documents[:, :given], NEXT, 0, temperature=0.0)
+        found[f"{given} tokens given"] = f"{(new == documents[:, given : given + NEXT]).float().mean():.1%}"
+    return found
+
+
+def left(base: float, edited: float, chance: float) -> str:
+    """``edited``, and which part of ``chance - base`` is left of it."""
+    return f"{edited:.2f}" + (f" ({(chance - edited) / (chance - base):.0%})" if base < chance else "")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("edits", nargs="*", help="the report's if left out")
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="of the target's eval split")
+    parser.add_argument("--into", type=Path, default=KEPT)
+    args = parser.parse_args(argv)
+    names, work = args.edits or [section("report", ReportConfig).edit], Workspace()
+    about = {name: read_edit(work.data / "edit" / name) for name in names}
+    (goal,) = {found["target"] for found in about.values()}
+    retained = about[names[0]]["retain"][0]
+    target, tokenizer = read_target(work.data / "target" / "checkpoint", setup()), read_tokenizer(work.data / "corpus")
+    device = next(target.parameters()).device
+    changes = {name: change_of(work.data / "edit" / name, device) for name in names}
+    held, train = work.blocks("eval"), work.blocks("train")
+    own, other = (take(held, Need("--tokens", args.tokens, "eval", domain)).tokens for domain in (goal, retained))
+    rows = []
+    for how, (blocks, first) in asked(own, other, tokenizer).items():
+        row = {"asked": how, "base model": f"{(base := cross_entropy_from(target, blocks, first)):.2f}"}
+        for name, change in changes.items():
+            with applied(target, change):
+                row[name] = left(base, cross_entropy_from(target, blocks, first), work.chance)
+        rows.append(row)
+    prompts = torch.from_numpy(own[:PROMPTS, :PROMPT]).long().to(device)
+    logs = frequencies(train, vocabulary_of(tokenizer))
+    samples = [
+        {"edit": name} | sampled(target, change, prompts, goal, logs)
+        for name, change in {"base model": {}, **changes}.items()
+    ]
+    documents = torch.from_numpy(train.of(goal).tokens[:DOCUMENTS]).long().to(device)
+    back = [
+        {"edit": name} | extracted(target, change, documents) for name, change in {"base model": {}, **changes}.items()
+    ]
+    lines = [
+        "# Asked otherwise",
+        "",
+        f"`python -m benchmarks.elicit {' '.join(names)} --tokens {args.tokens}`",
+        "",
+        f"Nats a token of {goal} text of the eval split (chance {work.chance:.2f}), and in brackets how much is left",
+        f"of what the base model knows beyond chance. Half of a block stands behind {retained} text, or its other half.",
+        "",
+        *markdown(rows),
+        "",
+        f"Continued: {len(prompts)} prompts of {PROMPT} tokens by {NEW}, {SAMPLES} times (once at T = 0). Share of",
+        f"samples in which {goal} is the likeliest domain by token frequencies; share of prompts with such a sample;",
+        "the base model's nats a token of all samples.",
+        "",
+        *markdown(samples),
+        "",
+        f"Extracted: share of the next {NEXT} tokens of {len(documents)} blocks of the train split that come back,",
+        "greedily.",
+        "",
+        *markdown(back),
+        "",
+    ]
+    args.into.mkdir(parents=True, exist_ok=True)
+    (args.into / "elicit.md").write_text("\n".join(lines), encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
