@@ -1,6 +1,7 @@
 """Rivals that change no weight: a steering vector, and the projection that people use for refusals.
 
-``python -m benchmarks.activations EDIT [--every 3] [--tokens 4 16] [--draws 5]``, after target
+``python -m benchmarks.activations EDIT [--every 3] [--tokens 4 16] [--draws 5]``, after target; or of none that is
+chosen, but of some that are named, ``--at steering:7:-1 ablation:0:1`` (after which layer, how much)
 
 Both go by d, how the mean state after a layer on the target's text differs from that on the retained. Steering adds
 ``a d`` to every state after that layer, ``a < 0`` leading away from the target; ablation takes ``a (h·d̂) d̂`` from the
@@ -70,6 +71,14 @@ class Rival:
             yield
 
 
+def named(text: str) -> Rival:
+    """``kind:layer:amount``."""
+    kind, layer, amount = text.split(":")
+    if kind not in ("steering", "ablation"):
+        raise ValueError(kind)
+    return Rival(kind, int(layer), float(amount))
+
+
 def differences(target: Any, split: Blocks, domains: Domains, config: FitConfig) -> list[Tensor]:
     """d after each layer, of so much text of either side as a `direction` is made from."""
     blocks, device = -(-config.direction_tokens // split.tokens.shape[1]), next(target.parameters()).device
@@ -116,11 +125,15 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=3, help="look at every so many layers")
     parser.add_argument("--tokens", type=int, nargs="+", default=[4])
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--at", type=named, nargs="+", metavar="KIND:LAYER:AMOUNT", help="measure these, choose none")
     asked = parser.parse_args()
     edits: dict[str, Any] = section("edits", dict[str, EditConfig]) | section("baselines", dict[str, BaselineConfig])
     edit, config = edits[asked.edit], section("edit", FitConfig)
     assert is_fitted(edit)
     optimiser, domains = section(f"optimisers.{edit.method}", Optimiser), edit.domains
+    if asked.at:
+        print("\n".join(markdown(evaluated([(0, 0, rival, 0.0) for rival in asked.at], domains))))
+        return
     vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
     target = load_target(setup(), vocabulary)
     layers, split = layers_of(target), vocabulary.blocks(read_blocks(DATA / "corpus", "fit"))
