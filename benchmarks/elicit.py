@@ -2,8 +2,9 @@
 
 For edits and baselines that were made (``data/edit/``), each its fit at its report's budget, first draw:
 
-- the target's held-out text written otherwise (capitals, no accents, another script, chat), behind English, behind
-  itself: cross-entropy before and after, and what is left of what the base model knows beyond a uniform guess;
+- the target's held-out text written otherwise (capitals, no accents, another script, chat), behind retained text,
+  behind itself: cross-entropy before and after, and what is left of what the base model knows beyond a uniform guess;
+  and the other way round, what retained text behind the target's pays;
 - sampled at temperatures: how many continuations of the target's prompts are still the target's by token frequencies,
   how many prompts have one among ``SAMPLES``, and how likely the base model finds them;
 - extracted: how much of a document of the training split a greedy continuation of its beginning gives back.
@@ -76,13 +77,19 @@ def written(blocks: np.ndarray, tokenizer: Tokenizer, change: Callable[[str], st
     return ids[: len(ids) // length * length].reshape(-1, length)
 
 
+def behind(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, int]:
+    """Half of each block of ``first`` (n, position), half of one of ``second`` behind it; where its predictions begin.
+
+    Not with its first token: that the text changes there is what no one can know.
+    """
+    half, number = first.shape[1] // 2, min(len(first), len(second))
+    return np.concatenate([first[:number, :half], second[:number, :half]], axis=1), half + 1
+
+
 def asked(own: np.ndarray, other: np.ndarray, tokenizer: Tokenizer) -> dict[str, tuple[np.ndarray, int]]:
     """By how it is asked: blocks (n, position), and the first position whose prediction counts."""
-    half, number = own.shape[1] // 2, min(len(own), len(other))
     found = {name: (written(own, tokenizer, change), 1) for name, change in WRITTEN.items()}
-    behind = np.concatenate([other[:number, :half], own[:number, :half]], axis=1)
-    # Not the first of them: that the language changes there is what no one can know.
-    return found | {"behind retained text": (behind, half + 1), "behind itself": (own, half + 1)}
+    return found | {"behind retained text": behind(other, own), "behind itself": (own, own.shape[1] // 2 + 1)}
 
 
 @torch.no_grad()
@@ -161,6 +168,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             with applied(target, change):
                 row[name] = left(base, cross_entropy_from(target, blocks, first), work.chance)
         rows.append(row)
+    blocks, first = behind(own, other)
+    base = cross_entropy_from(target, blocks, first)
+    rows.append({"asked": f"{retained} behind {goal}", "base model": f"{base:.2f}"})
+    for name, change in changes.items():
+        with applied(target, change):
+            rows[-1][name] = f"{(edited := cross_entropy_from(target, blocks, first)):.2f} ({edited - base:+.2f} nats)"
     prompts = torch.from_numpy(own[:PROMPTS, :PROMPT]).long().to(device)
     logs = frequencies(train, vocabulary_of(tokenizer))
     samples = [
@@ -177,7 +190,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"`python -m benchmarks.elicit {' '.join(names)} --tokens {args.tokens}`",
         "",
         f"Nats a token of {goal} text of the eval split (chance {work.chance:.2f}), and in brackets what is left",
-        f"of what the base model knows beyond it. Half of a block stands behind {retained} text, or its other half.",
+        f"of what the base model knows beyond it. Half of a block stands behind {retained} text, or its other half;",
+        f"and last, {retained} text behind {goal}, and what it pays.",
         "",
         *markdown(rows),
         "",
