@@ -129,11 +129,13 @@ def main() -> None:
     asked = parser.parse_args()
     edits: dict[str, Any] = section("edits", dict[str, EditConfig]) | section("baselines", dict[str, BaselineConfig])
     edit, config = edits[asked.edit], section("edit", FitConfig)
-    assert is_fitted(edit)
-    optimiser, domains = section(f"optimisers.{edit.method}", Optimiser), edit.domains
+    domains = edit.domains
     if asked.at:
         print("\n".join(markdown(evaluated([(0, 0, rival, 0.0) for rival in asked.at], domains))))
         return
+    if not is_fitted(edit):
+        parser.error(f"{asked.edit} has no loss to choose by: name an edit that is fitted on tokens, or rivals (--at)")
+    optimiser = section(f"optimisers.{edit.method}", Optimiser)
     vocabulary = read_vocabulary(TEXT, section("decompose.logits", Logits))
     target = load_target(setup(), vocabulary)
     layers, split = layers_of(target), vocabulary.blocks(read_blocks(DATA / "corpus", "fit"))

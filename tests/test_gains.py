@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig
-from prefactor.config.edits import Reached, ScalarEdit
+from prefactor.config.edits import GuardedEdit, Reached, ScalarEdit
 from prefactor.corpus.blocks import Blocks
 from prefactor.corpus.needs import guarding, proportioning, reaching
+from prefactor.edits import build
 from prefactor.edits.unfitted import Grounds, unfitted
 from prefactor.files.cost import Cost
 from prefactor.model.change import applied
@@ -91,7 +92,7 @@ def test_a_gain_each_costs_the_retained_less_at_the_same_bar() -> None:
     assert each["en"]["kl"] < 0.8 * common["en"]["kl"] and each["flops"] > common["flops"]
 
 
-def test_the_best_few_of_many_are_kept_and_fitted_again() -> None:
+def test_the_best_few_of_many_are_kept_and_fitted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_decomposed()
     tokens = tiny_blocks(80)
     blocks = Blocks(tokens, np.array(["de", "en"] * 40), [[]] * 80)
@@ -109,6 +110,12 @@ def test_the_best_few_of_many_are_kept_and_fitted_again() -> None:
     alone = edit.model_copy(update={"alpha": Reached(by="reach", kl=100.0, gains="each")})
     again = unfitted(alone, made.subcomponents, model, tiny_net(model), CONFIG, grounds, Cost())
     assert again.prefactors == made.prefactors
+    monkeypatch.setattr(build, "guarded_terms", lambda guard, target, names, terms, *others: list(terms))
+    guarded = GuardedEdit.model_validate(
+        edit.model_dump() | {"method": "guarded", "guard": {"weigh": "importance", "ridge": 0.01}}
+    )
+    made = unfitted(guarded, chosen, model, tiny_net(model), CONFIG, grounds, Cost())
+    assert made.about is not None and made.about["unguarded"] == made.subcomponents  # and not what was dropped
 
 
 def test_what_a_gain_carries_is_what_the_target_gets_back_without_it() -> None:

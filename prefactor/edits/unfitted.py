@@ -66,6 +66,7 @@ def unfitted(
         parts = {module: parts for change in changes for module, parts in change.items()}
         return Unfitted(list(chosen), [], parts, None)
     assert isinstance(edit, PrefactorEdit)
+    about: dict[str, Any] | None
     method, about = prefactors(edit, chosen, model, net, grounds.fit, config)
     kept = list(range(len(chosen)))
     if isinstance(edit.alpha, Given):
@@ -83,10 +84,13 @@ def unfitted(
             alpha, found = tolerated(method, chosen, model, net, text, edit.alpha.kl, grounds.uses)
             values = [alpha] * len(chosen)
         about = (about or {}) | found
+    names = [chosen[place] for place in kept]
+    if about and "unguarded" in about:  # of all that came into question
+        about["unguarded"] = [name for name in about["unguarded"] if name in names]
     change = method.only(kept).change([torch.tensor(values, device=model.U[0].device)])
     if bad := [module for module, parts in change.items() if not all(torch.isfinite(part).all() for part in parts)]:
         raise PrefactorError(f"the change of {bad[0]} is not finite with prefactors {values}: give smaller ones")
-    return Unfitted([chosen[place] for place in kept], values, change, about)
+    return Unfitted(names, values, change, about)
 
 
 def _reached(
