@@ -33,6 +33,7 @@ from prefactor.edits.methods import Lora
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sweep import fit_text
 from prefactor.machine.exact import exact
+from prefactor.machine.progress import track
 from prefactor.machine.runtime import generator, setup
 from prefactor.model.hooks import hooked
 from prefactor.model.reference import hold_out, measure
@@ -174,7 +175,7 @@ def evaluated(chosen: list[tuple[int, int, Rival, float]], domains: Domains) -> 
     }
     layers, fit = layers_of(target), read_blocks(DATA / "corpus", "fit")
     along = differences(target, fit, domains, section("edit", FitConfig))
-    for budget, seed, rival, _ in chosen:
+    for budget, seed, rival, _ in track(chosen, len(chosen), "rivals"):
         with rival.on(layers, along):
             figures = measure(target, {}, held)
         own = {domain: f"{found['damage']:+.3f}" for domain, found in figures.items()}
