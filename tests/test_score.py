@@ -19,6 +19,7 @@ from prefactor.label.llm_judge.judge import LlmJudge, spread
 from prefactor.label.reading import read_label
 from prefactor.label.score import Subject, score_all
 from prefactor.label.silent import Sampled
+from prefactor.label.subjects import damage_of
 from prefactor.label.trials import AROUND, Trial, make_trials
 from prefactor.llm.endpoint import Endpoint
 from prefactor.llm.prompt import Failure
@@ -263,3 +264,11 @@ def test_a_window_cannot_end_the_data(tmp_path: Path) -> None:
     prompt = judge("http://127.0.0.1:1", tmp_path).prompt("Detection", evil, trial, lambda w: {"text": w.tokens[0]})
     assert [row["text"] for row in shown(prompt.user)] == [evil, evil]
     assert evil not in prompt.user and "<|im_end|>" not in prompt.user
+
+
+def test_no_label_is_judged_by_an_effect_to_first_order() -> None:
+    row = {"ablate_de": 0.9, "ablate_error_de": 0.001, "ablate_fr": 0.0, "ablate_error_fr": 0.001}
+    prediction = Prediction(frozenset({"fr"}), frozenset({"de"}))
+    measured, slope = (damage_of(row | {"exact": exact}, "ablate", ["de", "fr"]) for exact in (True, False))
+    assert agreement(prediction, [measured]) == 0 and surprise(prediction, measured) == (["de"], 0.9)
+    assert agreement(prediction, [slope]) is None and surprise(prediction, slope) == ([], 0.0)

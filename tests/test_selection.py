@@ -350,6 +350,7 @@ def test_what_would_be_a_surprise_outside_is_too_much(
     errors = {f"invert_error_{domain}": 0.11 if domain == "pt" else 0.001 for domain in damage}
     warning = warning_of(named, inverted_of(columns | errors))
     assert warning is None if warned is None else warning is not None and warned in warning
+    assert inverted_of(columns | errors | {"exact": False}) is None  # a slope is no measurement
 
 
 def test_effects_change_what_is_said_and_not_what_is_chosen() -> None:

@@ -1,5 +1,6 @@
 """What is scored: each alive subcomponent with a label, from what the harvest and effects stages left."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,15 @@ def read_subjects(
             continue
         if name not in measured:
             raise PrefactorError(f"{effects}: it has no row for {name}: rerun the stage (`dvc repro effects`)")
-        ablated, inverted = (_measured(measured[name], kind, domains) for kind in PREFACTORS)
+        ablated, inverted = (damage_of(measured[name], kind, domains) for kind in PREFACTORS)
         hypothesis = Hypothesis(labels[name]["label"], _domains(labels[name]["domains"]))
         yield Subject(name, column, hypothesis, held_out.of_one(name), ablated, inverted)
 
 
-def _measured(row: dict[str, Any], kind: str, domains: list[str]) -> DomainDamage:
-    return DomainDamage({d: row[f"{kind}_{d}"] for d in domains}, {d: row[f"{kind}_error_{d}"] for d in domains})
+def damage_of(row: dict[str, Any], kind: str, domains: list[str]) -> DomainDamage:
+    """Of an effect to first order nothing is certain: its error over blocks is that of a slope."""
+    error = {d: row[f"{kind}_error_{d}"] if row["exact"] else math.inf for d in domains}
+    return DomainDamage({d: row[f"{kind}_{d}"] for d in domains}, error)
 
 
 def _domains(value: Any) -> tuple[str, ...] | None:

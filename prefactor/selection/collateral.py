@@ -15,8 +15,10 @@ INVERTED, ERROR = "invert_", "invert_error_"
 def inverted_of(row: Mapping[str, Any]) -> DomainDamage | None:
     """What inverting it does, of the columns ``invert_<domain>`` and ``invert_error_<domain>``.
 
-    None where it was not measured.
+    None where it was not measured, or to first order alone.
     """
+    if not row.get("exact", True):
+        return None
     domains = [column.removeprefix(ERROR) for column in row if column.startswith(ERROR)]
     damage = {domain: _number(row.get(f"{INVERTED}{domain}")) for domain in domains}
     known = [domain for domain, nats in damage.items() if not math.isnan(nats)]
