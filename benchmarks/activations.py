@@ -11,7 +11,9 @@ those with the least loss of EDIT in ``params.yaml``, on its own draws of target
 """
 
 import argparse
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -73,11 +75,11 @@ class Rival:
 
 
 def named(text: str) -> Rival:
-    """``kind:layer:amount``."""
-    kind, layer, amount = text.split(":")
-    if kind not in ("steering", "ablation"):
-        raise ValueError(kind)
-    return Rival(kind, int(layer), float(amount))
+    """The rival that ``kind:layer:amount`` names."""
+    found = re.fullmatch(r"(steering|ablation):(\d+):(-?[\d.]+)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rival: write steering:LAYER:AMOUNT or ablation:LAYER:AMOUNT")
+    return Rival(found[1], int(found[2]), float(found[3]))
 
 
 def differences(target: Any, split: Blocks, domains: Domains, config: FitConfig) -> list[Tensor]:
@@ -132,7 +134,7 @@ def main() -> None:
     edit, config = edits[asked.edit], section("edit", FitConfig)
     domains = edit.domains
     if asked.at:
-        print("\n".join(markdown(evaluated([(0, 0, rival, 0.0) for rival in asked.at], domains))))
+        print("\n".join(markdown(evaluated([({}, rival) for rival in asked.at], domains))))
         return
     if not is_fitted(edit):
         parser.error(f"{asked.edit} has no loss to choose by: name an edit that is fitted on tokens, or rivals (--at)")
@@ -146,7 +148,7 @@ def main() -> None:
     fitter = Fitter(target, Lora({}, 1, text.retained.device), text, optimiser, config, objective)
     sample = torch.linspace(0, len(text.retained) - 1, START_BLOCKS).long().unique()
     grid = {"steering": STEERING, "ablation": ABLATION}
-    chosen: list[tuple[int, int, Rival, float]] = []
+    chosen: list[tuple[dict[str, str], Rival]] = []
     for budget in asked.tokens:
         for seed in range(asked.draws):
             drawn = fitter.objective.draw_tokens(target, text.target, budget, generator(config.seed, seed, budget))
@@ -159,14 +161,14 @@ def main() -> None:
                             loss = loss_of(fitter, *drawn, sample)
                         best = min(best or (loss, rival), (loss, rival), key=lambda pair: pair[0])
                 assert best is not None
-                chosen.append((budget, seed, best[1], best[0]))
+                chosen.append(({"tokens": str(budget), "draw": str(seed)}, best[1]))
                 print(f"{budget} tokens, draw {seed}: {best[1]}, loss {best[0]:.3f}", flush=True)
     rows = evaluated(chosen, domains)
     print("\n".join(markdown(rows)))
 
 
-def evaluated(chosen: list[tuple[int, int, Rival, float]], domains: Domains) -> list[dict[str, str]]:
-    """Damage to every domain on the evaluation's text, predicting among all tokens."""
+def evaluated(rivals: Sequence[tuple[Mapping[str, str], Rival]], domains: Domains) -> list[dict[str, str]]:
+    """Damage to every domain on the evaluation's text, predicting among all tokens; before it what is known of each."""
     target, config = load_target(setup()), section("evaluate", EvaluateConfig)
     split, rows = read_blocks(DATA / "corpus", "eval"), []
     held = {
@@ -174,16 +176,16 @@ def evaluated(chosen: list[tuple[int, int, Rival, float]], domains: Domains) -> 
         for domain, role in domains.roles.items()
     }
     layers, fit = layers_of(target), read_blocks(DATA / "corpus", "fit")
+    if beyond := [rival.layer for _, rival in rivals if rival.layer >= len(layers)]:
+        sys.exit(f"there is no layer {beyond[0]}: they are numbered from 0 to {len(layers) - 1}")
     along = differences(target, fit, domains, section("edit", FitConfig))
-    for budget, seed, rival, _ in track(chosen, len(chosen), "rivals"):
+    for known, rival in track(rivals, len(rivals), "rivals"):
         with rival.on(layers, along):
             figures = measure(target, {}, held)
         own = {domain: f"{found['damage']:+.3f}" for domain, found in figures.items()}
         chance = figures[domains.target]["edited_ce"] - held[domains.target].chance
-        rows.append(
-            {"rival": rival.kind, "tokens": str(budget), "draw": str(seed), "after layer": str(rival.layer),
-             "amount": f"{rival.amount:g}", "target - chance": f"{chance:+.2f}"} | own
-        )  # fmt: skip
+        about = {"after layer": str(rival.layer), "amount": f"{rival.amount:g}", "target - chance": f"{chance:+.2f}"}
+        rows.append({"rival": rival.kind, **known} | about | own)
     return rows
 
 

@@ -1,11 +1,12 @@
 """How wrong is first-order attribution? ``python -m benchmarks.shortcut``, after ``make run``
 
-With ``effects.exact: all``, the default. The effects of every alive subcomponent are there, measured; this works out
-the same to first order on the same text (seconds), and compares: the correlation of ranks, the error where something
-happens at all, and how many of those with the largest measured effect are among as many, or twice as many, that
-attribution puts forward. And of every ``effects.exact`` in ``COUNTS``: how much of what it does it would measure.
+With ``effects.exact: all`` the effects of every alive subcomponent are there, measured; this works out the same to
+first order on the same text (seconds), and compares: the correlation of ranks, the error where something happens at
+all, and how many of those with the largest measured effect are among as many, or twice as many, that attribution puts
+forward. And of every ``effects.exact`` in ``COUNTS``: how many of those that do something it would measure.
 """
 
+import sys
 import time
 
 import numpy as np
@@ -47,7 +48,8 @@ def measured_of_each(exact: pd.DataFrame, foretold: Effects, domains: list[str])
 
 def main() -> None:
     exact = pd.read_parquet(part(DATA / "effects", "effects"))
-    exact = exact[exact["exact"]]
+    if not exact["exact"].all():
+        sys.exit("not all effects were measured: set effects.exact to all, and run the stage again")
     blocks, config = read_blocks(DATA / "corpus", "select"), section("effects", EffectsConfig)
     text = {domain: take(blocks, ablated(config, domain)).tokens for domain in blocks.domains}
     begin = time.perf_counter()
