@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.common import KEPT
+from benchmarks.common import KEPT, write_lines
 from benchmarks.edits_report import REACHED, RIVALS
 from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, DirectionBaseline, EditConfig, is_fitted, is_reached
 from prefactor.config.locate import LOCATED
@@ -251,8 +251,7 @@ def main() -> None:
         "",
         *at_equal_damage(bill, chance),
     ]
-    into.mkdir(parents=True, exist_ok=True)
-    (into / "bill.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    write_lines(into, "bill.md", [*lines, ""])
     print(*lines, sep="\n")
 
 

@@ -12,6 +12,8 @@ import torch
 from prefactor.config.decompose import DecomposeConfig
 from prefactor.corpus.blocks import BLOCKS, read_blocks
 from prefactor.corpus.tokenizer_file import read_tokenizer
+from prefactor.edits.made import read_changes, read_edit
+from prefactor.model.change import Change
 from prefactor.vpd.battery import battery, pgd_kl
 from prefactor.vpd.components import Subcomponents
 from prefactor.vpd.importance_net import ImportanceNet
@@ -52,6 +54,18 @@ def compiled() -> Iterator[None]:
     finally:
         for part, forward in plain.items():
             part.forward = forward
+
+
+def fits_of(folder: Path, device: torch.device) -> list[Change]:
+    """The change of each draw at the report's budget, of the edit or baseline in ``folder``."""
+    budget = read_edit(folder)["report_budget"]
+    return [change for tokens, _, change in read_changes(folder, device) if tokens == budget]
+
+
+def write_lines(folder: Path, name: str, lines: list[str]) -> None:
+    """Write ``lines`` into a file of ``folder``, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("\n".join(lines), encoding="utf-8")
 
 
 def markdown(rows: list[dict[str, str]]) -> list[str]:

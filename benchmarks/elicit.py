@@ -16,6 +16,7 @@ import argparse
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,20 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from benchmarks.common import KEPT, markdown
-from benchmarks.row import change_of
+from benchmarks.common import KEPT, fits_of, markdown, write_lines
 from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
-from prefactor.corpus.blocks import Blocks, take
+from prefactor.corpus.blocks import take
+from prefactor.corpus.cut import rows_of
 from prefactor.corpus.need import Need
 from prefactor.corpus.tokenizer_file import read_tokenizer, vocabulary_of
 from prefactor.edits.made import read_edit
 from prefactor.evaluate.rollouts import roll_out
+from prefactor.machine.progress import track
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change, applied
 from prefactor.model.target import read_target, token_losses
+from prefactor.model.unigram import log_frequencies
 from prefactor.workspace import Workspace
 
 TOKENS = 4096  # of the target's eval split
@@ -69,12 +72,16 @@ WRITTEN: Mapping[str, Callable[[str], str]] = {
 }
 
 
+def begins_of(blocks: np.ndarray) -> np.ndarray:
+    """The tokens that each of ``blocks`` (n, position) begins with: a pretrained model may have been trained so."""
+    return blocks[0, : (blocks == blocks[0]).all(0).argmin()]
+
+
 def written(blocks: np.ndarray, tokenizer: Tokenizer, change: Callable[[str], str]) -> np.ndarray:
     """The text of ``blocks`` (n, position) as ``change`` writes it, cut into blocks of that length again."""
     texts = (change(tokenizer.decode(row.tolist())) for row in blocks)
     ids = np.concatenate([np.asarray(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts])
-    length = blocks.shape[1]
-    return ids[: len(ids) // length * length].reshape(-1, length)
+    return rows_of(ids, begins_of(blocks), blocks.shape[1])[0]
 
 
 def behind(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, int]:
@@ -82,8 +89,10 @@ def behind(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, int]:
 
     Not with its first token: that the text changes there is what no one can know.
     """
-    half, number = first.shape[1] // 2, min(len(first), len(second))
-    return np.concatenate([first[:number, :half], second[:number, :half]], axis=1), half + 1
+    length, number, skipped = first.shape[1], min(len(first), len(second)), len(begins_of(second))
+    half = length // 2
+    later = second[:number, skipped : skipped + length - half]
+    return np.concatenate([first[:number, :half], later], axis=1), half + 1
 
 
 def asked(own: np.ndarray, other: np.ndarray, tokenizer: Tokenizer) -> dict[str, tuple[np.ndarray, int]]:
@@ -99,34 +108,30 @@ def cross_entropy_from(target: Any, blocks: np.ndarray, first: int) -> float:
     return torch.cat([token_losses(target, part)[:, first - 1 :] for part in ids.split(BATCH)]).double().mean().item()
 
 
-def frequencies(train: Blocks, vocabulary: int) -> dict[str, Tensor]:
-    """Log frequency of each token (vocabulary) of each domain, one added to every count."""
-    found = {}
-    for domain in train.domains:
-        counts = torch.bincount(torch.from_numpy(train.of(domain).tokens).flatten().long(), minlength=vocabulary) + 1.0
-        found[domain] = (counts / counts.sum()).log()
-    return found
+def is_of(domain: str, tokens: Tensor, logs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(n) bool: is ``domain`` the likeliest to have written a row of ``tokens`` (n, position)?
 
-
-def is_of(domain: str, tokens: Tensor, logs: Mapping[str, Tensor]) -> Tensor:
-    """(n) bool: is ``domain`` the likeliest to have written a row of ``tokens`` (n, position), by its frequencies?"""
-    names = list(logs)
-    scores = torch.stack([logs[name][tokens.cpu()].sum(-1) for name in names])
-    return scores.argmax(0) == names.index(domain)
+    Args:
+        logs: by domain the log of each token's frequency (vocabulary,).
+    """
+    scores = np.stack([own[tokens.cpu().numpy()].sum(-1) for own in logs.values()])
+    return scores.argmax(0) == list(logs).index(domain)
 
 
 @torch.no_grad()
-def sampled(target: Any, change: Change, prompts: Tensor, domain: str, logs: Mapping[str, Tensor]) -> dict[str, str]:
+def sampled(
+    target: Any, change: Change, prompts: Tensor, domain: str, logs: Mapping[str, np.ndarray]
+) -> dict[str, str]:
     """By temperature: share of samples of ``domain``, of prompts with one, and the base model's nats a token of all."""
     found = {}
     for temperature in TEMPERATURES:
         draws = 1 if temperature == 0 else SAMPLES
         with applied(target, change):
             new = torch.stack([roll_out(target, prompts, NEW, seed, temperature) for seed in range(draws)])
-        own = torch.stack([is_of(domain, draw, logs) for draw in new])
+        own = np.stack([is_of(domain, draw, logs) for draw in new])
         both = [torch.cat([prompts, draw], 1) for draw in new]
         ce = torch.stack([token_losses(target, tokens)[:, prompts.shape[1] - 1 :].mean() for tokens in both]).mean()
-        found[f"T = {temperature:g}"] = f"{own.float().mean():.0%}, {own.any(0).float().mean():.0%}, {ce:.1f}"
+        found[f"T = {temperature:g}"] = f"{own.mean():.0%}, {own.any(0).mean():.0%}, {ce:.1f}"
     return found
 
 
@@ -146,6 +151,26 @@ def left(base: float, edited: float, chance: float) -> str:
     return f"{edited:.2f}" + (f" ({(chance - edited) / (chance - base):.0%})" if base < chance else "")
 
 
+def paid(base: float, edited: float) -> str:
+    return f"{edited:.2f} ({edited - base:+.2f} nats)"
+
+
+def row_of(
+    how: str,
+    text: tuple[np.ndarray, int],
+    target: Any,
+    changes: Mapping[str, Change],
+    say: Callable[[float, float], str],
+) -> dict[str, str]:
+    """What the base model and each of ``changes`` make of a text; ``say`` puts the two figures into words."""
+    base = cross_entropy_from(target, *text)
+    row = {"asked": how, "base model": f"{base:.2f}"}
+    for name, change in changes.items():
+        with applied(target, change):
+            row[name] = say(base, cross_entropy_from(target, *text))
+    return row
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("edits", nargs="*", help="the report's if left out")
@@ -153,37 +178,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--into", type=Path, default=KEPT)
     args = parser.parse_args(argv)
     names, work = args.edits or [section("report", ReportConfig).edit], Workspace()
-    about = {name: read_edit(work.data / "edit" / name) for name in names}
-    (goal,) = {found["target"] for found in about.values()}
-    retained = about[names[0]]["retain"][0]
+    about = [read_edit(work.data / "edit" / name) for name in names]
+    goal, retained = about[0]["target"], about[0]["retain"][0]
+    if any(found["target"] != goal for found in about):
+        parser.error(f"not all of {', '.join(names)} remove {goal}: ask those of one target together")
     target, tokenizer = read_target(work.data / "target" / "checkpoint", setup()), read_tokenizer(work.data / "corpus")
     device = next(target.parameters()).device
-    changes = {name: change_of(work.data / "edit" / name, device) for name in names}
+    changes = {name: fits_of(work.data / "edit" / name, device)[0] for name in names}
+    every: Mapping[str, Change] = {"base model": {}, **changes}
     held, train = work.blocks("eval"), work.blocks("train")
     own, other = (take(held, Need("--tokens", args.tokens, "eval", domain)).tokens for domain in (goal, retained))
-    rows = []
-    for how, (blocks, first) in asked(own, other, tokenizer).items():
-        row = {"asked": how, "base model": f"{(base := cross_entropy_from(target, blocks, first)):.2f}"}
-        for name, change in changes.items():
-            with applied(target, change):
-                row[name] = left(base, cross_entropy_from(target, blocks, first), work.chance)
-        rows.append(row)
-    blocks, first = behind(own, other)
-    base = cross_entropy_from(target, blocks, first)
-    rows.append({"asked": f"{retained} behind {goal}", "base model": f"{base:.2f}"})
-    for name, change in changes.items():
-        with applied(target, change):
-            rows[-1][name] = f"{(edited := cross_entropy_from(target, blocks, first)):.2f} ({edited - base:+.2f} nats)"
+    rows = [
+        row_of(how, text, target, changes, partial(left, chance=work.chance))
+        for how, text in asked(own, other, tokenizer).items()
+    ]
+    rows.append(row_of(f"{retained} behind {goal}", behind(own, other), target, changes, paid))
     prompts = torch.from_numpy(own[:PROMPTS, :PROMPT]).long().to(device)
-    logs = frequencies(train, vocabulary_of(tokenizer))
+    logs = {domain: log_frequencies(train.of(domain).tokens, vocabulary_of(tokenizer)) for domain in train.domains}
     samples = [
         {"edit": name} | sampled(target, change, prompts, goal, logs)
-        for name, change in {"base model": {}, **changes}.items()
+        for name, change in track(every.items(), len(every), "sampled")
     ]
     documents = torch.from_numpy(train.of(goal).tokens[:DOCUMENTS]).long().to(device)
-    back = [
-        {"edit": name} | extracted(target, change, documents) for name, change in {"base model": {}, **changes}.items()
-    ]
+    back = [{"edit": name} | extracted(target, change, documents) for name, change in every.items()]
     lines = [
         "# Asked otherwise",
         "",
@@ -207,8 +224,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         *markdown(back),
         "",
     ]
-    args.into.mkdir(parents=True, exist_ok=True)
-    (args.into / "elicit.md").write_text("\n".join(lines), encoding="utf-8")
+    write_lines(args.into, "elicit.md", lines)
     print("\n".join(lines))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.common import KEPT
+from benchmarks.common import KEPT, write_lines
 from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig, Optimiser
 from prefactor.config.params import section
@@ -139,8 +139,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         lines.append(
             f"| {what} | {found['p']:.3f} | {found['near']:.4f} | {found['elsewhere']:.4f} | {found['all']:.4f} |"
         )
-    args.into.mkdir(parents=True, exist_ok=True)
-    (args.into / "emoticon.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    write_lines(args.into, "emoticon.md", [*lines, ""])
     print(*lines, sep="\n")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from benchmarks.common import KEPT, markdown
+from benchmarks.common import KEPT, markdown, write_lines
 from prefactor.config.label import DeterministicLabeller, LabelConfig
 from prefactor.config.score import ScoreConfig
 from prefactor.files.artifacts import part, verify
@@ -98,8 +98,7 @@ def main() -> None:
         ),
         "",
     ]
-    args.into.mkdir(parents=True, exist_ok=True)
-    (args.into / "labellers.md").write_text("\n".join(lines), encoding="utf-8")
+    write_lines(args.into, "labellers.md", lines)
     print(*lines, sep="\n")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks.common import KEPT, markdown
+from benchmarks.common import KEPT, markdown, write_lines
 from prefactor.corpus.languages import one_word
 from prefactor.files.artifacts import read_json
 from prefactor.label.labeller import is_clear
@@ -114,8 +114,7 @@ def main() -> None:
         *queries(table, domains),
         "",
     ]
-    args.into.mkdir(parents=True, exist_ok=True)
-    (args.into / "labels.md").write_text("\n".join(lines), encoding="utf-8")
+    write_lines(args.into, "labels.md", lines)
     print(*lines, sep="\n")
 
 

@@ -17,13 +17,13 @@ from statistics import median
 
 import torch
 
-from benchmarks.common import KEPT
+from benchmarks.common import KEPT, fits_of
 from prefactor.config.edit import FitConfig
 from prefactor.config.params import section
 from prefactor.config.report import ReportConfig
 from prefactor.corpus.blocks import take
 from prefactor.corpus.need import Need
-from prefactor.edits.made import read_changes, read_edit
+from prefactor.edits.made import read_edit
 from prefactor.evaluate.coarse import GRIDS, Grid, coarse
 from prefactor.evaluate.intervals import bootstrap
 from prefactor.evaluate.relearning import relearned
@@ -80,11 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "|---|" + "---|" * (len(held) + 3 + len(GRIDS)),
     ]
     for name in track(names, len(names), "edits"):
-        fits = [
-            change
-            for budget, _, change in read_changes(work.data / "edit" / name, target.device)
-            if budget == about[name]["report_budget"]
-        ]
+        fits = fits_of(work.data / "edit" / name, target.device)
         first = fits[0]
         cells = [bootstrap(block_damage(target, first, own), seed=0) for own in held.values()]
         kl = {domain: divergence(target, first, own) for domain, own in held.items()}

@@ -15,21 +15,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.common import KEPT, markdown
+from benchmarks.common import KEPT, fits_of, markdown, write_lines
 from prefactor.corpus.blocks import take
 from prefactor.corpus.need import Need
-from prefactor.edits.made import read_changes, read_edit
 from prefactor.model.change import Change, applied
 from prefactor.model.reference import HeldOut, hold_out, measure
 from prefactor.workspace import Workspace
 
 TOKENS = 2048
-
-
-def change_of(folder: Path, device: torch.device) -> Change:
-    """Of the fit at the report's budget, first draw."""
-    budget = read_edit(folder)["report_budget"]
-    return next(change for tokens, seed, change in read_changes(folder, device) if (tokens, seed) == (budget, 0))
 
 
 def bits(target: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -61,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     work = Workspace()
     target = work.model.target
-    changes = {name: change_of(work.data / "edit" / name, target.device) for name in args.edits}
+    changes = {name: fits_of(work.data / "edit" / name, target.device)[0] for name in args.edits}
     blocks = {
         domain: take(work.blocks("eval"), Need("--tokens", args.tokens, "eval", domain)).tokens
         for domain in work.domains
@@ -93,8 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         + ".",
         "",
     ]
-    args.into.mkdir(parents=True, exist_ok=True)
-    (args.into / "row.md").write_text("\n".join(lines), encoding="utf-8")
+    write_lines(args.into, "row.md", lines)
     print("\n".join(lines))
 
 

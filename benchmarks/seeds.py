@@ -16,7 +16,7 @@ from statistics import NormalDist
 
 import torch
 
-from benchmarks.common import KEPT, markdown
+from benchmarks.common import KEPT, markdown, write_lines
 from prefactor.config.edits import AnyEdit, BaselineConfig, EditConfig
 from prefactor.config.params import PARAMS, section
 from prefactor.config.report import Bars, ReportConfig
@@ -155,8 +155,7 @@ def main() -> None:
         *markdown(quality),
         "",
     ]
-    args.into.mkdir(parents=True, exist_ok=True)
-    (args.into / "seeds.md").write_text("\n".join(lines), encoding="utf-8")
+    write_lines(args.into, "seeds.md", lines)
     print(f"written: {args.into / 'seeds.md'}")
 
 

@@ -38,7 +38,7 @@ def _cut_domain(domain: str, documents: Sequence[Document], tokenizer: Tokenizer
     for encoded in tokenizer.encode([document.text for document in documents], what):
         pieces += [separator, encoded]
     stream = np.concatenate(pieces)
-    tokens, starts, stops = _rows(stream, np.array(tokenizer.begins, dtype=np.int32), block)
+    tokens, starts, stops = rows_of(stream, np.array(tokenizer.begins, dtype=np.int32), block)
     # Document d fills the stream up to ends[d]; a block holds the documents from its first token's to its last one's.
     ends = np.cumsum([len(piece) for piece in pieces[1:]], dtype=np.int64)[1::2]
     first = np.searchsorted(ends, starts, side="right")
@@ -56,7 +56,7 @@ def _cut_domain(domain: str, documents: Sequence[Document], tokenizer: Tokenizer
     return Blocks(tokens, np.full(len(tokens), domain), ids, quoted)
 
 
-def _rows(stream: np.ndarray, begins: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rows_of(stream: np.ndarray, begins: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows (n, block) of ``stream`` that begin with ``begins``, and where of the stream each starts and stops (n)."""
     if not len(begins):
         starts = np.arange(len(stream) // block) * block

@@ -55,8 +55,13 @@ def read_bars(target: Path) -> Bars:
 
 def unigram_ce(fit: np.ndarray, measure: np.ndarray, vocabulary: int) -> float:
     """Cross-entropy in nats of ``measure`` under the add-one token frequencies of ``fit``; both (n, position)."""
-    counts = np.bincount(fit.ravel(), minlength=vocabulary) + 1.0
-    return float(-np.log(counts / counts.sum())[measure[:, 1:].ravel()].mean())
+    return float(-log_frequencies(fit, vocabulary)[measure[:, 1:].ravel()].mean())
+
+
+def log_frequencies(tokens: np.ndarray, vocabulary: int) -> np.ndarray:
+    """The natural logarithm of each token's frequency (vocabulary,) in ``tokens``, one added to every count."""
+    counts = np.bincount(tokens.ravel(), minlength=vocabulary) + 1.0
+    return np.log(counts / counts.sum())
 
 
 def check_better_than_unigram(base_ce: dict[str, float], unigram: dict[str, float]) -> None:
