@@ -28,13 +28,13 @@ def test_imports_run_down() -> None:
     [
         ("prefactor/model/bad.py", "from prefactor.edits import fit", "the floors of the library"),
         ("prefactor/errors.py", "from prefactor.machine import flops", "the floors of the library"),
-        ("prefactor/query/bad.py", "import stages.common", "flows over stages over the library"),
+        ("prefactor/query/bad.py", "import stages.common", "a team's commands over flows over stages over the library"),
         ("prefactor/files/bad.py", "import dvc.repo", "the library knows neither DVC nor Prefect"),
         ("stages/bad.py", "import prefect", "stages know no Prefect"),
     ],
 )
 def test_an_import_that_runs_up_is_found(tmp_path: Path, file: str, line: str, rule: str) -> None:
-    for package in ("prefactor", "stages", "flows"):
+    for package in ("prefactor", "stages", "flows", "team"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / file).open("a", encoding="utf-8") as source:

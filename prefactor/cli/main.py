@@ -17,7 +17,6 @@ from prefactor.cli.label import app as label_app
 from prefactor.cli.terminal import MOST, AsJson, Folder, number, plainly, print_json, screen, visible
 from prefactor.config.edits import Goal
 from prefactor.errors import PrefactorError
-from prefactor.machine.streams import settle_streams
 
 TOKENS = 4  # target tokens of an edit by hand, unless told
 Trust = Annotated[bool, typer.Option(help="Run code that the checkpoint brings; read it first.")]
@@ -320,8 +319,3 @@ def _quiet() -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-
-
-def main() -> None:
-    settle_streams()
-    app()
