@@ -1,3 +1,3 @@
-"""What a team does with one repository: share a cache, publish a decomposition, serve schedules, look after its health."""
+"""What a team does with one repository: share a cache, publish a decomposition, look after its health."""
 
 import flows as flows  # it quietens DVC and Prefect, which must not be imported before
