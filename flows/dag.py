@@ -2,15 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import networkx as nx
 from dvc.repo import Repo
 
 from flows.environment import environment
 from flows.errors import FlowError, StageFailed
+from flows.outputs import Absent, absent, differs
 
 CHECK = "check"  # the stage that hashes every other's code
 GATES = (CHECK, "text")  # stages that only check: once the former ran, nothing reruns because of them
@@ -21,7 +21,9 @@ class Dag:
     """Stages by address (``corpus``, ``edit@scalar``)."""
 
     needs: dict[str, tuple[str, ...]]  # stage -> the stages it waits for; in an order that respects them
-    changed: frozenset[str]  # stages of which a dep, a param, the command or an output is not as DVC recorded it
+    changed: frozenset[str]  # stages that would run even if every recorded output were in its place
+    absent: tuple[Absent, ...] = ()  # recorded outputs that are not
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # stage -> paths that it reads
 
     @property
     def expected(self) -> tuple[str, ...]:
@@ -45,12 +47,21 @@ def read_dag(targets: Collection[str] = ()) -> Dag:
         graph = nx.relabel_nodes(repo.index.graph, {stage: stage.addressing for stage in repo.index.stages})
         if targets:
             graph = graph.subgraph(_with_needs(graph, targets))
-        place = {stage.addressing: number for number, stage in enumerate(repo.index.stages)}  # as in dvc.yaml
+        stages = {stage.addressing: stage for stage in repo.index.stages}
+        place = {name: number for number, name in enumerate(stages)}  # as in dvc.yaml
         # DVC's edges point at what is needed; walked backwards, a stage comes after its needs.
         order = list(nx.lexicographical_topological_sort(graph.reverse(), key=place.__getitem__))
-        changed = {stage for stage, reasons in repo.status().items() if stage in place and not _by_gate_only(reasons)}
+        recorded = {str(out): out for stage in stages.values() for out in stage.outs}
+        changed = {
+            name
+            for name, reasons in repo.status().items()
+            if name in stages and differs(stages[name], reasons, recorded)
+        }
+        wanted = {name: stages[name] for name in order}
+        reads = {name: tuple(str(dep) for dep in stage.deps) for name, stage in wanted.items()}
+        lacking = absent(wanted)
     needs = {stage: tuple(sorted(graph.successors(stage))) for stage in order}
-    return Dag(needs, frozenset(changed).intersection(order))
+    return Dag(needs, frozenset(changed).intersection(order), lacking, reads)
 
 
 def check_code() -> None:
@@ -77,12 +88,6 @@ def check_code() -> None:
             lines,
         )
         raise StageFailed(CHECK, 2, said[-1] if said else "")
-
-
-def _by_gate_only(reasons: list[Any]) -> bool:
-    """Whether all that a stage misses is a gate's output, gone since the gate last failed: it will be as it was."""
-    outputs = {"data/text/valid.txt"}
-    return all(isinstance(reason, dict) and outputs.issuperset(reason.get("changed deps", [""])) for reason in reasons)
 
 
 def _with_needs(graph: nx.DiGraph, targets: Collection[str]) -> set[str]:

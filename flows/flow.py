@@ -16,10 +16,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.cores import cores
-from flows.dag import Dag, check_code, read_dag
+from flows.dag import Dag, check_code
 from flows.errors import Interrupted
 from flows.execution import Execution
 from flows.repository import alone
+from flows.supply import obtain, plan
 from stages.check import read_pipeline
 
 
@@ -35,7 +36,9 @@ def pipeline(stages: Sequence[str] = ()) -> None:
     with alone():
         read_pipeline()
         check_code()
-        _reproduce(read_dag(stages))
+        wanted = plan(stages)
+        obtain(wanted)
+        _reproduce(wanted.dag)
 
 
 def _reproduce(dag: Dag) -> None:

@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, suppress
 from io import StringIO
 from pathlib import Path
@@ -26,8 +26,11 @@ from prefactor.machine.trouble import trouble
 TRACE = Path(".runs/traceback.txt")
 
 
-def run(stages: Sequence[str], cron: str | None) -> None:
+def run(stages: Sequence[str], agreed: Callable[[Any], bool] | None = None, cron: str | None = None) -> None:
     """Bring ``stages`` (all, if none is named) up to date, or do so by the line ``cron`` until stopped.
+
+    Args:
+        agreed: asked with the ``Plan`` before anything is fetched or made; nothing is, if it says no.
 
     Raises:
         PrefactorError: params, or a variable ``PREFACTOR_*``, are wrong; nothing was begun.
@@ -52,12 +55,16 @@ def run(stages: Sequence[str], cron: str | None) -> None:
     with alone():
         free_stale_locks()
         with waiting("DVC looks for what has changed"):
-            from flows.dag import check_code, read_dag
+            from flows.dag import check_code
+            from flows.supply import obtain, plan
 
             check_code()
-            dag = read_dag(stages)
-        if not dag.changed:
-            print(f"all {len(dag.needs)} stages are up to date")
+            wanted = plan(stages)
+        if agreed and not agreed(wanted):
+            return
+        obtain(wanted)
+        if not wanted.dag.changed:
+            print(f"all {len(wanted.dag.needs)} stages are up to date")
             return
         with waiting("Prefect is imported"):
             server, pipeline = _prefect()
@@ -124,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--serve", metavar="CRON", help='stay and run on a schedule, such as "0 3 * * *"')
     words = parser.parse_args(argv)
     try:
-        run(words.stage, words.serve)
+        run(words.stage, cron=words.serve)
         if not words.serve:
             from flows.headline import print_headline
 

@@ -5,6 +5,11 @@ A command imports what it needs when it is called: ``prefactor --help`` waits fo
 
 from prefactor.cli.main import app
 from prefactor.machine.streams import settle_streams
+from team import share, transfers
+
+app.add_typer(share.app, name="share")
+for command in (transfers.push, transfers.pull, transfers.status, transfers.repro):
+    app.command()(command)
 
 
 def main() -> None:

@@ -5,14 +5,16 @@ import os
 
 from prefactor.errors import PrefactorError
 
-DEVICE, THREADS, PROCESSES, SHARD, STATES, MEMORY = (
-    f"PREFACTOR_{name}" for name in ("DEVICE", "THREADS", "PROCESSES", "SHARD", "STATES_GB", "MEMORY_GB")
+DEVICE, THREADS, PROCESSES, SHARD, STATES, MEMORY, REMOTE = (
+    f"PREFACTOR_{name}"
+    for name in ("DEVICE", "THREADS", "PROCESSES", "SHARD", "STATES_GB", "MEMORY_GB", "REMOTE_SECONDS")
 )
 LLM = ("PREFACTOR_LLM_URL", "PREFACTOR_LLM_MODEL", "PREFACTOR_LLM_KEY")
-KNOWN = (DEVICE, THREADS, PROCESSES, SHARD, STATES, MEMORY, *LLM)
+KNOWN = (DEVICE, THREADS, PROCESSES, SHARD, STATES, MEMORY, REMOTE, *LLM)
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 MOST = 1024  # threads or processes
 STATES_GB = 4  # of states of text, where the variable is not set
+REMOTE_SECONDS = 60  # that a remote may be silent, where the variable is not set
 
 
 def threads() -> int:
@@ -64,6 +66,20 @@ def memory_bytes() -> int | None:
     return _gigabytes(MEMORY)
 
 
+def remote_seconds() -> int:
+    """How long a transfer may move nothing before it is given up: ``PREFACTOR_REMOTE_SECONDS``, or 60.
+
+    Raises:
+        PrefactorError: it is no whole number of seconds from 1 on.
+    """
+    value = _read(REMOTE)
+    if not value:
+        return REMOTE_SECONDS
+    if not (value.isascii() and value.isdigit() and len(value) < 6 and int(value) > 0):
+        raise PrefactorError(f"{REMOTE}={value}: write a whole number of seconds, or unset it")
+    return int(value)
+
+
 def device_name() -> str:
     """``PREFACTOR_DEVICE``, such as ``cuda:1``; empty where the choice is left to the machine.
 
@@ -85,7 +101,7 @@ def check_settings() -> list[str]:
     Raises:
         PrefactorError: the value of one that is read makes no sense.
     """
-    for read in (threads, processes, shard, kept_bytes, memory_bytes, device_name):
+    for read in (threads, processes, shard, kept_bytes, memory_bytes, remote_seconds, device_name):
         read()
     lines = []
     for name in sorted(os.environ):

@@ -1,0 +1,103 @@
+"""What a run reads and the work tree lacks: fetched from the nearest place that has it whole, else made anew.
+
+``dvc repro`` makes a stage again whose output is gone, and copies a damaged object of its cache into place without a
+word. Here an output that is not as ``dvc.lock`` has it comes from the local cache, if the object there is what its name
+says, else from the remote; only what is nowhere is made again, and only where something needs it.
+"""
+
+import os
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dvc.repo import Repo, lock_repo
+
+from flows import transfer
+from flows.dag import Dag, read_dag
+from flows.integrity import whole_in_cache
+from flows.outputs import Absent
+
+RESULTS = ("report",)  # what a run is for: there when it ends, whether or not it had to be made
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do: the stages of ``dag.expected``, after it has brought in ``local`` and ``remote``."""
+
+    dag: Dag
+    local: tuple[Absent, ...]  # from the cache of this machine, whether or not something reads it
+    remote: tuple[Absent, ...]  # needed, and only there
+    lost: tuple[Absent, ...]  # nowhere, and needed: their stages are among the expected
+
+    @property
+    def bytes(self) -> int:
+        """To be downloaded, at most: what of a folder is in the cache already is not known beforehand."""
+        return sum(output.size for output in self.remote)
+
+
+def plan(targets: Collection[str] = ()) -> Plan:
+    """Look at the work tree, the cache and, where something needed is in neither, the remote.
+
+    Raises:
+        FlowError: a target is no stage, or the remote does not answer.
+    """
+    dag = read_dag(targets)
+    results = [stage for stage in dag.needs if {stage, stage.split("@")[0]} & set(targets or RESULTS)]
+    lost: dict[str, Absent] = {}
+    while True:
+        expected = set(dag.expected)
+        absent = [output for output in dag.absent if output.stage not in expected]
+        local, remote, nowhere = place(absent, [output for output in absent if _is_needed(output, dag, results)])
+        if not nowhere:
+            return Plan(dag, local, remote, tuple(lost.values()))
+        lost |= {output.path: output for output in nowhere}
+        dag = replace(dag, changed=dag.changed | {output.stage for output in nowhere})
+
+
+def place(
+    absent: Sequence[Absent], needed: Sequence[Absent] | None = None
+) -> tuple[tuple[Absent, ...], tuple[Absent, ...], tuple[Absent, ...]]:
+    """Where outputs are: in the cache, at the remote only, nowhere; of the last two only what is needed.
+
+    Raises:
+        RemoteError: the remote had to be asked, and does not answer.
+    """
+    with Repo(".", _wait_for_lock=True) as repo:
+        cached = {output.oid for output in absent if whole_in_cache(repo, output.oid)}
+    local = tuple(output for output in absent if output.oid in cached)
+    afar = [output for output in (absent if needed is None else needed) if output.oid not in cached]
+    held = transfer.look([output.oid for output in afar]) if transfer.default_remote() else {}
+    remote = tuple(output for output in afar if held.get(output.oid))
+    return local, remote, tuple(output for output in afar if not held.get(output.oid))
+
+
+def obtain(wanted: Plan) -> None:
+    """Bring in what the plan says, in place of whatever stands there.
+
+    Raises:
+        RemoteError: not all of it came; what did is kept.
+    """
+    for output in wanted.lost:
+        print(
+            f"prefactor: {output.path} is in no cache and at no remote: {output.stage} makes it again", file=sys.stderr
+        )
+    for output in (*wanted.local, *wanted.remote):
+        if output.damaged:
+            origin = "cache" if output in wanted.local else "remote"
+            print(f"prefactor: {output.path} is not what its stage made: taken from the {origin}", file=sys.stderr)
+    transfer.fetch([output.path for output in wanted.remote])
+    paths = {output.path for output in (*wanted.local, *wanted.remote)}
+    if paths:
+        with Repo(".", _wait_for_lock=True) as repo, lock_repo(repo):
+            for out in (out for stage in repo.index.stages for out in stage.outs if str(out) in paths):
+                out.checkout(force=True)
+
+
+def _is_needed(output: Absent, dag: Dag, results: Collection[str]) -> bool:
+    reads = {path for stage in dag.expected for path in dag.reads[stage]}
+    return output.damaged or output.stage in results or any(_overlap(path, output.path) for path in reads)
+
+
+def _overlap(one: str, other: str) -> bool:
+    return Path(os.path.commonpath([one, other])) in (Path(one), Path(other))

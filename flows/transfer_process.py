@@ -1,0 +1,157 @@
+"""What is asked of DVC's remote, in a process of its own: ``python -m flows.transfer_process VERB REQUEST ANSWER``.
+
+REQUEST and ANSWER are file descriptors of JSON. The process leads its group and ends with whoever started it
+(``watch_parent``): a library that waits for a remote for ever can then be ended from outside.
+"""
+
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dvc.config import ConfigError
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.transfer import TransferResult
+from dvc_data.hashfile.tree import Tree
+from dvc_objects.errors import ObjectFormatError
+
+from flows.watch import watch_parent
+from prefactor.machine.trouble import trouble
+
+FINAL = re.compile(r"denied|forbidden|unauthori[sz]ed|credential|authentication|NoSuchBucket|\b40[13]\b", re.IGNORECASE)
+READ_ONLY = ("http", "https")
+NOT_MET = re.compile(
+    r"requires .*dvc[-\[]|is supported, but requires|ModuleNotFoundError|No module named", re.IGNORECASE
+)
+
+
+class _Heard(logging.Handler):
+    """DVC tells the cause of a failed transfer in its log, and only a count in its error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        cause = record.exc_info[1] if record.exc_info else None
+        said = " ".join(str(cause or record.getMessage()).split())
+        self.lines.append(said or type(cause).__name__)
+
+
+def look(repo: Repo, oids: Sequence[str]) -> dict[str, bool]:
+    """Which of these objects are whole (of a folder, ``.dir``, with all that is in it) between cache and remote."""
+    return _whole(repo, oids, lambda wanted: {oid for oid in wanted if repo.cache.local.exists(oid)})
+
+
+def has(repo: Repo, oids: Sequence[str]) -> dict[str, bool]:
+    """Which of these objects the remote has whole by itself."""
+    return _whole(repo, oids, lambda wanted: set())
+
+
+def _whole(repo: Repo, oids: Sequence[str], nearer: Callable[[set[str]], set[str]]) -> dict[str, bool]:
+    """The lists of folders are fetched into the cache on the way; they are small."""
+    odb = repo.cloud.get_remote_odb()
+    here = set(odb.oids_exist(list(oids)))
+    folders = [oid for oid in oids if oid.endswith(".dir") and oid in here]
+    repo.cloud.pull([HashInfo("md5", oid) for oid in folders])
+    inside = {oid: _files(repo, oid) for oid in folders}
+    wanted = {file for files in inside.values() for file in files}
+    held = here | nearer(wanted)
+    held |= set(odb.oids_exist(sorted(wanted - held)))
+    return {oid: oid in here and held.issuperset(inside.get(oid, ())) for oid in oids}
+
+
+def _files(repo: Repo, oid: str) -> list[str]:
+    """The objects of a folder; what can never be held, if its list is damaged."""
+    try:
+        tree = Tree.load(repo.cache.local, HashInfo("md5", oid))
+    except (ObjectFormatError, FileNotFoundError):
+        return ["damaged"]
+    return [entry.value for _, _, entry in tree if entry and entry.value]
+
+
+def fetch(repo: Repo, paths: Sequence[str]) -> int:
+    """Bring these outputs into the cache; returns how many files came.
+
+    Not by ``Repo.fetch``, which looks through the whole DAG once for every target.
+    """
+    return _moved(repo.cloud.pull(_objects(repo, paths)))
+
+
+def push(repo: Repo, paths: Sequence[str]) -> int:
+    """Send these outputs to the remote; returns how many files it lacked."""
+    return _moved(repo.cloud.push(_objects(repo, paths)))
+
+
+def _objects(repo: Repo, paths: Sequence[str]) -> set[HashInfo]:
+    outs = {str(out): out for stage in repo.index.stages for out in stage.outs}
+    return {info for path in paths for info in outs[path].get_used_objs().get(None, ())}
+
+
+def _moved(result: TransferResult) -> int:
+    if result.failed:
+        raise DvcException(f"{len(result.failed)} of {len(result.failed) + len(result.transferred)} files did not pass")
+    return len(result.transferred)
+
+
+def probe(repo: Repo, writes: bool) -> None:
+    """See that the remote answers and, if ``writes``, that it takes a few bytes; they are removed again."""
+    remote = repo.cloud.get_remote()
+    if not writes or remote.fs.protocol in READ_ONLY:
+        remote.odb.exists("0" * 32)
+        return
+    place = remote.fs.join(remote.path, ".prefactor-probe")
+    remote.fs.makedirs(remote.path)
+    remote.fs.pipe_file(place, b"prefactor")
+    remote.fs.remove(place)
+
+
+VERBS: dict[str, Callable[[Repo, Any], Any]] = {"look": look, "has": has, "fetch": fetch, "push": push, "probe": probe}
+
+
+def answer(verb: str, request: Any) -> dict[str, Any]:
+    """``{"value"}``, or ``{"error", "passing"}``: the cause in one line, and whether another try may help."""
+    heard = _Heard()
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    for name in ("dvc", "dvc_data", "dvc_objects"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [heard], False
+    try:
+        with Repo(".", _wait_for_lock=True) as repo:
+            return {"value": VERBS[verb](repo, request)}
+    except Exception as error:  # whatever a remote's library raises
+        causes = [line for line in heard.lines if line] + [_said(error)]
+        line = trouble(error) or causes[0]
+        system = trouble(error) is not None and not isinstance(error, ConnectionError | TimeoutError)
+        final = system or isinstance(error, ConfigError) or bool(FINAL.search(line) or NOT_MET.search(line))
+        return {"error": line, "passing": not final}
+
+
+def _said(error: BaseException) -> str:
+    """The innermost cause that says something."""
+    said = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        own = " ".join(str(cause).split())
+        if own and not (isinstance(cause, DvcException) and said):
+            said = own
+        cause = cause.__cause__ or cause.__context__
+    return said or type(error).__name__
+
+
+def main(verb: str, request: str, reply: str) -> None:
+    watch_parent()
+    with os.fdopen(int(request), encoding="utf-8") as file:
+        wanted = json.load(file)
+    given = answer(verb, wanted)
+    with os.fdopen(int(reply), "w", encoding="utf-8") as file:
+        json.dump(given, file)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,133 @@
+"""``prefactor push``, ``pull``, ``status`` and ``repro``: a shared cache in daily use."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from prefactor.cli.terminal import AsJson, Folder, plainly, print_json, screen
+from prefactor.errors import PrefactorError
+from prefactor.printable import visible
+from team.project import project
+
+SHOWN = ("shortlist", "candidates", "selection", "edit", "baseline", "evaluate", "evaluate-baseline", "report")
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before what takes long.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Stages (edit, edit@NAME); what the report shows if left out.")]
+
+
+@plainly
+def push(folder: Folder = Path(".")) -> None:
+    """Send what was made to the remote; damaged objects stay here."""
+    with project(folder):
+        from flows import transfer
+        from flows.holdings import holdings
+        from team.plan import size
+
+        _need_remote()
+        held = holdings(remote=True)
+        lacking = [output for output in held if not output.afar]
+        sound = [output for output in lacking if output.cached]
+        moved = transfer.push([output.path for output in sound])
+        print(f"{len(held) - len(lacking)} outputs were there; sent {moved} files, {size(sum(o.size for o in sound))}")
+        if len(sound) < len(lacking):
+            lost = next(output for output in lacking if not output.cached)
+            raise PrefactorError(
+                f"{len(lacking) - len(sound)} outputs are not in this cache, whole and sound ({lost.path}): "
+                "`prefactor verify --heal`, then push again"
+            )
+
+
+@plainly
+def pull(
+    names: Names = None, folder: Folder = Path("."), everything: Annotated[bool, typer.Option("--all")] = False
+) -> None:
+    """Fetch what the report shows, or the outputs of some stages, or all."""
+    with project(folder):
+        from flows.dag import read_dag
+        from flows.supply import Plan, obtain, place
+        from team.plan import size
+
+        _need_remote()
+        dag = read_dag(() if everything else tuple(names or SHOWN))
+        wanted = [o for o in dag.absent if everything or {o.stage, o.stage.split("@")[0]} & set(names or SHOWN)]
+        local, remote, nowhere = place(wanted)
+        found = Plan(dag, local, remote, ())
+        obtain(found)
+        print(f"{len(local)} outputs from the cache, {len(remote)} from the remote ({size(found.bytes)})")
+        if nowhere:
+            raise PrefactorError(
+                f"{len(nowhere)} outputs are at no remote ({nowhere[0].path}): ask who has them to `prefactor push`"
+            )
+
+
+@plainly
+def status(folder: Folder = Path("."), remote: bool = True, as_json: AsJson = False) -> None:
+    """By stage: is it up to date, and where are its outputs: here, in the cache, at the remote?"""
+    with project(folder):
+        from flows import transfer
+        from flows.dag import check_code, read_dag
+        from flows.holdings import holdings
+        from team.plan import size
+
+        check_code()
+        dag = read_dag()
+        ask = remote and bool(transfer.default_remote())
+        held = holdings(remote=ask)
+        rows = []
+        for stage in dag.needs:
+            own = [output for output in held if output.stage == stage]
+            state = "changed" if stage in dag.changed else "after it" if stage in dag.expected else "up to date"
+            counts = {place: sum(getattr(o, place) for o in own) for place in ("here", "cached", "afar")}
+            rows.append(
+                {"stage": stage, "state": state, "outputs": len(own), **counts, "bytes": sum(o.size for o in own)}
+            )
+        if as_json:
+            print_json(rows)
+            return
+        title = f"outputs by where they are; remote: {transfer.remote_url() or 'none (prefactor share init)'}"
+        table = Table("stage", "state", "outputs", "here", "cache", "remote", "size", title=title)
+        for row in rows:
+            afar = str(row["afar"]) if ask else ""
+            figures = (str(row["outputs"]), str(row["here"]), str(row["cached"]), afar, size(row["bytes"]))
+            table.add_row(visible(row["stage"]), row["state"], *figures)
+        screen().print(table)
+
+
+@plainly
+def repro(
+    stage: Annotated[
+        list[str] | None, typer.Argument(help="Stages to bring up to date, with what they need; all.")
+    ] = None,
+    yes: Yes = False,
+    dry: Annotated[bool, typer.Option("--dry", help="Only say what would be done.")] = False,
+    folder: Folder = Path("."),
+) -> None:
+    """Bring all up to date: fetch what is needed and was made, make what was not; ask before what takes long."""
+    with project(folder):
+        from flows import pipeline
+        from flows.durations import Durations
+        from flows.supply import Plan
+        from team.plan import agree, show
+
+        def asked(plan: Plan) -> bool:
+            durations = Durations()
+            show(plan, durations)
+            if not dry:
+                agree(plan, durations, yes)
+            return not dry
+
+        pipeline.run(stage or (), asked)
+        if not dry:
+            from flows.headline import print_headline
+
+            print_headline()
+    sys.stdout.flush()
+
+
+def _need_remote() -> None:
+    from flows import transfer
+
+    if not transfer.default_remote():
+        raise PrefactorError("no remote is set: prefactor share init URL (a folder, ssh://, s3://, webdavs://, ...)")
