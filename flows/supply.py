@@ -15,8 +15,9 @@ from dvc.repo import Repo, lock_repo
 
 from flows import transfer
 from flows.dag import Dag, read_dag
+from flows.damage import hidden
 from flows.integrity import whole_in_cache
-from flows.outputs import Absent
+from flows.outputs import Recorded, State
 
 RESULTS = ("report",)  # what a run is for: there when it ends, whether or not it had to be made
 
@@ -26,9 +27,9 @@ class Plan:
     """What a run will do: the stages of ``dag.expected``, after it has brought in ``local`` and ``remote``."""
 
     dag: Dag
-    local: tuple[Absent, ...]  # from the cache of this machine, whether or not something reads it
-    remote: tuple[Absent, ...]  # needed, and only there
-    lost: tuple[Absent, ...]  # nowhere, and needed: their stages are among the expected
+    local: tuple[Recorded, ...]  # from the cache of this machine, whether or not something reads it
+    remote: tuple[Recorded, ...]  # needed, and only there
+    lost: tuple[Recorded, ...]  # nowhere, and needed: their stages are among the expected
 
     @property
     def bytes(self) -> int:
@@ -42,9 +43,9 @@ def plan(targets: Collection[str] = ()) -> Plan:
     Raises:
         FlowError: a target is no stage, or the remote does not answer.
     """
-    dag = read_dag(targets)
+    dag = _looked_through(read_dag(targets))
     results = [stage for stage in dag.needs if {stage, stage.split("@")[0]} & set(targets or RESULTS)]
-    lost: dict[str, Absent] = {}
+    lost: dict[str, Recorded] = {}
     while True:
         expected = set(dag.expected)
         absent = [output for output in dag.absent if output.stage not in expected]
@@ -55,9 +56,17 @@ def plan(targets: Collection[str] = ()) -> Plan:
         dag = replace(dag, changed=dag.changed | {output.stage for output in nowhere})
 
 
+def _looked_through(dag: Dag) -> Dag:
+    """With the damage among what will be read that DVC does not see: it left a file's size and time as they were."""
+    expected = set(dag.expected)
+    read = {o.path for o in dag.outputs if o.state is State.HERE and o.stage not in expected and _is_read(o, dag)}
+    bad = hidden(read)
+    return replace(dag, outputs=tuple(replace(o, state=State.DAMAGED) if o.path in bad else o for o in dag.outputs))
+
+
 def place(
-    absent: Sequence[Absent], needed: Sequence[Absent] | None = None
-) -> tuple[tuple[Absent, ...], tuple[Absent, ...], tuple[Absent, ...]]:
+    absent: Sequence[Recorded], needed: Sequence[Recorded] | None = None
+) -> tuple[tuple[Recorded, ...], tuple[Recorded, ...], tuple[Recorded, ...]]:
     """Where outputs are: in the cache, at the remote only, nowhere; of the last two only what is needed.
 
     Raises:
@@ -83,7 +92,7 @@ def obtain(wanted: Plan) -> None:
             f"prefactor: {output.path} is in no cache and at no remote: {output.stage} makes it again", file=sys.stderr
         )
     for output in (*wanted.local, *wanted.remote):
-        if output.damaged:
+        if output.state is State.DAMAGED:
             origin = "cache" if output in wanted.local else "remote"
             print(f"prefactor: {output.path} is not what its stage made: taken from the {origin}", file=sys.stderr)
     transfer.fetch([output.path for output in wanted.remote])
@@ -94,9 +103,13 @@ def obtain(wanted: Plan) -> None:
                 out.checkout(force=True)
 
 
-def _is_needed(output: Absent, dag: Dag, results: Collection[str]) -> bool:
+def _is_needed(output: Recorded, dag: Dag, results: Collection[str]) -> bool:
+    return output.state is State.DAMAGED or output.stage in results or _is_read(output, dag)
+
+
+def _is_read(output: Recorded, dag: Dag) -> bool:
     reads = {path for stage in dag.expected for path in dag.reads[stage]}
-    return output.damaged or output.stage in results or any(_overlap(path, output.path) for path in reads)
+    return any(_overlap(path, output.path) for path in reads)
 
 
 def _overlap(one: str, other: str) -> bool:

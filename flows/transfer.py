@@ -65,6 +65,16 @@ def push(paths: Sequence[str]) -> int:
     return int(_ask("push", list(paths))) if paths else 0
 
 
+def examine(paths: Sequence[str]) -> dict[str, list[str]]:
+    """By output, its damaged objects at the remote, every byte of which is read; raises RemoteError."""
+    return _ask("examine", list(paths)) if paths else {}
+
+
+def discard(oids: Sequence[str]) -> None:
+    """Take objects away from the remote; raises RemoteError."""
+    _ask("discard", list(oids))
+
+
 def probe(writes: bool) -> None:
     """See that the remote answers and, if asked for, that it can be written; raises RemoteError."""
     _ask("probe", writes)

@@ -4,6 +4,7 @@ REQUEST and ANSWER are file descriptors of JSON. The process leads its group and
 (``watch_parent``): a library that waits for a remote for ever can then be ended from outside.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -15,11 +16,13 @@ from typing import Any
 from dvc.config import ConfigError
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc_data.hashfile.db import HashFileDB
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.transfer import TransferResult
 from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
 
+from flows.integrity import FOLDER
 from flows.watch import watch_parent
 from prefactor.machine.trouble import trouble
 
@@ -99,6 +102,31 @@ def _moved(result: TransferResult) -> int:
     return len(result.transferred)
 
 
+def examine(repo: Repo, paths: Sequence[str]) -> dict[str, list[str]]:
+    """By output, the objects that the remote has and whose bytes are not what their names say; all of it is read."""
+    odb = repo.cloud.get_remote_odb()
+    found = {}
+    for path, infos in ((path, _objects(repo, [path])) for path in paths):
+        there = odb.oids_exist([info.value for info in infos if info.value])
+        found[path] = [oid for oid in there if _digest(odb, oid) != oid.removesuffix(FOLDER)]
+    return {path: oids for path, oids in found.items() if oids}
+
+
+def _digest(odb: HashFileDB, oid: str) -> str:
+    digest = hashlib.md5()
+    with odb.fs.open(odb.oid_to_path(oid), "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def discard(repo: Repo, oids: Sequence[str]) -> None:
+    """Take objects away from the remote, so that whole ones can be sent in their place."""
+    odb = repo.cloud.get_remote_odb()
+    for oid in oids:
+        odb.delete(oid)
+
+
 def probe(repo: Repo, writes: bool) -> None:
     """See that the remote answers and, if ``writes``, that it takes a few bytes; they are removed again."""
     remote = repo.cloud.get_remote()
@@ -111,7 +139,15 @@ def probe(repo: Repo, writes: bool) -> None:
     remote.fs.remove(place)
 
 
-VERBS: dict[str, Callable[[Repo, Any], Any]] = {"look": look, "has": has, "fetch": fetch, "push": push, "probe": probe}
+VERBS: dict[str, Callable[[Repo, Any], Any]] = {
+    "look": look,
+    "has": has,
+    "fetch": fetch,
+    "push": push,
+    "probe": probe,
+    "examine": examine,
+    "discard": discard,
+}
 
 
 def answer(verb: str, request: Any) -> dict[str, Any]:
