@@ -13,7 +13,7 @@ from dvc.output import Output
 from dvc.repo import Repo, lock_repo
 
 from flows import transfer
-from flows.integrity import cached, is_sound, members, name_of
+from flows.integrity import cached, faults, is_sound, members, name_of
 from flows.outputs import oid_of
 
 TREE, CACHE, REMOTE = "work tree", "cache", "remote"
@@ -21,7 +21,10 @@ TREE, CACHE, REMOTE = "work tree", "cache", "remote"
 
 @dataclass(frozen=True)
 class Damage:
-    """One output that is damaged in one place; ``oids`` are the objects, where the place has objects."""
+    """One output that is damaged in one place; ``oids`` are the objects, where the place has objects.
+
+    A cache that lacks what the work tree has is damaged, too: DVC would make it again.
+    """
 
     place: str
     path: str
@@ -48,10 +51,11 @@ def find(remote: bool) -> list[Damage]:
         outputs = _recorded(repo)
         for path, out in outputs.items():
             oid, stage = oid_of(out), out.stage.addressing
-            bad = tuple(damaged_in_cache(repo, oid))
+            good = out.exists and name_of(Path(path)) == oid
+            bad = tuple(faults(repo, oid) if good else damaged_in_cache(repo, oid))
             if bad:
                 found.append(Damage(CACHE, path, stage, bad))
-            if out.exists and name_of(Path(path)) != oid:
+            if out.exists and not good:
                 found.append(Damage(TREE, path, stage))
     if remote:
         for path, oids in transfer.examine(list(outputs)).items():
@@ -109,7 +113,7 @@ def _tree(damage: Damage) -> str:
     if not (here or _fetched(damage.path)):
         return ""
     with Repo(".", _wait_for_lock=True) as repo, lock_repo(repo):
-        _remove(Path(damage.path))  # else DVC, which knows it by size and time, may leave it as it is
+        remove(Path(damage.path))  # else DVC, which knows it by size and time, may leave it as it is
         _recorded(repo)[damage.path].checkout(force=True)
     return CACHE if here else REMOTE
 
@@ -128,8 +132,7 @@ def _fetched(path: str) -> bool:
         oid = oid_of(_recorded(repo)[path])
     if not transfer.default_remote() or not transfer.look([oid])[oid]:
         return False
-    transfer.fetch([path])
-    return True
+    return not transfer.fetch([path])
 
 
 def _whole(repo: Repo, out: Output) -> bool:
@@ -141,7 +144,8 @@ def _recorded(repo: Repo) -> dict[str, Output]:
     return {str(out): out for stage in repo.index.stages for out in stage.outs if oid_of(out)}
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Take away what stands at ``path``, if anything does."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

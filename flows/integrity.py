@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from dvc.repo import Repo
@@ -41,15 +40,16 @@ def members(repo: Repo, oid: str) -> list[str]:
     return [entry["md5"] for entry in json.loads(cached(repo, oid).read_text(encoding="utf-8"))]
 
 
+def faults(repo: Repo, oid: str) -> list[str]:
+    """The objects of ``oid`` that the cache lacks or has damaged."""
+    own = is_sound(cached(repo, oid), oid)
+    wanted = [oid, *(members(repo, oid) if own else [])]
+    return [each for each in wanted if not is_sound(cached(repo, each), each)]
+
+
 def whole_in_cache(repo: Repo, oid: str) -> bool:
     """Whether the cache has the object, with all that is in it if it is a folder; what is damaged is thrown out."""
-    return not list(faults(repo, oid))
-
-
-def faults(repo: Repo, oid: str) -> Iterator[str]:
-    """The objects of ``oid`` that the cache lacks, once those that are damaged are out of it."""
-    for each in (oid, *(members(repo, oid) if is_sound(cached(repo, oid), oid) else [])):
-        path = cached(repo, each)
-        if not is_sound(path, each):
-            path.unlink(missing_ok=True)
-            yield each
+    found = faults(repo, oid)
+    for each in found:
+        cached(repo, each).unlink(missing_ok=True)
+    return not found

@@ -56,13 +56,12 @@ def run(stages: Sequence[str], agreed: Callable[[Any], bool] | None = None, cron
         free_stale_locks()
         with waiting("DVC looks for what has changed"):
             from flows.dag import check_code
-            from flows.supply import obtain, plan
+            from flows.supply import supply
 
             check_code()
-            wanted = plan(stages)
-        if agreed and not agreed(wanted):
+        wanted = supply(stages, agreed)
+        if wanted is None:
             return
-        obtain(wanted)
         if not wanted.dag.changed:
             print(f"all {len(wanted.dag.needs)} stages are up to date")
             return

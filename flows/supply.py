@@ -7,7 +7,7 @@ says, else from the remote; only what is nowhere is made again, and only where s
 
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from dvc.repo import Repo, lock_repo
 
 from flows import transfer
 from flows.dag import Dag, read_dag
-from flows.damage import hidden
+from flows.damage import hidden, remove
 from flows.integrity import whole_in_cache
 from flows.outputs import Recorded, State
 
@@ -37,8 +37,36 @@ class Plan:
         return sum(output.size for output in self.remote)
 
 
-def plan(targets: Collection[str] = ()) -> Plan:
+def supply(targets: Collection[str] = (), agreed: Callable[[Plan], bool] | None = None) -> Plan | None:
+    """Plan a run and bring in what it reads; where that is damaged at the remote, plan again without it.
+
+    Args:
+        targets: stages to bring up to date, with what they need; all, if none is named.
+        agreed: asked with each plan before anything is fetched.
+
+    Returns:
+        What is left to do, or None if it was not agreed to.
+
+    Raises:
+        FlowError: a target is no stage, or the remote does not answer.
+    """
+    damaged: set[str] = set()
+    while True:
+        wanted = plan(targets, damaged)
+        if agreed and not agreed(wanted):
+            return None
+        new = obtain(wanted)
+        if not new:
+            return wanted
+        damaged |= new
+
+
+def plan(targets: Collection[str] = (), damaged: Collection[str] = ()) -> Plan:
     """Look at the work tree, the cache and, where something needed is in neither, the remote.
+
+    Args:
+        targets: as above.
+        damaged: outputs that the remote does not have whole, though it says so.
 
     Raises:
         FlowError: a target is no stage, or the remote does not answer.
@@ -49,7 +77,7 @@ def plan(targets: Collection[str] = ()) -> Plan:
     while True:
         expected = set(dag.expected)
         absent = [output for output in dag.absent if output.stage not in expected]
-        local, remote, nowhere = place(absent, [output for output in absent if _is_needed(output, dag, results)])
+        local, remote, nowhere = place(absent, [o for o in absent if _is_needed(o, dag, results)], damaged)
         if not nowhere:
             return Plan(dag, local, remote, tuple(lost.values()))
         lost |= {output.path: output for output in nowhere}
@@ -65,7 +93,7 @@ def _looked_through(dag: Dag) -> Dag:
 
 
 def place(
-    absent: Sequence[Recorded], needed: Sequence[Recorded] | None = None
+    absent: Sequence[Recorded], needed: Sequence[Recorded] | None = None, damaged: Collection[str] = ()
 ) -> tuple[tuple[Recorded, ...], tuple[Recorded, ...], tuple[Recorded, ...]]:
     """Where outputs are: in the cache, at the remote only, nowhere; of the last two only what is needed.
 
@@ -77,12 +105,12 @@ def place(
     local = tuple(output for output in absent if output.oid in cached)
     afar = [output for output in (absent if needed is None else needed) if output.oid not in cached]
     held = transfer.look([output.oid for output in afar]) if transfer.default_remote() else {}
-    remote = tuple(output for output in afar if held.get(output.oid))
-    return local, remote, tuple(output for output in afar if not held.get(output.oid))
+    remote = tuple(output for output in afar if held.get(output.oid) and output.path not in damaged)
+    return local, remote, tuple(output for output in afar if output not in remote)
 
 
-def obtain(wanted: Plan) -> None:
-    """Bring in what the plan says, in place of whatever stands there.
+def obtain(wanted: Plan) -> set[str]:
+    """Bring in what the plan says, in place of whatever stands there; returns what is damaged at the remote.
 
     Raises:
         RemoteError: not all of it came; what did is kept.
@@ -95,12 +123,17 @@ def obtain(wanted: Plan) -> None:
         if output.state is State.DAMAGED:
             origin = "cache" if output in wanted.local else "remote"
             print(f"prefactor: {output.path} is not what its stage made: taken from the {origin}", file=sys.stderr)
-    transfer.fetch([output.path for output in wanted.remote])
-    paths = {output.path for output in (*wanted.local, *wanted.remote)}
+    damaged = set(transfer.fetch([output.path for output in wanted.remote]))
+    for path in sorted(damaged):
+        remedy = "who has it whole: `prefactor verify --remote --heal`"
+        print(f"prefactor: {path} is damaged at the remote ({remedy})", file=sys.stderr)
+    paths = {output.path for output in (*wanted.local, *wanted.remote)} - damaged
     if paths:
         with Repo(".", _wait_for_lock=True) as repo, lock_repo(repo):
             for out in (out for stage in repo.index.stages for out in stage.outs if str(out) in paths):
+                remove(Path(str(out)))  # else DVC, which knows it by size and time, may leave it as it is
                 out.checkout(force=True)
+    return damaged
 
 
 def _is_needed(output: Recorded, dag: Dag, results: Collection[str]) -> bool:
