@@ -24,6 +24,8 @@ BASE, OURS, THEIRS = 1, 2, 3  # git's stages of a file in conflict
 @plainly
 def resolve(folder: Folder = Path(".")) -> None:
     """After `git merge`: settle conflicts in params.yaml and dvc.lock that only add edits; then commit."""
+    if not _git(folder, "rev-parse", "--git-dir"):
+        raise PrefactorError(f"{folder.absolute()} is no git repository: say it where `git merge` stopped (-C)")
     done = []
     for name, merge in ((PARAMS, merge_params), (LOCK, merge_lock)):
         sides = [_side(folder, name, number) for number in (BASE, OURS, THEIRS)]
@@ -107,6 +109,13 @@ def _load(text: str, name: str) -> Any:
 
 
 def _side(folder: Path, name: str, number: int) -> str | None:
-    words = ["git", "show", f":{number}:./{name}"]
-    done = subprocess.run(words, cwd=folder, capture_output=True, encoding="utf-8", check=False)
+    return _git(folder, "show", f":{number}:./{name}")
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git prints; None where it refuses."""
+    try:
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, encoding="utf-8", check=False)
+    except FileNotFoundError:
+        raise PrefactorError("git is not installed, or not on PATH: install it") from None
     return done.stdout if done.returncode == 0 else None
