@@ -66,13 +66,13 @@ def run(stages: Sequence[str], agreed: Callable[[Any], bool] | None = None, cron
             print(f"all {len(wanted.dag.needs)} stages are up to date")
             return
         with waiting("Prefect is imported"):
-            server, pipeline = _prefect()
+            server, pipeline = prefect_modules()
         with server.server():
             pipeline(stages)
 
 
 def _serve(stages: Sequence[str], cron: str) -> None:
-    server, pipeline = _prefect()
+    server, pipeline = prefect_modules()
     url = server.PREFECT_API_URL.value()
     if not url:
         raise FlowError(
@@ -85,7 +85,7 @@ def _serve(stages: Sequence[str], cron: str) -> None:
     pipeline.serve(name="prefactor", cron=cron, parameters={"stages": list(stages)})
 
 
-def _prefect() -> tuple[ModuleType, Any]:
+def prefect_modules() -> tuple[ModuleType, Any]:
     """Import what imports Prefect, which reads every setting that it finds.
 
     Raises:
