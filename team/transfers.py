@@ -52,6 +52,9 @@ def pull(
         _need_remote()
         dag = read_dag(() if everything else tuple(names or SHOWN))
         wanted = [o for o in dag.absent if everything or {o.stage, o.stage.split("@")[0]} & set(names or SHOWN)]
+        if not (everything or names):
+            shown = dag.reads["report"]  # not the changes themselves, which are large
+            wanted = [o for o in wanted if o.stage == "report" or any(Path(o.path).is_relative_to(p) for p in shown)]
         local, remote, nowhere = place(wanted)
         found = Plan(dag, local, remote, ())
         obtain(found)
