@@ -10,7 +10,7 @@ from dvc.repo import Repo
 
 from flows.environment import environment
 from flows.errors import FlowError, StageFailed
-from flows.outputs import Absent, absent, differs
+from flows.outputs import Recorded, State, differs, recorded
 
 CHECK = "check"  # the stage that hashes every other's code
 GATES = (CHECK, "text")  # stages that only check: once the former ran, nothing reruns because of them
@@ -22,8 +22,13 @@ class Dag:
 
     needs: dict[str, tuple[str, ...]]  # stage -> the stages it waits for; in an order that respects them
     changed: frozenset[str]  # stages that would run even if every recorded output were in its place
-    absent: tuple[Absent, ...] = ()  # recorded outputs that are not
+    outputs: tuple[Recorded, ...] = ()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # stage -> paths that it reads
+
+    @property
+    def absent(self) -> tuple[Recorded, ...]:
+        """Outputs that are not in the work tree as they were recorded."""
+        return tuple(output for output in self.outputs if output.state is not State.HERE)
 
     @property
     def expected(self) -> tuple[str, ...]:
@@ -51,17 +56,14 @@ def read_dag(targets: Collection[str] = ()) -> Dag:
         place = {name: number for number, name in enumerate(stages)}  # as in dvc.yaml
         # DVC's edges point at what is needed; walked backwards, a stage comes after its needs.
         order = list(nx.lexicographical_topological_sort(graph.reverse(), key=place.__getitem__))
-        recorded = {str(out): out for stage in stages.values() for out in stage.outs}
-        changed = {
-            name
-            for name, reasons in repo.status().items()
-            if name in stages and differs(stages[name], reasons, recorded)
-        }
+        made = {str(out): out for stage in stages.values() for out in stage.outs}
+        reasons = repo.status()
+        changed = {name for name, stage in stages.items() if differs(stage, reasons.get(name, []), made)}
         wanted = {name: stages[name] for name in order}
         reads = {name: tuple(str(dep) for dep in stage.deps) for name, stage in wanted.items()}
-        lacking = absent(wanted)
+        outputs = recorded(wanted)
     needs = {stage: tuple(sorted(graph.successors(stage))) for stage in order}
-    return Dag(needs, frozenset(changed).intersection(order), lacking, reads)
+    return Dag(needs, frozenset(changed).intersection(order), outputs, reads)
 
 
 def check_code() -> None:

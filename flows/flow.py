@@ -20,7 +20,7 @@ from flows.dag import Dag, check_code
 from flows.errors import Interrupted
 from flows.execution import Execution
 from flows.repository import alone
-from flows.supply import obtain, plan
+from flows.supply import supply
 from stages.check import read_pipeline
 
 
@@ -36,8 +36,8 @@ def pipeline(stages: Sequence[str] = ()) -> None:
     with alone():
         read_pipeline()
         check_code()
-        wanted = plan(stages)
-        obtain(wanted)
+        wanted = supply(stages)
+        assert wanted is not None  # nobody was asked
         _reproduce(wanted.dag)
 
 

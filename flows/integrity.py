@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from dvc.repo import Repo
@@ -25,6 +24,15 @@ def is_sound(path: Path, oid: str) -> bool:
     return path.is_file() and md5(path) == oid.removesuffix(FOLDER)
 
 
+def name_of(path: Path) -> str:
+    """The name that DVC gives to what lies at ``path``, by every byte of it: DVC itself trusts size and time."""
+    if not path.is_dir():
+        return md5(path)
+    files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
+    listed = [{"md5": md5(file), "relpath": relative} for relative, file in files]
+    return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + FOLDER
+
+
 def members(repo: Repo, oid: str) -> list[str]:
     """The objects of the files of a folder, whose list must be sound; none of a file."""
     if not oid.endswith(FOLDER):
@@ -32,15 +40,16 @@ def members(repo: Repo, oid: str) -> list[str]:
     return [entry["md5"] for entry in json.loads(cached(repo, oid).read_text(encoding="utf-8"))]
 
 
+def faults(repo: Repo, oid: str) -> list[str]:
+    """The objects of ``oid`` that the cache lacks or has damaged."""
+    own = is_sound(cached(repo, oid), oid)
+    wanted = [oid, *(members(repo, oid) if own else [])]
+    return [each for each in wanted if not is_sound(cached(repo, each), each)]
+
+
 def whole_in_cache(repo: Repo, oid: str) -> bool:
     """Whether the cache has the object, with all that is in it if it is a folder; what is damaged is thrown out."""
-    return not list(faults(repo, oid))
-
-
-def faults(repo: Repo, oid: str) -> Iterator[str]:
-    """The objects of ``oid`` that the cache lacks, once those that are damaged are out of it."""
-    for each in (oid, *(members(repo, oid) if is_sound(cached(repo, oid), oid) else [])):
-        path = cached(repo, each)
-        if not is_sound(path, each):
-            path.unlink(missing_ok=True)
-            yield each
+    found = faults(repo, oid)
+    for each in found:
+        cached(repo, each).unlink(missing_ok=True)
+    return not found

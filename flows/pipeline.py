@@ -56,24 +56,23 @@ def run(stages: Sequence[str], agreed: Callable[[Any], bool] | None = None, cron
         free_stale_locks()
         with waiting("DVC looks for what has changed"):
             from flows.dag import check_code
-            from flows.supply import obtain, plan
+            from flows.supply import supply
 
             check_code()
-            wanted = plan(stages)
-        if agreed and not agreed(wanted):
+        wanted = supply(stages, agreed)
+        if wanted is None:
             return
-        obtain(wanted)
         if not wanted.dag.changed:
             print(f"all {len(wanted.dag.needs)} stages are up to date")
             return
         with waiting("Prefect is imported"):
-            server, pipeline = _prefect()
+            server, pipeline = prefect_modules()
         with server.server():
             pipeline(stages)
 
 
 def _serve(stages: Sequence[str], cron: str) -> None:
-    server, pipeline = _prefect()
+    server, pipeline = prefect_modules()
     url = server.PREFECT_API_URL.value()
     if not url:
         raise FlowError(
@@ -86,7 +85,7 @@ def _serve(stages: Sequence[str], cron: str) -> None:
     pipeline.serve(name="prefactor", cron=cron, parameters={"stages": list(stages)})
 
 
-def _prefect() -> tuple[ModuleType, Any]:
+def prefect_modules() -> tuple[ModuleType, Any]:
     """Import what imports Prefect, which reads every setting that it finds.
 
     Raises:

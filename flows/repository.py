@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from flows.errors import FlowError
 
 LOCK = Path(".runs/lock")
+RWLOCK = Path(".dvc/tmp/rwlock")
 CONFLICT = re.compile(rb"^(?:<{7}|>{7}|\|{7})(?: |\r?$)", re.MULTILINE)
 REMEDIES = {
     "params.yaml": "keep one side of each, then run again",
@@ -96,24 +97,42 @@ def _whole(lock: Path) -> bool:
 
 
 def free_stale_locks() -> None:
-    """Remove DVC's list of readers and writers where none of them lives.
+    """Remove DVC's list of readers and writers where none of them lives."""
+    if stale_locks() is not None:
+        RWLOCK.unlink(missing_ok=True)
+
+
+def stale_locks() -> list[int] | None:
+    """The processes that DVC's list of readers and writers names, if none of them lives; None without such a list.
 
     A killed DVC leaves its number in it, and another process may have that number today: one that is younger than
     the list is not the one that it names.
     """
-    path = Path(".dvc/tmp/rwlock")
     try:
-        written = path.stat().st_mtime
-        listed = json.loads(path.read_text(encoding="utf-8"))
+        written = RWLOCK.stat().st_mtime
+        listed = json.loads(RWLOCK.read_text(encoding="utf-8"))
         infos = [info for value in listed.get("write", {}).values() for info in [value]]
         infos += [info for value in listed.get("read", {}).values() for info in value]
-        alive = any(_is_older(int(info["pid"]), written) for info in infos)
+        pids = [int(info["pid"]) for info in infos]
     except FileNotFoundError:
-        return
+        return None
     except (ValueError, KeyError, TypeError, AttributeError):
-        alive = False  # half written, by a process that was killed over it
-    if not alive:
-        path.unlink(missing_ok=True)
+        return []  # half written, by a process that was killed over it
+    return None if any(_is_older(pid, written) for pid in pids) else pids
+
+
+def occupant() -> str:
+    """The process that has this folder to itself (:func:`alone`), or nothing."""
+    if not LOCK.is_file():
+        return ""
+    with LOCK.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read(20).decode("ascii", "replace").strip() or "of unknown number"
+        except OSError:
+            return ""
+    return ""
 
 
 def _is_older(pid: int, moment: float) -> bool:

@@ -79,7 +79,7 @@ def silence(url: str) -> str:
         return ""
     forget = "unset PREFECT_API_URL" if "PREFECT_API_URL" in os.environ else "prefect config unset PREFECT_API_URL"
     return (
-        f"PREFECT_API_URL={_without_secrets(url)}: no Prefect server to work with ({why}): "
+        f"PREFECT_API_URL={without_secrets(url)}: no Prefect server to work with ({why}): "
         f"start it (`prefect server start`), or forget it (`{forget}`)"
     )
 
@@ -107,7 +107,7 @@ def _short(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__)[:120]
 
 
-def _without_secrets(url: str) -> str:
+def without_secrets(url: str) -> str:
     user, at, _ = urlsplit(url).netloc.rpartition("@")
     return url.replace(user + at, "", 1) if at else url
 

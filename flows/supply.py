@@ -7,7 +7,7 @@ says, else from the remote; only what is nowhere is made again, and only where s
 
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from dvc.repo import Repo, lock_repo
 
 from flows import transfer
 from flows.dag import Dag, read_dag
+from flows.damage import hidden, remove
 from flows.integrity import whole_in_cache
-from flows.outputs import Absent
+from flows.outputs import Recorded, State
 
 RESULTS = ("report",)  # what a run is for: there when it ends, whether or not it had to be made
 
@@ -26,9 +27,9 @@ class Plan:
     """What a run will do: the stages of ``dag.expected``, after it has brought in ``local`` and ``remote``."""
 
     dag: Dag
-    local: tuple[Absent, ...]  # from the cache of this machine, whether or not something reads it
-    remote: tuple[Absent, ...]  # needed, and only there
-    lost: tuple[Absent, ...]  # nowhere, and needed: their stages are among the expected
+    local: tuple[Recorded, ...]  # from the cache of this machine, whether or not something reads it
+    remote: tuple[Recorded, ...]  # needed, and only there
+    lost: tuple[Recorded, ...]  # nowhere, and needed: their stages are among the expected
 
     @property
     def bytes(self) -> int:
@@ -36,28 +37,68 @@ class Plan:
         return sum(output.size for output in self.remote)
 
 
-def plan(targets: Collection[str] = ()) -> Plan:
-    """Look at the work tree, the cache and, where something needed is in neither, the remote.
+def supply(targets: Collection[str] = (), agreed: Callable[[Plan], bool] | None = None) -> Plan | None:
+    """Plan a run and bring in what it reads; where that is damaged at the remote, plan again without it.
+
+    Args:
+        targets: stages to bring up to date, with what they need; all, if none is named.
+        agreed: asked with each plan before anything is fetched.
+
+    Returns:
+        What is left to do, or None if it was not agreed to.
 
     Raises:
         FlowError: a target is no stage, or the remote does not answer.
     """
-    dag = read_dag(targets)
+    damaged: set[str] = set()
+    said: Plan | None = None
+    while True:
+        wanted = plan(targets, damaged)
+        idle = not (wanted.local or wanted.remote)
+        if said and idle and wanted.dag.expected == said.dag.expected:
+            return wanted  # what came in has changed nothing
+        if agreed and not agreed(wanted):
+            return None
+        damaged |= obtain(wanted)
+        if idle:
+            return wanted
+        said = wanted
+
+
+def plan(targets: Collection[str] = (), damaged: Collection[str] = ()) -> Plan:
+    """Look at the work tree, the cache and, where something needed is in neither, the remote.
+
+    Args:
+        targets: as above.
+        damaged: outputs that the remote does not have whole, though it says so.
+
+    Raises:
+        FlowError: a target is no stage, or the remote does not answer.
+    """
+    dag = _looked_through(read_dag(targets))
     results = [stage for stage in dag.needs if {stage, stage.split("@")[0]} & set(targets or RESULTS)]
-    lost: dict[str, Absent] = {}
+    lost: dict[str, Recorded] = {}
     while True:
         expected = set(dag.expected)
         absent = [output for output in dag.absent if output.stage not in expected]
-        local, remote, nowhere = place(absent, [output for output in absent if _is_needed(output, dag, results)])
+        local, remote, nowhere = place(absent, [o for o in absent if _is_needed(o, dag, results)], damaged)
         if not nowhere:
             return Plan(dag, local, remote, tuple(lost.values()))
         lost |= {output.path: output for output in nowhere}
         dag = replace(dag, changed=dag.changed | {output.stage for output in nowhere})
 
 
+def _looked_through(dag: Dag) -> Dag:
+    """With the damage among what will be read that DVC does not see: it left a file's size and time as they were."""
+    expected = set(dag.expected)
+    read = {o.path for o in dag.outputs if o.state is State.HERE and o.stage not in expected and _is_read(o, dag)}
+    bad = hidden(read)
+    return replace(dag, outputs=tuple(replace(o, state=State.DAMAGED) if o.path in bad else o for o in dag.outputs))
+
+
 def place(
-    absent: Sequence[Absent], needed: Sequence[Absent] | None = None
-) -> tuple[tuple[Absent, ...], tuple[Absent, ...], tuple[Absent, ...]]:
+    absent: Sequence[Recorded], needed: Sequence[Recorded] | None = None, damaged: Collection[str] = ()
+) -> tuple[tuple[Recorded, ...], tuple[Recorded, ...], tuple[Recorded, ...]]:
     """Where outputs are: in the cache, at the remote only, nowhere; of the last two only what is needed.
 
     Raises:
@@ -68,12 +109,12 @@ def place(
     local = tuple(output for output in absent if output.oid in cached)
     afar = [output for output in (absent if needed is None else needed) if output.oid not in cached]
     held = transfer.look([output.oid for output in afar]) if transfer.default_remote() else {}
-    remote = tuple(output for output in afar if held.get(output.oid))
-    return local, remote, tuple(output for output in afar if not held.get(output.oid))
+    remote = tuple(output for output in afar if held.get(output.oid) and output.path not in damaged)
+    return local, remote, tuple(output for output in afar if output not in remote)
 
 
-def obtain(wanted: Plan) -> None:
-    """Bring in what the plan says, in place of whatever stands there.
+def obtain(wanted: Plan) -> set[str]:
+    """Bring in what the plan says, in place of whatever stands there; returns what is damaged at the remote.
 
     Raises:
         RemoteError: not all of it came; what did is kept.
@@ -83,20 +124,29 @@ def obtain(wanted: Plan) -> None:
             f"prefactor: {output.path} is in no cache and at no remote: {output.stage} makes it again", file=sys.stderr
         )
     for output in (*wanted.local, *wanted.remote):
-        if output.damaged:
+        if output.state is State.DAMAGED:
             origin = "cache" if output in wanted.local else "remote"
             print(f"prefactor: {output.path} is not what its stage made: taken from the {origin}", file=sys.stderr)
-    transfer.fetch([output.path for output in wanted.remote])
-    paths = {output.path for output in (*wanted.local, *wanted.remote)}
+    damaged = set(transfer.fetch([output.path for output in wanted.remote]))
+    for path in sorted(damaged):
+        remedy = "who has it whole: `prefactor verify --remote --heal`"
+        print(f"prefactor: {path} is damaged at the remote ({remedy})", file=sys.stderr)
+    paths = {output.path for output in (*wanted.local, *wanted.remote)} - damaged
     if paths:
         with Repo(".", _wait_for_lock=True) as repo, lock_repo(repo):
             for out in (out for stage in repo.index.stages for out in stage.outs if str(out) in paths):
+                remove(Path(str(out)))  # else DVC, which knows it by size and time, may leave it as it is
                 out.checkout(force=True)
+    return damaged
 
 
-def _is_needed(output: Absent, dag: Dag, results: Collection[str]) -> bool:
+def _is_needed(output: Recorded, dag: Dag, results: Collection[str]) -> bool:
+    return output.state is State.DAMAGED or output.stage in results or _is_read(output, dag)
+
+
+def _is_read(output: Recorded, dag: Dag) -> bool:
     reads = {path for stage in dag.expected for path in dag.reads[stage]}
-    return output.damaged or output.stage in results or any(_overlap(path, output.path) for path in reads)
+    return any(_overlap(path, output.path) for path in reads)
 
 
 def _overlap(one: str, other: str) -> bool:

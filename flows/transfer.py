@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any
 
 import psutil
 from dvc.config import Config
@@ -55,14 +55,24 @@ def has(oids: Sequence[str]) -> dict[str, bool]:
     return _ask("has", list(oids)) if oids else {}
 
 
-def fetch(paths: Sequence[str]) -> int:
-    """Bring outputs into the cache; returns how many files came. Raises RemoteError."""
-    return int(_ask("fetch", list(paths))) if paths else 0
+def fetch(paths: Sequence[str]) -> list[str]:
+    """Bring outputs into the cache; returns those that are damaged at the remote. Raises RemoteError."""
+    return _ask("fetch", list(paths)) if paths else []
 
 
 def push(paths: Sequence[str]) -> int:
     """Send outputs to the remote; returns how many files it lacked. Raises RemoteError."""
     return int(_ask("push", list(paths))) if paths else 0
+
+
+def examine(paths: Sequence[str]) -> dict[str, list[str]]:
+    """By output, its damaged objects at the remote, every byte of which is read; raises RemoteError."""
+    return _ask("examine", list(paths)) if paths else {}
+
+
+def discard(oids: Sequence[str]) -> None:
+    """Take objects away from the remote; raises RemoteError."""
+    _ask("discard", list(oids))
 
 
 def probe(writes: bool) -> None:
@@ -80,10 +90,16 @@ def _ask(verb: str, request: Any) -> Any:
 
 def _once(verb: str, request: Any) -> Any:
     where = f"remote {default_remote()} ({remote_url()})"
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8") as asked,
-        tempfile.TemporaryFile("w+", encoding="utf-8") as told,
-    ):
+    given = spoken(verb, request)
+    if "error" in given:
+        remedy = given.get("remedy") or _remedy(given["error"])
+        raise (Passing if given["passing"] else RemoteError)(f"{where}: {given['error']}: {remedy}")
+    return given["value"]
+
+
+def spoken(verb: str, request: Any) -> dict[str, Any]:
+    """What a process of :mod:`flows.transfer_process` answers, or why it gave no answer."""
+    with _file() as asked, _file() as told:
         json.dump(request, asked)
         asked.flush()
         asked.seek(0)
@@ -92,21 +108,21 @@ def _once(verb: str, request: Any) -> Any:
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
             pass_fds=[asked.fileno(), told.fileno()], env=environment(), encoding="utf-8", errors="replace",
         )  # fmt: skip
-        moved = _watch(process)
-        if not moved:
-            raise Passing(
-                f"{where}: nothing moved for {remote_seconds()} s: look after the connection, or give it longer "
-                "(PREFACTOR_REMOTE_SECONDS); what came is kept"
-            )
+        if not _watch(process):
+            remedy = "look after the connection, or give it longer (PREFACTOR_REMOTE_SECONDS); what came is kept"
+            return {"error": f"nothing moved for {remote_seconds()} s", "remedy": remedy, "passing": True}
         told.seek(0)
         text = told.read()
-    if not text:
-        said = (process.communicate()[1] or "").strip().splitlines()
-        raise Passing(f"{where}: the transfer ended ({process.returncode}): {said[-1] if said else 'it said nothing'}")
-    given = json.loads(text)
-    if "error" in given:
-        raise (Passing if given["passing"] else RemoteError)(f"{where}: {given['error']}: {_remedy(given['error'])}")
-    return given["value"]
+    if text:
+        return json.loads(text)
+    assert process.stderr is not None
+    said = process.stderr.read().strip().splitlines()
+    last = said[-1] if said else "it said nothing"
+    return {"error": f"the transfer ended with {process.returncode}: {last}", "passing": True}
+
+
+def _file() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8")
 
 
 def _remedy(line: str) -> str:

@@ -4,6 +4,7 @@ REQUEST and ANSWER are file descriptors of JSON. The process leads its group and
 (``watch_parent``): a library that waits for a remote for ever can then be ended from outside.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -12,15 +13,21 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import httpx
 from dvc.config import ConfigError
 from dvc.exceptions import DvcException
+from dvc.output import Output
 from dvc.repo import Repo
+from dvc_data.hashfile.db import HashFileDB, get_index
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.transfer import TransferResult
 from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
 
+from flows.integrity import FOLDER, whole_in_cache
+from flows.outputs import oid_of
 from flows.watch import watch_parent
+from prefactor.machine.settings import remote_seconds
 from prefactor.machine.trouble import trouble
 
 FINAL = re.compile(r"denied|forbidden|unauthori[sz]ed|credential|authentication|NoSuchBucket|\b40[13]\b", re.IGNORECASE)
@@ -75,22 +82,33 @@ def _files(repo: Repo, oid: str) -> list[str]:
     return [entry.value for _, _, entry in tree if entry and entry.value]
 
 
-def fetch(repo: Repo, paths: Sequence[str]) -> int:
-    """Bring these outputs into the cache; returns how many files came.
+def fetch(repo: Repo, paths: Sequence[str]) -> list[str]:
+    """Bring these outputs into the cache; returns those that are damaged at the remote, and are left there.
 
-    Not by ``Repo.fetch``, which looks through the whole DAG once for every target.
+    Not by ``Repo.fetch``, which looks through the whole DAG once for every target. DVC's ``verify`` looks at the bytes
+    of what may be written to alone: in a folder that is a remote, nothing is.
     """
-    return _moved(repo.cloud.pull(_objects(repo, paths)))
+    _moved(repo.cloud.pull(_objects(repo, paths)))
+    return [path for path, out in _outs(repo, paths).items() if not whole_in_cache(repo, oid_of(out))]
 
 
 def push(repo: Repo, paths: Sequence[str]) -> int:
-    """Send these outputs to the remote; returns how many files it lacked."""
-    return _moved(repo.cloud.push(_objects(repo, paths)))
+    """Send these outputs to the remote; returns how many files it lacked.
+
+    Files first, and by themselves: where the list of a folder is there, DVC takes its files to be there, too.
+    """
+    get_index(repo.cloud.get_remote_odb()).clear()  # what it remembers of them
+    objects = _objects(repo, paths)
+    files = {info for info in objects if not info.isdir}
+    return _moved(repo.cloud.push(files)) + _moved(repo.cloud.push(objects - files))
 
 
 def _objects(repo: Repo, paths: Sequence[str]) -> set[HashInfo]:
-    outs = {str(out): out for stage in repo.index.stages for out in stage.outs}
-    return {info for path in paths for info in outs[path].get_used_objs().get(None, ())}
+    return {info for out in _outs(repo, paths).values() for info in out.get_used_objs().get(None, ())}
+
+
+def _outs(repo: Repo, paths: Sequence[str]) -> dict[str, Output]:
+    return {str(out): out for stage in repo.index.stages for out in stage.outs if str(out) in set(paths)}
 
 
 def _moved(result: TransferResult) -> int:
@@ -99,10 +117,40 @@ def _moved(result: TransferResult) -> int:
     return len(result.transferred)
 
 
+def examine(repo: Repo, paths: Sequence[str]) -> dict[str, list[str]]:
+    """By output, the objects that the remote has and whose bytes are not what their names say; all of it is read."""
+    odb = repo.cloud.get_remote_odb()
+    found = {}
+    for path in paths:
+        # Not by `oids_exist`, which takes a damaged object of a folder away without a word.
+        oids = [info.value for info in _objects(repo, [path]) if info.value]
+        there = [oid for oid in oids if odb.fs.exists(odb.oid_to_path(oid))]
+        found[path] = [oid for oid in there if _digest(odb, oid) != oid.removesuffix(FOLDER)]
+    return {path: oids for path, oids in found.items() if oids}
+
+
+def _digest(odb: HashFileDB, oid: str) -> str:
+    digest = hashlib.md5()
+    with odb.fs.open(odb.oid_to_path(oid), "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def discard(repo: Repo, oids: Sequence[str]) -> None:
+    """Take objects away from the remote, so that whole ones can be sent in their place."""
+    odb = repo.cloud.get_remote_odb()
+    for oid in oids:
+        odb.delete(oid)
+
+
 def probe(repo: Repo, writes: bool) -> None:
     """See that the remote answers and, if ``writes``, that it takes a few bytes; they are removed again."""
     remote = repo.cloud.get_remote()
-    if not writes or remote.fs.protocol in READ_ONLY:
+    if remote.fs.protocol in READ_ONLY:
+        httpx.head(remote.path, timeout=remote_seconds(), follow_redirects=True)  # DVC takes silence for absence
+        return
+    if not writes:
         remote.odb.exists("0" * 32)
         return
     place = remote.fs.join(remote.path, ".prefactor-probe")
@@ -111,7 +159,15 @@ def probe(repo: Repo, writes: bool) -> None:
     remote.fs.remove(place)
 
 
-VERBS: dict[str, Callable[[Repo, Any], Any]] = {"look": look, "has": has, "fetch": fetch, "push": push, "probe": probe}
+VERBS: dict[str, Callable[[Repo, Any], Any]] = {
+    "look": look,
+    "has": has,
+    "fetch": fetch,
+    "push": push,
+    "probe": probe,
+    "examine": examine,
+    "discard": discard,
+}
 
 
 def answer(verb: str, request: Any) -> dict[str, Any]:

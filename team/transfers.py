@@ -22,17 +22,18 @@ def push(folder: Folder = Path(".")) -> None:
     """Send what was made to the remote; damaged objects stay here."""
     with project(folder):
         from flows import transfer
+        from flows.dag import read_dag
         from flows.holdings import holdings
         from team.plan import size
 
         _need_remote()
-        held = holdings(remote=True)
-        lacking = [output for output in held if not output.afar]
-        sound = [output for output in lacking if output.cached]
+        held = holdings(read_dag().outputs, remote=True)
+        lacking = [each for each in held if not each.afar]
+        sound = [each.output for each in lacking if each.cached]
         moved = transfer.push([output.path for output in sound])
         print(f"{len(held) - len(lacking)} outputs were there; sent {moved} files, {size(sum(o.size for o in sound))}")
         if len(sound) < len(lacking):
-            lost = next(output for output in lacking if not output.cached)
+            lost = next(each.output for each in lacking if not each.cached)
             raise PrefactorError(
                 f"{len(lacking) - len(sound)} outputs are not in this cache, whole and sound ({lost.path}): "
                 "`prefactor verify --heal`, then push again"
@@ -77,15 +78,14 @@ def status(folder: Folder = Path("."), remote: bool = True, as_json: AsJson = Fa
         check_code()
         dag = read_dag()
         ask = remote and bool(transfer.default_remote())
-        held = holdings(remote=ask)
+        held = holdings(dag.outputs, remote=ask)
         rows = []
         for stage in dag.needs:
-            own = [output for output in held if output.stage == stage]
+            own = [each for each in held if each.output.stage == stage]
             state = "changed" if stage in dag.changed else "after it" if stage in dag.expected else "up to date"
-            counts = {place: sum(getattr(o, place) for o in own) for place in ("here", "cached", "afar")}
-            rows.append(
-                {"stage": stage, "state": state, "outputs": len(own), **counts, "bytes": sum(o.size for o in own)}
-            )
+            counts = {place: sum(getattr(each, place) for each in own) for place in ("here", "cached", "afar")}
+            total = sum(each.output.size for each in own)
+            rows.append({"stage": stage, "state": state, "outputs": len(own), **counts, "bytes": total})
         if as_json:
             print_json(rows)
             return
