@@ -52,7 +52,7 @@ def pull(
         from team.plan import size
 
         _need_remote()
-        dag = read_dag(() if everything else tuple(names or SHOWN))
+        dag = read_dag(tuple(names or ()))
         wanted = [o for o in dag.absent if everything or {o.stage, o.stage.split("@")[0]} & set(names or SHOWN)]
         if not (everything or names):
             wanted = [output for output in wanted if is_shown(output.stage, output.path, dag.reads["report"])]
