@@ -26,45 +26,40 @@ from prefactor.config.edits import Goal
 from prefactor.config.names import LONGEST
 from stages.check import read_pipeline
 
-Name = Annotated[
-    str,
-    Field(description="A new name: a-z, 0-9 and -, a letter first.", pattern="^[a-z][a-z0-9-]*$", max_length=LONGEST),
-]
-Domain = Annotated[str, Field(description="The domain to remove: its tag or its language (de, german).", min_length=1)]
-Tokens = Annotated[int | None, Field(description="Target tokens to fit on; 4 if nothing says how far it goes.", ge=1)]
-Tolerance = Annotated[
-    float | None, Field(description="Fit on no token: go as far as this KL (nats) on text far from any use.", gt=0)
-]
-Reach = Annotated[
-    float | None, Field(description="Fit on no token: go as far as the goal, at this KL (nats) of the retained.", gt=0)
-]
-Until = Annotated[
-    Goal, Field(description="chance; unigram (no better than word frequencies: of large vocabularies); or uniform.")
-]
-Retain = Annotated[list[str] | None, Field(description="Domains held in the loss; none: the one with most text.")]
-Component = Annotated[list[str] | None, Field(description="module:index to rescale; none: one is chosen by label.")]
-Query = Annotated[str | None, Field(description="As choose.query: words of the label, or comparisons.")]
-Guarded = Annotated[bool, Field(description="Guard the change by importance.")]
-Seed = Annotated[int, Field(description="Of the target tokens' draw.", ge=0)]
+Name = Annotated[str, Field(pattern="^[a-z][a-z0-9-]*$", max_length=LONGEST)]
+Nats = Annotated[float, Field(gt=0)]
 
 
 @flow(name="edit", task_runner=THREADS, persist_result=False, on_failure=[tell_failure])
 def edit(
     name: Name,
-    remove: Domain,
-    tokens: Tokens = None,
-    tolerance: Tolerance = None,
-    reach: Reach = None,
-    goal: Until = "chance",
-    retain: Retain = None,
-    component: Component = None,
-    query: Query = None,
-    guarded: Guarded = False,
-    seed: Seed = 0,
+    remove: Annotated[str, Field(min_length=1)],
+    tokens: Annotated[int, Field(ge=1)] | None = None,
+    tolerance: Nats | None = None,
+    reach: Nats | None = None,
+    goal: Goal = "chance",
+    retain: list[str] | None = None,
+    component: list[str] | None = None,
+    query: str | None = None,
+    guarded: bool = False,
+    seed: Annotated[int, Field(ge=0)] = 0,
 ) -> None:
     """Choose, fit and measure an edit; add it to ``params.yaml``; bring its stages and the report up to date.
 
     All of it is checked against the folder's caches first; what is wrong leaves ``params.yaml`` as it was.
+
+    Args:
+        name: A new name: a-z, 0-9 and -, a letter first.
+        remove: The domain to remove: its tag or its language (de, german).
+        tokens: Target tokens to fit on; 4 if none of these three says how far it goes.
+        tolerance: Fit on no token: go as far as this KL (nats) on text far from any use.
+        reach: Fit on no token: go as far as the goal, at this KL (nats) of the retained domains.
+        goal: chance; unigram (no better than word frequencies: of large vocabularies); or a uniform prediction.
+        retain: Domains held in the loss; none: the one with most text besides the target.
+        component: Subcomponents (module:index) to rescale; none: one is chosen by label.
+        query: Which subcomponents come into question, as choose.query: words of the label, or comparisons.
+        guarded: Guard the change by importance.
+        seed: Of the target tokens' draw.
 
     Raises:
         ParamsError: ``params.yaml`` is wrong.
@@ -123,7 +118,7 @@ class Choice:
                 last = line.strip()
                 print(line, flush=True)
             code = self._group.report()["code"]
-        self.failure = StageFailed(f"edit of {self._name}", code, last, "nothing was saved") if code else None
+        self.failure = StageFailed(f"choose {self._name}", code, last, "nothing was saved") if code else None
         if self.failure:
             raise self.failure
 

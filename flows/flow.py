@@ -5,11 +5,10 @@ DVC alone remembers what is up to date; Prefect plans, runs stages side by side,
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import Field
 
 from flows.dag import check_code, read_dag
 from flows.on_failure import tell_failure
@@ -22,12 +21,11 @@ THREADS = cast(Any, ThreadPoolTaskRunner(max_workers=256))
 
 
 @flow(name="prefactor", task_runner=THREADS, persist_result=False, on_failure=[tell_failure])
-def pipeline(
-    stages: Annotated[
-        Sequence[str], Field(description="Stages to bring up to date with what they need (edit, edit@NAME); none: all.")
-    ] = (),
-) -> None:
-    """Check ``params.yaml``, then bring ``stages`` (default: all) and what they need up to date.
+def pipeline(stages: Sequence[str] = ()) -> None:
+    """Check ``params.yaml``, then bring ``stages`` and what they need up to date.
+
+    Args:
+        stages: Stages to bring up to date (edit, edit@NAME); none: all.
 
     Raises:
         ParamsError: ``params.yaml`` is wrong; nothing was begun.

@@ -1,128 +1,142 @@
-"""Atomic files and the manifest that catches a damaged one."""
+"""What a run leaves on Prefect's page, and what it does when it fails."""
 
-import errno
-import os
-import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 
-from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import atomic, read_entry, verify, write_json, write_manifest
-from prefactor.files.cost import ledger
-from prefactor.files.tensors import read_tensors, write_tensors
+from flows import on_failure
+from flows.artifacts import damage, failure, headline, leave_failure, leave_results, progress
+from flows.errors import StageFailed
+from prefactor.errors import ParamsError
 
-
-def _folder(root: Path) -> Path:
-    write_json(root / "a.json", {"b": 1})
-    write_tensors(root / "sub" / "t.safetensors", {"x": torch.arange(3)})
-    write_manifest(root, ["a.json", "sub"], {"by": "test"})
-    return root
-
-
-def test_round_trip(tmp_path: Path) -> None:
-    assert verify(_folder(tmp_path)) == {"by": "test"}
-    assert torch.equal(read_tensors(tmp_path / "sub" / "t.safetensors")["x"], torch.arange(3))
-
-
-def test_truncated_file_is_named(tmp_path: Path) -> None:
-    file = _folder(tmp_path) / "sub" / "t.safetensors"
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(PrefactorError, match=r"t\.safetensors is damaged.*dvc checkout"):
-        verify(tmp_path)
-    verify(tmp_path, only=["a.json"])  # what is not asked for is not read
-
-
-def test_missing_file_and_missing_manifest_are_named(tmp_path: Path) -> None:
-    (_folder(tmp_path) / "a.json").unlink()
-    with pytest.raises(PrefactorError, match=r"a\.json is missing"):
-        verify(tmp_path)
-    with pytest.raises(PrefactorError, match=r"manifest\.json is missing: run the stage"):
-        verify(tmp_path / "nowhere")
+SUMMARY: dict[str, Any] = {
+    "target": {"base_ce": {"de": 2.0, "en|x": 1.0}, "chance": 6.93},
+    "holds": {"edit": "reach", "holds": False, "missed": ["<b>de</b> is short"]},
+    "edits": {
+        "reach": {
+            "subcomponents": ["layers.0.mlp.up_proj:1"],
+            "target": "de",
+            "target_tokens": 4,
+            "target_ce_minus_chance": {"mean": -0.5},
+            "damage": {"de": {"mean": 4.43}, "en|x": {"mean": 0.0312}},
+        },
+        "lora": {
+            "subcomponents": [],
+            "target": "de",
+            "target_tokens": 8,
+            "target_ce_minus_chance": {"mean": 0.25},
+            "damage": {"de": {"mean": 5.0}},
+        },
+    },
+}
 
 
-def test_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic(path) as temporary:
-        temporary.write_text("new")
-        _ = 1 / 0
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+def test_the_headline_is_a_table_in_which_text_is_text() -> None:
+    assert headline(SUMMARY).splitlines() == [
+        "**reach does not hold: &lt;b&gt;de&lt;/b&gt; is short**",
+        "",
+        "Nats a token at the report's budget; chance is 6.93.",
+        "",
+        "| edit | acts on | removes | CE - chance | worst damage |",
+        "|---|---|---|---:|---:|",
+        "| reach | layers.0.mlp.up\\_proj:1 | de, 4 tokens | -0.50 | +0.03 (en\\|x) |",
+        "| lora | matrices | de, 8 tokens | +0.25 |  |",
+    ]
 
 
-def test_cost_is_written_only_when_the_work_is_done(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), ledger(tmp_path / "cost.json"):
-        _ = 1 / 0
-    assert not (tmp_path / "cost.json").exists()
+def test_the_damage_has_a_row_an_edit_and_a_column_a_domain() -> None:
+    assert damage(SUMMARY) == [
+        {"edit": "reach", "de": 4.43, "en|x": 0.031},
+        {"edit": "lora", "de": 5.0, "en|x": ""},
+    ]
 
 
-CONFLICT = '{\n "files": {},\n<<<<<<< HEAD\n "about": {}\n=======\n "about": {"x": 1}\n>>>>>>> other\n}\n'
+def test_a_failure_names_stage_and_remedy() -> None:
+    assert failure(StageFailed("edit@first", 2, "prefactor: error: too little text: add <some>")) == (
+        "- **stage**: edit@first\n- **exit code**: 2\n- **said**: too little text: add &lt;some&gt;\n"
+        "- **remedy**: then run again: what is finished is kept"
+    )
+    assert failure(ParamsError("params.yaml: edits is empty")) == "- **ParamsError**: params.yaml: edits is empty"
+
+
+def _left(key: str) -> Any:
+    from prefect.artifacts import Artifact
+
+    return Artifact.get(key)
+
+
+def test_artifacts_are_left_at_the_server(
+    prefect_env: dict[str, str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import json
+
+    from prefect import flow
+
+    import flows.artifacts
+
+    monkeypatch.setattr(flows.artifacts, "EVERY", 0.1)
+    folder = here / "data" / "report"
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps(SUMMARY))
+    (folder / "index.html").write_text("page")
+
+    @flow
+    def run() -> None:
+        with progress(lambda: 0.375):
+            pass
+        leave_results()
+        leave_failure(StageFailed("edit@first", 1, "broken"))
+
+    run()
+    assert _left("prefactor-headline").data == headline(SUMMARY)
+    assert _left("prefactor-progress").data == 37.5
+    assert (folder / "index.html").as_uri() in _left("prefactor-report").data
+    assert "edit@first" in _left("prefactor-failure").data
+
+
+def test_a_server_that_is_gone_takes_no_run_with_it(here: Path) -> None:
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
+        with progress(lambda: 0.5):
+            pass
+        leave_failure(StageFailed("edit", 1, "broken"))
+
+
+RECORD = "import sys; open('told', 'w').write('\\n'.join(sys.argv[1:]))"
+
+
+def test_the_command_gets_the_flow_and_the_line_and_no_shell(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFACTOR_ON_FAILURE", f'"{sys.executable}" -c "{RECORD}" --to "a b"')
+    on_failure.call("prefactor", "stage x failed: $(touch owned) `touch owned`; touch owned\x1b[31m")
+    assert (here / "told").read_text().split("\n") == [
+        "--to", "a b", "prefactor", "stage x failed: $(touch owned) `touch owned`; touch owned\\x1b[31m",
+    ]  # fmt: skip
+    assert not (here / "owned").exists()
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("command", "said"),
     [
-        (b"", "is empty"),
-        (b" \n\t", "is empty"),
-        (CONFLICT.encode(), "has the conflict marks of a merge in it"),
-        (b'{"files": {', "is no JSON (line 1)"),
-        (b'{"files": {}}\n{"files": {}}\n', "is no JSON (line 2)"),
-        (b"\xff\xfe{\x00}\x00", "is no text (byte 0 is not UTF-8)"),
-        (b"\xef\xbb\xbf{}", "is no JSON (line 1)"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is no JSON (line 1)"),
-        (b"[" * 100_000, "is no JSON of ours (it is nested too deep)"),
-        (b"null", "is no manifest"),
-        (b"[]", "is no manifest"),
-        (b'{"about": {}}', "is no manifest"),
-        (b'{"files": [], "about": {}}', "is no manifest"),
-        (None, "is a folder, and no file"),
+        ("", ""),
+        ("no-such-command", "PREFACTOR_ON_FAILURE: [Errno 2]"),
+        ("false", "PREFACTOR_ON_FAILURE: it ended with 1"),
+        ("'open", "no closing quotation: write a command"),
     ],
 )
-def test_a_manifest_that_is_none_is_named_with_a_remedy(tmp_path: Path, content: bytes | None, said: str) -> None:
-    path = _folder(tmp_path) / "manifest.json"
-    path.unlink()
-    path.mkdir() if content is None else path.write_bytes(content)
-    with pytest.raises(PrefactorError) as error:
-        verify(tmp_path)
-    assert str(error.value).startswith(f"{path} {said}: fetch it again (`dvc checkout --force") and (
-        "\n" not in str(error.value)
-    )
+def test_a_command_that_fails_is_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, said: str
+) -> None:
+    monkeypatch.setenv("PREFACTOR_ON_FAILURE", command)
+    on_failure.call("prefactor", "broken")
+    assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [({}, "has no tokens"), ([], "has no tokens"), ({"tokens": 3}, "has no tokens.train"), (7, "has no tokens")],
-)
-def test_an_entry_that_is_not_there_is_named(tmp_path: Path, value: object, said: str) -> None:
-    write_json(tmp_path / "m.json", value)
-    with pytest.raises(PrefactorError, match=f"m.json {re.escape(said)}: fetch it again"):
-        read_entry(tmp_path / "m.json", "tokens", "train")
-    with pytest.raises(PrefactorError, match=r"n\.json is missing: run the stage"):
-        read_entry(tmp_path / "n.json", "tokens")
-    write_json(tmp_path / "m.json", {"tokens": {"train": 0}})
-    assert read_entry(tmp_path / "m.json", "tokens", "train") == 0
-
-
-def test_a_link_is_replaced_and_what_it_points_to_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("cached")
-    (tmp_path / "cache").chmod(0o444)
-    for kind, path in (("symbolic", tmp_path / "a.json"), ("hard", tmp_path / "b.json")):
-        path.symlink_to(tmp_path / "cache") if kind == "symbolic" else path.hardlink_to(tmp_path / "cache")
-        write_json(path, {})
-        assert path.read_text() == "{}\n" and not path.is_symlink()
-    assert (tmp_path / "cache").read_text() == "cached"
-
-
-def test_what_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(PrefactorError, match=r"below/a\.json cannot be written \(Not a directory\)"):
-        write_json(tmp_path / "file" / "below" / "a.json", {})
-
-    def full(*args: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(PrefactorError, match=r"a\.json cannot be written \(No space left on device\)"):
-        write_json(tmp_path / "a.json", {})
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+def test_a_run_that_fails_calls_it(project: Path, call) -> None:
+    (project / "second.txt").unlink()
+    code, output = call("flows.pipeline", PREFACTOR_ON_FAILURE=f'"{sys.executable}" -c "{RECORD}"')
+    assert code == 1, output
+    name, line = (project / "told").read_text().split("\n")
+    assert name == "prefactor" and output.endswith(f"prefactor: error: {line}\n")
