@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from transformers.utils import logging
 
 from flows.watch import watch_parent
 from prefactor.config.base import parse
@@ -82,6 +83,7 @@ def rehearse(params: Path, name: str, edit: PrefactorEdit) -> None:
 def main(asked: str, report: str) -> None:
     watch_parent()
     settle_streams()
+    logging.disable_progress_bar()  # what is loaded here is loaded in a moment
     os.set_inheritable(int(report), False)
     code = 0
     try:
