@@ -4,9 +4,11 @@ A Prefect server, a worker and the deployments of ``prefect.yaml``. Both process
 """
 
 import argparse
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +23,16 @@ from flows.waiting import waiting
 from prefactor.machine.streams import settle_streams
 
 LOCK = Path(".runs/serve.lock")
-TOLD = {  # to a worker, whose runs have a page to show their output on
+TOLD = {  # to a worker, which asks over loopback alone, and whose runs have a page to show their output on
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
     "PREFECT_LOGGING_LEVEL": "INFO",
     "PREFECT_LOGGING_LOG_PRINTS": "true",
     "PREFECT_LOGGING_TO_API_ENABLED": "true",
 }
 
 
-def serve() -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP.
+def serve(with_parent: bool) -> None:
+    """Serve until SIGINT, SIGTERM or SIGHUP; or, if asked to, until this process's parent has ended.
 
     Raises:
         PrefactorError: a variable ``PREFACTOR_*`` is wrong.
@@ -45,6 +48,8 @@ def serve() -> None:
     for note in notes:
         print(f"prefactor: {note}", file=sys.stderr, flush=True)
     with alone(LOCK, "another `make serve` works", "a folder has one"), _signals() as stopped:
+        if with_parent:
+            threading.Thread(target=_watch, args=(os.getppid(), stopped), daemon=True).start()
         with waiting("Prefect is imported"):
             lasting, _ = imported("flows.lasting_server", "flows.deploy")
         with lasting.lasting_server() as (url, server):
@@ -93,6 +98,12 @@ def _quiet(env: dict[str, str], name: str) -> bool:
     return env.get(name) in (None, "CRITICAL", "false")
 
 
+def _watch(parent: int, stopped: threading.Event) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    stopped.set()
+
+
 @contextmanager
 def _signals() -> Iterator[threading.Event]:
     """An event that a signal to end sets."""
@@ -107,8 +118,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve; returns the exit code."""
     settle_streams()
     description = "Prefect's server, a worker and the deployments of prefect.yaml, until stopped."
-    argparse.ArgumentParser(prog="python -m flows.serve", description=description).parse_args(argv)
-    return ended(serve, "stopped before it served")
+    parser = argparse.ArgumentParser(prog="python -m flows.serve", description=description)
+    parser.add_argument("--with-parent", action="store_true", help="end when the process that started it does")
+    words = parser.parse_args(argv)
+    return ended(lambda: serve(words.with_parent), "stopped before it served")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-import yaml
 
 from flows.child import free_port
 from tests.small import ROOT, ended, make_project, wait_for
@@ -65,7 +64,11 @@ class Service:
 
     def ask(self, what: str, **body: Any) -> Any:
         method = "GET" if not body else "POST"
-        answer = httpx.request(method, f"{self.url}/{what}", json=body or None, timeout=60, trust_env=False)
+        for _ in range(20):
+            answer = httpx.request(method, f"{self.url}/{what}", json=body or None, timeout=60, trust_env=False)
+            if answer.status_code != 503:  # a busy SQLite
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -165,6 +168,21 @@ def test_a_killed_service_leaves_no_process_and_the_next_goes_on(project: Path, 
     assert second.reach(second.run(), *FINAL) == "COMPLETED"
     second.process.send_signal(signal.SIGINT)
     assert second.process.wait(60) == 0
+
+
+def test_make_serve_that_is_killed_leaves_no_process(project: Path) -> None:
+    """``make`` itself, which cannot tell the service."""
+    (project / "Makefile").write_text(f"serve:\n\t@{sys.executable} -m flows.serve --with-parent\n")
+    log = project / "make.log"
+    with log.open("wb") as output:
+        env = _environment(PREFECT_SERVER_API_PORT=str(free_port()))
+        make = subprocess.Popen(["make", "serve"], cwd=project, env=env, stdout=output, stderr=output)
+    wait_for(lambda: "serving; Ctrl-C stops it" in log.read_text() or make.poll() is not None, LONG)
+    family = psutil.Process(make.pid).children(recursive=True)
+    assert len(family) >= 3
+    make.kill()
+    make.wait()
+    wait_for(lambda: all(map(ended, family)), 60)
 
 
 def test_a_stage_that_the_system_killed_is_tried_again(project: Path, serve: Callable[..., Service]) -> None:
@@ -327,8 +345,9 @@ def test_it_serves_through_poor_surroundings(project: Path, serve: Callable[...,
     """No home, no shell, a proxy to nowhere, a home of Prefect's that cannot be written."""
     nowhere = "http://127.0.0.1:1"
     service = serve(
-        HOME="/dev/null", PREFECT_HOME="/dev/null/x", TMPDIR="/dev/null/x", XDG_CACHE_HOME="/proc/x", SHELL="/bin/false",
-        HTTP_PROXY=nowhere, http_proxy=nowhere, ALL_PROXY="socks5://127.0.0.1:1", LC_ALL="C", PYTHONIOENCODING="ascii",
+        HOME="/dev/null", PREFECT_HOME="/dev/null/x", TMPDIR="/dev/null/x", XDG_CACHE_HOME="/proc/x",
+        SHELL="/bin/false", HTTP_PROXY=nowhere, http_proxy=nowhere, ALL_PROXY="socks5://127.0.0.1:1", LC_ALL="C",
+        PYTHONIOENCODING="ascii",
     ).serving()  # fmt: skip
     assert service.reach(service.run(), *FINAL) == "COMPLETED"
     assert "Traceback" not in service.said
