@@ -43,7 +43,7 @@ def check_owner(client: SyncPrefectClient) -> None:
     here = Path.cwd()
     for deployment in deployments(client):
         where = (deployment.job_variables or {}).get("working_dir")
-        if where and Path(where) != here and Path(where).exists():
+        if where and Path(where).exists() and not here.samefile(where):
             raise FlowError(
                 f"the Prefect server runs {POOL}'s deployments in {visible(where)}: serve from there, or take a server "
                 "of this folder's own (unset PREFECT_API_URL, with another PREFECT_SERVER_API_PORT)"

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from subprocess import Popen
 
@@ -66,7 +67,8 @@ def _work(url: str, server: Popen[bytes] | None, stopped: threading.Event) -> No
     from flows.leftovers import settle_runs
     from flows.repository import alone
 
-    env = {**without_database(environment()), "PREFECT_API_URL": url}
+    env = _through_no_proxy({**without_database(environment()), "PREFECT_API_URL": url})
+    os.environ["no_proxy"], os.environ["NO_PROXY"] = env["no_proxy"], env["NO_PROXY"]
     with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
         with waiting("the deployments are made"):
             check_owner(client)
@@ -91,6 +93,17 @@ def _work(url: str, server: Popen[bytes] | None, stopped: threading.Event) -> No
                     raise FlowError(f"{what} has ended (exit code {process.returncode}): start again (`make serve`)")
     finally:
         gone(worker)
+
+
+def _through_no_proxy(env: dict[str, str]) -> dict[str, str]:
+    """``env`` in which a proxy by SOCKS is not asked for where nothing here could speak to it.
+
+    Prefect's client refuses to start for one, even if it would not use it, as on loopback.
+    """
+    proxies = (value for name, value in env.items() if name.lower().endswith("_proxy"))
+    if any(value.startswith("socks") for value in proxies) and find_spec("socksio") is None:
+        return env | {"no_proxy": "*", "NO_PROXY": "*"}
+    return env
 
 
 def _quiet(env: dict[str, str], name: str) -> bool:

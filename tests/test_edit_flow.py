@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+import flows.edit
+from flows.dag import Dag
 from flows.edit_process import make
+from flows.errors import FlowError
 from prefactor.config.edits import EditConfig, GuardedEdit, Reached
 from prefactor.config.params import section
 from prefactor.config.shortlists import ByName, ShortlistConfig
@@ -77,6 +80,15 @@ def test_params_that_would_be_wrong_as_a_whole_are_left_alone(root: Path) -> Non
     with pytest.raises(PrefactorError, match=r"report_budget = 3: not one of edit.budgets"):
         make(ASKED, root)
     assert params.read_bytes() == before
+
+
+def test_nothing_is_chosen_from_what_is_not_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = {"corpus": (), "decompose": ("corpus",), "edit@a": ("decompose",), "report": ("edit@a",)}
+    monkeypatch.setattr(flows.edit, "read_dag", lambda: Dag(needs, frozenset({"edit@a"})))
+    flows.edit._check_caches()  # another edit may be stale
+    monkeypatch.setattr(flows.edit, "read_dag", lambda: Dag(needs, frozenset({"corpus"})))
+    with pytest.raises(FlowError, match=r"^corpus, decompose: not up to date, .*: run the pipeline first"):
+        flows.edit._check_caches()
 
 
 def test_an_edit_is_saved_as_by_hand(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

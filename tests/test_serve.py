@@ -1,5 +1,6 @@
 """``make serve`` with real servers: schedules fire, cancelling ends a stage's group, nothing outlives it."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import psutil
 import pytest
@@ -185,6 +187,30 @@ def test_make_serve_that_is_killed_leaves_no_process(project: Path) -> None:
     wait_for(lambda: all(map(ended, family)), 60)
 
 
+def test_an_accelerator_comes_free_when_its_holder_was_killed(project: Path, serve: Callable[..., Service]) -> None:
+    """Its lease ends, also where the server was killed with it."""
+    hold = (
+        "import time; from flows.shared import held\n"
+        "with held(['prefactor-x-cuda-0'], 1, lambda: False, print): print('held', flush=True); time.sleep({})"
+    )
+
+    def taken(seconds: int) -> subprocess.Popen[str]:
+        env = _environment(PREFECT_API_URL=service.url)
+        command = [sys.executable, "-c", hold.format(seconds)]
+        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+
+    service = serve().serving()
+    first = taken(600)
+    assert first.stdout is not None and first.stdout.readline() == "held\n"
+    first.kill()
+    first.wait()
+    service.process.kill()
+    service.process.wait()
+    service = serve(PREFECT_SERVER_API_PORT=service.port).serving()
+    output, _ = taken(0).communicate(timeout=LONG)
+    assert output.endswith("held\n")
+
+
 def test_a_stage_that_the_system_killed_is_tried_again(project: Path, serve: Callable[..., Service]) -> None:
     (project / "hold.sh").write_text("[ -e tried.log ] || { touch tried.log; kill -9 $$; }\n")
     service = serve().serving()
@@ -264,6 +290,19 @@ def _server(folder: Path) -> Iterator[str]:
         process.wait()
 
 
+def _lets_in(port: int, password: str) -> bool:
+    async def connect() -> None:
+        await (
+            await asyncpg.connect(host="127.0.0.1", port=port, user="prefect", database="postgres", password=password)
+        ).close()
+
+    try:
+        asyncio.run(connect())
+    except (OSError, asyncpg.PostgresError):
+        return False
+    return True
+
+
 @contextmanager
 def _postgres(folder: Path) -> Iterator[tuple[str, str]]:
     """A PostgreSQL with a password on loopback; its address without, and the password."""
@@ -294,15 +333,7 @@ def _postgres(folder: Path) -> Iterator[tuple[str, str]]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=data, **user,
     )  # fmt: skip
     try:
-        wait_for(
-            lambda: (
-                subprocess.run(
-                    [tools / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], capture_output=True, check=False
-                ).returncode
-                == 0
-            ),
-            60,
-        )
+        wait_for(lambda: _lets_in(port, password), 60)
         yield f"127.0.0.1:{port}/postgres", password
     finally:
         process.send_signal(signal.SIGINT)
