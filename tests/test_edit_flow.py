@@ -15,6 +15,7 @@ from prefactor.config.edits import EditConfig, GuardedEdit, Reached
 from prefactor.config.params import section
 from prefactor.config.shortlists import ByName, ShortlistConfig
 from prefactor.errors import PrefactorError
+from prefactor.export.edited_model import Edited
 from prefactor.files.artifacts import write_json
 from prefactor.workspace import Workspace
 from tests.test_workspace import GERMAN, folder  # noqa: F401  (a fixture)
@@ -91,7 +92,10 @@ def test_nothing_is_chosen_from_what_is_not_up_to_date(monkeypatch: pytest.Monke
         flows.edit._check_caches()
 
 
-def test_an_edit_is_saved_as_by_hand(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_edit_is_saved_as_by_hand(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Edited, "measure", lambda edited: [])  # the caches have text of three domains alone
     make(ASKED | {"reach": 0.5, "goal": "unigram", "guarded": True, "component": [GERMAN]}, root)
     saved = section("edits.asked", EditConfig, root / "params.yaml")
     assert isinstance(saved, GuardedEdit) and saved.shortlist == "asked"
