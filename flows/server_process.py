@@ -16,6 +16,8 @@ def main(home: str, port: str, page: str = "") -> None:
     os.environ.update(PREFECT_HOME=home, PREFECT__SERVER_FINAL="1")
     if page:
         os.environ.update(PREFECT_SERVER_API_HOST="127.0.0.1", PREFECT_SERVER_API_PORT=port)
+        if os.environ.get("PREFECT_SERVER_LOGGING_LEVEL") == "CRITICAL":  # as for runs by hand, where nobody reads it
+            os.environ["PREFECT_SERVER_LOGGING_LEVEL"] = "ERROR"
         os.environ.setdefault("PREFECT_UI_STATIC_DIRECTORY", os.path.join(home, "page"))  # and not where Prefect lies
         # Else a killed run would hold its accelerator in the database for good.
         os.environ.setdefault(
