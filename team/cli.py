@@ -5,6 +5,10 @@ A command imports what it needs when it is called: ``prefactor --help`` waits fo
 
 from prefactor.cli.main import app
 from prefactor.machine.streams import settle_streams
+from team.published import reproduce, use
+
+app.command()(use)
+app.command()(reproduce)
 
 
 def main() -> None:
