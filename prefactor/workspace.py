@@ -382,8 +382,8 @@ class Workspace:
         if not self.has_text:
             assert self.published is not None
             raise PrefactorError(
-                f"{self.published.index.called} was published without its text, on which edits are fitted and measured: give "
-                "text of your own (corpus='data/corpus' of a project), or set prefactors by hand"
+                f"{self.published.index.called} was published without its text, which fits and measurements "
+                "need: give text of your own (corpus='data/corpus' of a project), or set prefactors by hand"
             )
 
     def query(self, target: str) -> str:
