@@ -69,8 +69,8 @@ def reproduce(source: str, revision: str | None, decomposition: str | None, base
         _run(root, recipe)
         made = root / "data" / "edit" / recipe.edit / "adapter" / ADAPTER
         digest = sha256(made)
-        told: dict[str, Any] = {"edit": recipe.edit, "sha256": digest, "published": recipe.adapter}
-        if digest == recipe.adapter:
+        told: dict[str, Any] = {"edit": recipe.edit, "sha256": digest, "published": edit.index.files[ADAPTER]}
+        if digest == told["published"]:
             return Made(True, told)
         return Made(False, told | {"tensors": _apart(made, edit.folder / ADAPTER), "other": _other(edit, recipe)})
 

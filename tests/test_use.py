@@ -167,6 +167,7 @@ def test_a_base_model_is_fetched_and_bound_to_its_decomposition(
     yaml = YAML(typ="safe")
     params = yaml.load((published / "params.yaml").read_text(encoding="utf-8"))
     params["target"]["model"] = {"source": "load", "name": str(base)}
+    params["corpus"]["tokenizer"] = {"source": "target", "name": str(base)}
     write_json(theirs / "params.yaml", params)
     components = theirs / "data/decompose/components" / MANIFEST
     checkpoint = theirs / "data/target/checkpoint"
@@ -182,7 +183,8 @@ def test_a_base_model_is_fetched_and_bound_to_its_decomposition(
     found = find(str(folder / "bare"))
     moved = base.rename(folder / "moved")
     merged, differ = merged_params(project, found, str(moved))
-    assert differ == ["target"] and merged["target"]["model"]["name"] == str(moved)
+    assert differ == ["corpus", "target"]
+    assert merged["target"]["model"]["name"] == merged["corpus"]["tokenizer"]["name"] == str(moved)
     place(project, found, cached_base(found.folder, found.index, str(moved)), merged, True)
     assert read_json(project / "data/decompose/components" / MANIFEST)["made_from"].keys() == made_from.keys()
     verify(project / "data/decompose/components")

@@ -10,7 +10,7 @@ from prefactor.export.base import base_of
 from prefactor.export.card import card
 from prefactor.export.lora import check_loadable
 from prefactor.export.results import change_of, known_of
-from prefactor.files.artifacts import sha256, verify, write_json
+from prefactor.files.artifacts import verify, write_json
 from prefactor.files.new_folder import check_new, new_folder
 from prefactor.machine.runtime import setup
 from prefactor.machine.settings import threads
@@ -22,7 +22,6 @@ from prefactor.published.layout import CHECKPOINT, LAYOUT
 from prefactor.published.pin import Pin
 from prefactor.published.provenance import code_of, libraries
 from prefactor.published.recipe import (
-    ADAPTER,
     RECIPE,
     Machine,
     Recipe,
@@ -77,7 +76,6 @@ def publish_edit(root: Path, into: Path, name: str, wanted: Wanted, decompositio
             edit=name, stage=stage, params=params_of(root, name, stage), chosen=tuple(chosen),
             inputs=inputs_of(root, stage), decomposition=source,
             machine=Machine(device=str(device), threads=threads(), libraries=libraries()),
-            adapter=sha256(new / ADAPTER),
         )  # fmt: skip
         write_json(new / RECIPE, recipe.model_dump(mode="json"))
         write_index(new, index)

@@ -56,8 +56,10 @@ def merged_params(root: Path, found: Published, base: str | None) -> tuple[Any, 
     read_params(root / PARAMS)
     whole = yaml.load((root / PARAMS).read_text(encoding="utf-8"))
     theirs = read_params(found.folder / PARAMS)
-    if base is not None and theirs["target"]["model"]["source"] == "load" and base != theirs["target"]["model"]["name"]:
-        theirs["target"]["model"] |= {"name": base, "revision": None}
+    if base is not None:
+        for value in (theirs["target"]["model"], theirs["corpus"]["tokenizer"]):
+            if value.get("name", base) != base:
+                value |= {"name": base, "revision": None}
     differ = [name for name in SECTIONS if whole.get(name) != theirs.get(name)]
     for name in differ:
         _settle(whole, name, theirs[name])

@@ -1,4 +1,4 @@
-"""``reproduce.json``: all that it takes to make a published edit again, and what has to come out."""
+"""``reproduce.json``: all that it takes to make a published edit again."""
 
 import json
 from collections.abc import Mapping
@@ -24,6 +24,7 @@ READS = {
     "baseline": (*INPUTS, "data/locate/modules", "data/locate/best"),
 }
 MAPPING: Mapping[str, Literal["edits", "baselines"]] = {"edit": "edits", "baseline": "baselines"}  # of params.yaml
+SHARED = ("edit", "optimisers")  # sections that decide every edit
 
 
 class Source(Config):
@@ -48,7 +49,6 @@ class Recipe(Config):
     inputs: dict[str, str]  # by artifact, the hash of its files
     decomposition: Source | None
     machine: Machine  # that it was published on
-    adapter: str  # sha256
 
 
 def read_recipe(folder: Path) -> Recipe:
@@ -58,12 +58,18 @@ def read_recipe(folder: Path) -> Recipe:
         PrefactorError: it is none.
     """
     try:
-        return TypeAdapter(Recipe).validate_json(json.dumps(read_json(folder / RECIPE)), strict=True)
+        recipe: Recipe = TypeAdapter(Recipe).validate_json(json.dumps(read_json(folder / RECIPE)), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         raise PrefactorError(
             f"{folder / RECIPE}: {'.'.join(map(str, first['loc']))}: {first['msg']}: have it published again"
         ) from None
+    if strange := sorted(set(recipe.params) - {MAPPING[recipe.stage], *SHARED}):
+        raise PrefactorError(
+            f"{folder / RECIPE}: params: it sets {strange[0]}, which its decomposition was made by: "
+            "have it published again"
+        )
+    return recipe
 
 
 def edit_of(root: Path, name: str) -> tuple[Literal["edit", "baseline"], AnyEdit]:
@@ -85,7 +91,7 @@ def params_of(root: Path, name: str, stage: str) -> dict[str, Any]:
     """The sections that decide an edit, beside those that made the decomposition."""
     params = read_params(root / PARAMS)
     own = MAPPING[stage]
-    return {own: {name: params[own][name]}, "edit": params["edit"], "optimisers": params["optimisers"]}
+    return {own: {name: params[own][name]}} | {section: params[section] for section in SHARED}
 
 
 def inputs_of(root: Path, stage: str) -> dict[str, str]:
