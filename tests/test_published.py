@@ -135,9 +135,16 @@ def _trust(folder: Path) -> None:
     write_index(folder, read_index(folder))
 
 
+def _other_base(folder: Path) -> None:
+    path = folder / "data/decompose/components" / MANIFEST
+    write_json(path, read_json(path) | {"made_from": {"../../target/checkpoint": "0" * 64}})
+    write_index(folder, read_index(folder))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (_other_base, r"tiny 1\.2 does not belong together: .*checkpoint is another by now .*: ask its publisher"),
         (_damage, r"components\.safetensors is damaged .*: fetch it again"),
         (_take_away, r"labels\.parquet is missing though prefactor\.json lists it"),
         (_add, r"more\.json is not in prefactor\.json: nobody published it"),

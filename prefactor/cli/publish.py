@@ -37,12 +37,13 @@ def publish(
 ) -> None:
     """Write a decomposition with its labels, card and hashes for others to use."""
     from prefactor.config.params import PARAMS, read_params
-    from prefactor.files.artifacts import sha256
+    from prefactor.files.artifacts import read_json, sha256
     from prefactor.published.edit import publish_edit
     from prefactor.published.find import PUBLISHED
-    from prefactor.published.hub import check_repo, upload
+    from prefactor.published.hub import token_for, upload
     from prefactor.published.layout import INDEX
     from prefactor.published.pin import read_pin
+    from prefactor.published.recipe import RECIPE
     from prefactor.published.write import Wanted, outside_paths, publish
 
     if name is None and edit is None:
@@ -59,7 +60,7 @@ def publish(
             "an edit has neither target nor text in it: leave out --with-target, --without-target and --without-text"
         )
     if hub is not None:
-        check_repo(hub)
+        token_for(hub)  # before it takes a while to have everything checked
     with TemporaryDirectory() as temporary:
         into = Path(temporary, "published") if hub else to or folder / PUBLISHED / called
         where = hub or "."
@@ -69,6 +70,7 @@ def publish(
             if edit is None
             else publish_edit(folder, into, edit, wanted, decomposition or read_pin(folder))
         )
+        recipe = {} if edit is None else read_json(into / RECIPE)
         size, digest = sum((into / file).stat().st_size for file in index.files), sha256(into / INDEX)
         commit = upload(into, hub, index, public) if hub else None
     console = screen()
@@ -78,5 +80,6 @@ def publish(
     console.print(f"sha256 {digest}")
     if index.licence == "unknown":
         console.print("no licence is stated: --licence says what others may do with it")
-    for path in outside_paths(read_params(folder / PARAMS)) if edit is None else ():
-        console.print(visible(f"params.yaml goes along, and names {path}"))
+    for path in outside_paths(read_params(folder / PARAMS)) if edit is None else outside_paths(recipe):
+        what = "params.yaml goes along, and names" if edit is None else "it names a folder of this machine:"
+        console.print(visible(f"{what} {path}"))

@@ -6,12 +6,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import MANIFEST, read_json, sha256
+from prefactor.files.artifacts import MANIFEST, read_json, sha256, verify
 from prefactor.model.target import TRUSTED
 from prefactor.printable import visible
 from prefactor.published.hub import download
 from prefactor.published.index import Index, check_folder, read_index
-from prefactor.published.layout import CHECKPOINT, INDEX
+from prefactor.published.layout import ARTIFACTS, CHECKPOINT, INDEX
 
 PUBLISHED = Path("published")  # where `prefactor publish NAME` writes to, and NAME is looked for
 
@@ -38,7 +38,7 @@ def find(
         trust_remote_code: whether its target may bring code that runs.
 
     Raises:
-        PrefactorError: it cannot be had, is damaged, or is another than the pinned.
+        PrefactorError: it cannot be had, is damaged, does not belong together, or is another than the pinned.
     """
     if pinned is not None and not re.fullmatch(r"[0-9a-f]{8,64}", pinned):
         raise PrefactorError(
@@ -53,6 +53,7 @@ def find(
             "under the same name; ask for the revision that was pinned, or pin this one if you trust it"
         )
     check_folder(folder, index)
+    _check_belonging(folder, index)
     manifest = folder / CHECKPOINT / MANIFEST
     if not trust_remote_code and manifest.is_file() and read_json(manifest)["about"].get(TRUSTED):
         raise PrefactorError(
@@ -60,6 +61,22 @@ def find(
             "trust_remote_code=True (--trust-remote-code)"
         )
     return Published(folder, index, source, commit, digest)
+
+
+def _check_belonging(folder: Path, index: Index) -> None:
+    """Check that what was made from what is in ``folder`` was made from what is there now.
+
+    Raises:
+        PrefactorError: it was made from another, as another target's decomposition was.
+    """
+    for name in ARTIFACTS:
+        if (folder / name).is_dir():
+            try:
+                verify(folder / name)
+            except PrefactorError as error:
+                raise PrefactorError(
+                    f"{index.called} does not belong together: {str(error).partition(': rerun')[0]}: ask its publisher"
+                ) from None
 
 
 def _folder(source: str, revision: str | None) -> tuple[Path, str | None]:

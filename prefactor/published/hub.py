@@ -5,6 +5,7 @@ The token is read from the environment by ``huggingface_hub`` or here, and is in
 
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,15 +26,11 @@ def upload(folder: Path, repo: str, index: Index, public: bool) -> str:
         PrefactorError: there is no token, network or permission; the repository is public although it was not to be;
             or it has this version already, with other content.
     """
-    check_repo(repo)
-    token = os.environ.get(TOKEN, "").strip()
-    if not token:
-        raise PrefactorError(
-            f"--hub {repo}: {TOKEN} is not set: put an access token that may write there into the environment"
-        )
+    token = token_for(repo)
     from huggingface_hub import HfApi
 
     api = HfApi(token=token)
+    _quiet()
     with said_plainly(f"--hub {repo}", token), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that tables of parquet would rather be a data set
         api.create_repo(repo, private=not public, exist_ok=True)
@@ -50,6 +47,20 @@ def upload(folder: Path, repo: str, index: Index, public: bool) -> str:
         return done.oid
 
 
+def token_for(repo: str) -> str:
+    """The token with which to write to ``repo``.
+
+    Raises:
+        PrefactorError: there is none, or the Hub could have no repository of this name.
+    """
+    check_repo(repo)
+    if token := os.environ.get(TOKEN, "").strip():
+        return token
+    raise PrefactorError(
+        f"--hub {repo}: {TOKEN} is not set: put an access token that may write there into the environment"
+    )
+
+
 def download(repo: str, revision: str | None) -> tuple[Path, str]:
     """The folder of ``repo`` in the cache of ``huggingface_hub``, and the commit that it is of.
 
@@ -58,9 +69,8 @@ def download(repo: str, revision: str | None) -> tuple[Path, str]:
     """
     check_repo(repo)
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
 
-    disable_progress_bars()
+    _quiet()
     token = os.environ.get(TOKEN, "").strip() or None
     with said_plainly(f"{repo} at revision {revision or 'main'}", token):
         folder = Path(snapshot_download(repo, revision=revision, token=token))
@@ -84,6 +94,14 @@ def check_repo(repo: str) -> None:
         well = repo.count("/") == 1
     if not well:
         raise PrefactorError(f"{repo!r} is no name on the Hub: write ORG/NAME, with letters, digits, dots and dashes")
+
+
+def _quiet() -> None:
+    """No bars where nobody watches: in a log each of their steps is a line."""
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
 
 
 @contextmanager

@@ -12,13 +12,13 @@ from prefactor.config.edits import AnyEdit, BaselineConfig, EditConfig
 from prefactor.config.names import EntryName
 from prefactor.config.params import PARAMS, read_params, section
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import identities, read_json
-from prefactor.published.layout import CHECKPOINT
+from prefactor.files.artifacts import identities, read_json, sha256
 
 RECIPE = "reproduce.json"
 ADAPTER = "adapter_model.safetensors"
 # What the stages that fit edits and baselines read; the checkpoint is told by its weights.
 INPUTS = ("data/corpus/fit", "data/corpus/select", "data/corpus/tokenizer", "data/text/used")
+BARS = "data/target/bars.json"
 READS = {
     "edit": (*INPUTS, "data/decompose/components", "data/importance/net"),
     "baseline": (*INPUTS, "data/locate/modules", "data/locate/best"),
@@ -46,7 +46,7 @@ class Recipe(Config):
     stage: Literal["edit", "baseline"]
     params: dict[str, Any]  # sections; of edits or baselines this one alone
     chosen: tuple[str, ...]  # subcomponents; none of a baseline
-    inputs: dict[str, str]  # by artifact, the hash of its files
+    inputs: dict[str, str]  # by artifact, the hash of its files; and of the bars
     decomposition: Source | None
     machine: Machine  # that it was published on
 
@@ -95,7 +95,7 @@ def params_of(root: Path, name: str, stage: str) -> dict[str, Any]:
 
 
 def inputs_of(root: Path, stage: str) -> dict[str, str]:
-    """By artifact that ``stage`` reads, the hash of its files; the checkpoint is not among them."""
-    paths = {name: root / name for name in READS[stage] if name != CHECKPOINT}
+    """By artifact that ``stage`` reads, the hash of its files, and that of the bars; the checkpoint is not there."""
+    paths = {name: root / name for name in READS[stage]}
     found = identities(*paths.values())
-    return {name: found[path] for name, path in paths.items()}
+    return {name: found[path] for name, path in paths.items()} | {BARS: sha256(root / BARS)}
