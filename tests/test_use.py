@@ -82,6 +82,7 @@ def _set(**sections: Any) -> None:
         yaml.dump(params, file)
 
 
+@pytest.mark.servers  # no server, but DVC six times
 def test_only_edits_are_left_to_run_and_another_content_is_refused(
     project: Path, published: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
