@@ -57,7 +57,7 @@ def merged_params(root: Path, found: Published, base: str | None) -> tuple[Any, 
     whole = yaml.load((root / PARAMS).read_text(encoding="utf-8"))
     theirs = read_params(found.folder / PARAMS)
     if missing := [name for name in SECTIONS if name not in theirs]:
-        raise PrefactorError(f"{found.index.called}: its params.yaml has no {missing[0]}: ask its publisher for all of it")
+        raise PrefactorError(f"{found.index.called}: its params.yaml has no {missing[0]}: ask its publisher")
     if base is not None:
         for value in (theirs["target"]["model"], theirs["corpus"]["tokenizer"]):
             if value.get("name", base) != base:
