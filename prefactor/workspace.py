@@ -10,8 +10,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -59,6 +60,9 @@ from prefactor.model.kept import KEPT, hold_out_once
 from prefactor.model.reference import HeldOut
 from prefactor.model.target import read_target
 from prefactor.model.unigram import Bars, read_bars
+from prefactor.published.base import cache, cached_base
+from prefactor.published.find import Published, find
+from prefactor.published.own_text import check_own_text
 from prefactor.query.parse import parse_query
 from prefactor.query.words import matches_query, query_for
 from prefactor.rescale.footprint import Uses
@@ -72,6 +76,7 @@ from prefactor.vpd.store import components_sha256, read_components, read_net
 
 NEAREST = 3  # names suggested for one that is unknown
 RIDGE = 0.01  # of a guard, as in the default's params
+NO_TEXT = Blocks(np.zeros((0, 1), np.int32), np.zeros(0, str), [])
 BY_HAND = ""  # the shortlist of an edit whose subcomponents were named
 
 
@@ -79,18 +84,51 @@ class Workspace:
     """The caches of one folder. ``Workspace(".").remove("de", tokens=4).measure()`` is a whole edit."""
 
     def __init__(self, root: Path | str = "."):
-        self.data, self.params = Path(root) / "data", Path(root) / PARAMS
+        root = Path(root)
+        self.data, self.params = root / "data", root / PARAMS
+        self.checkpoint, self.corpus = self.data / "target" / "checkpoint", self.data / "corpus"
+        self.kept = root / KEPT
+        self.published: Published | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls, source: Path | str, *, revision: str | None = None, sha256: str | None = None, base: str | None = None,
+        corpus: Path | str | None = None, trust_remote_code: bool = False,
+    ) -> Self:  # fmt: skip
+        """A workspace over a published decomposition, every file of it checked; nothing is written to where it lies.
+
+        Args:
+            source: a folder, a name in ``published/``, or ORG/NAME on the Hub.
+            revision: of the Hub: a tag, a branch or a commit.
+            sha256: of its ``prefactor.json``, as ``prefactor publish`` says it, or the first digits.
+            base: where the base model lies, if it was not passed on and is elsewhere than its card says.
+            corpus: ``data/corpus`` of a project of one's own, whose text is taken in place of the published.
+            trust_remote_code: whether the target may bring code that runs.
+
+        Raises:
+            PrefactorError: it cannot be had, is damaged, of another layout, or another than the pinned; the base is
+                another model; or ``corpus`` was made with another tokenizer.
+        """
+        found = find(str(source), revision, sha256, trust_remote_code=trust_remote_code)
+        work = cls(found.folder)
+        work.published, work.kept = found, cache() / "reference" / found.sha256
+        if not found.index.base.included:
+            work.checkpoint = cached_base(found.folder, found.index, base)
+        if corpus is not None:
+            check_own_text(Path(corpus), found)
+            work.corpus = Path(corpus)
+        return work
 
     @cached_property
     def domains(self) -> list[str]:
         """Every domain of the corpus, the one with most text first."""
-        tokens = read_entry(self.data / "corpus" / "metrics.json", "tokens", "train")
+        tokens = read_entry(self.corpus / "metrics.json", "tokens", "train")
         return sorted(tokens, key=lambda domain: (-tokens[domain], domain))
 
     @cached_property
     def unseen(self) -> tuple[str, ...]:
         """Domains that only the eval split has: they are measured, and nothing else."""
-        tokens = read_entry(self.data / "corpus" / "metrics.json", "tokens").get("eval", {})
+        tokens = read_entry(self.corpus / "metrics.json", "tokens").get("eval", {})
         return tuple(domain for domain in tokens if domain not in self.domains)
 
     @cached_property
@@ -100,9 +138,8 @@ class Workspace:
 
     @cached_property
     def model(self) -> DecomposedModel:
-        checkpoint = self.data / "target" / "checkpoint"
-        verify(checkpoint)
-        return read_components(self.data / "decompose" / "components", read_target(checkpoint, setup()))
+        verify(self.checkpoint)
+        return read_components(self.data / "decompose" / "components", read_target(self.checkpoint, setup()))
 
     @property
     def fires(self) -> float:
@@ -156,15 +193,17 @@ class Workspace:
         return rows.sort_values(by, ascending=False, kind="stable")
 
     def show(self, subcomponent: str) -> dict[str, Any]:
-        """All that is known of ``module:index``: its row, and under ``examples`` its activating windows.
+        """All that is known of ``module:index``: its row, and under ``examples`` its windows, none without text.
 
         Raises:
             PrefactorError: there is no such subcomponent; the nearest names are given.
         """
         self.known([subcomponent])
         (row,) = self.table[self.table["subcomponent"] == subcomponent].to_dict("records")
-        windows = part(self.data / "harvest", "examples")
-        examples = pq.read_table(windows, filters=[("subcomponent", "=", subcomponent)]).to_pylist()
+        examples: list[Any] = []
+        if self.published is None or self.published.index.text:
+            windows = part(self.data / "harvest", "examples")
+            examples = pq.read_table(windows, filters=[("subcomponent", "=", subcomponent)]).to_pylist()
         return {**{str(key): value for key, value in row.items()}, "examples": examples}
 
     def choose(self, wanted: ShortlistConfig) -> str:
@@ -219,6 +258,7 @@ class Workspace:
         Raises:
             PrefactorError: a name is unknown, there is too little text, or nothing matches.
         """
+        self._need_text()
         tokens, seed = whole("tokens", tokens, 0), whole("seed", seed, 0)
         edit = self.removal(target, tokens, retain, guarded, goal, tolerance, reach)
         domains = edit.domains
@@ -308,17 +348,17 @@ class Workspace:
     def held_out(self, domains: Domains) -> dict[str, HeldOut]:
         """Text of the eval split of every domain, as much as ``evaluate.tokens`` says, seen by the base model."""
         config, blocks = section("evaluate", EvaluateConfig, self.params), self.blocks("eval")
-        checkpoint, kept = read_json(self.data / "target" / "checkpoint" / MANIFEST), self.data.parent / KEPT
+        checkpoint = read_json(self.checkpoint / MANIFEST)
         texts = {
             domain: take(blocks, needs.held_out(config, domain, role)).tokens for domain, role in domains.roles.items()
         }
         target = self.model.target
-        return {domain: hold_out_once(target, text, checkpoint, kept, domain) for domain, text in texts.items()}
+        return {domain: hold_out_once(target, text, checkpoint, self.kept, domain) for domain, text in texts.items()}
 
     def _set(self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str]) -> Edited:
         config, token = section("edit", FitConfig, self.params), None
         if isinstance(edit, RewriteEdit):
-            token = token_of(read_tokenizer(self.data / "corpus"), edit.toward)
+            token = token_of(read_tokenizer(self.corpus), edit.toward)
         grounds = self.grounds(token)
         found = unfitted(edit, chosen, self.model, self.net, config, grounds, Cost())
         return self._edited(edit, found.subcomponents, found.prefactors, found.change, found.about, 0)
@@ -333,16 +373,37 @@ class Workspace:
         facts = facts_of(name, edit, chosen, values, tokens, tried, about, decomposition, probe_tokens)
         known = self.table.set_index("subcomponent")["label"]
         labels = {name: str(known[name]) for name in chosen}
-        base, held_out = self.data / "target" / "checkpoint", partial(self.held_out, edit.domains)
-        return Edited(self.model.target, base, facts, change, self.chance, held_out, edit, labels)
+        held_out, base = partial(self.held_out, edit.domains), self.checkpoint
+        return Edited(self.model.target, base, facts, change, self.chance, held_out, edit, labels, self.has_text)
 
     def grounds(self, token: int | None = None) -> Grounds:
         """What a change that no token is fitted on is set from; ``token`` is what a rewrite writes toward."""
+        if not self.has_text:
+            return Grounds(NO_TEXT, NO_TEXT, self.bars, self.uses, token)
         return Grounds(self.blocks("fit"), self.blocks("select"), self.bars, self.uses, token)
 
     def blocks(self, split: str) -> Blocks:
-        """The token blocks of one split of the corpus."""
-        return read_blocks(self.data / "corpus", split)
+        """The token blocks of one split of the corpus.
+
+        Raises:
+            PrefactorError: they are not there, as of a decomposition that was published without text.
+        """
+        self._need_text()
+        return read_blocks(self.corpus, split)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether there can be text: of what was published it may have been left out."""
+        of_its_own = self.published is None or self.corpus != self.data / "corpus"
+        return of_its_own or (self.published is not None and self.published.index.text)
+
+    def _need_text(self) -> None:
+        if not self.has_text:
+            assert self.published is not None
+            raise PrefactorError(
+                f"{self.published.index.called} was published without its text, which fits and measurements "
+                "need: give text of your own (corpus='data/corpus' of a project), or set prefactors by hand"
+            )
 
     def query(self, target: str) -> str:
         """The label query for ``target`` alone: its name, and none of the other domains'."""

@@ -8,11 +8,15 @@ from prefactor.machine.streams import settle_streams
 from team import share, transfers
 from team.doctor import doctor
 from team.provenance import provenance
+from team.published import reproduce, use
 from team.resolve import resolve
 from team.verify import verify
 
 app.add_typer(share.app, name="share")
-for command in (transfers.push, transfers.pull, transfers.status, transfers.repro, verify, resolve, doctor, provenance):
+COMMANDS = (
+    transfers.push, transfers.pull, transfers.status, transfers.repro, verify, resolve, doctor, provenance, use, reproduce
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 

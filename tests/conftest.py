@@ -21,13 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that take longest come first; within a file the order stays."""
+    if not config.getoption("--servers"):
+        for item in items:
+            if item.get_closest_marker("servers"):
+                item.add_marker(pytest.mark.skip(reason="takes long: pytest --servers"))
     place = {name: number for number, name in enumerate(SLOW)}
     items.sort(key=lambda item: place.get(item.path.stem, len(SLOW)))
-    if not config.getoption("--servers"):
-        skip = pytest.mark.skip(reason="starts real servers: --servers runs it")
-        for item in items:
-            if "servers" in item.keywords:
-                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

@@ -7,98 +7,36 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 import yaml
 from peft import AutoPeftModelForCausalLM, PeftModel
 from pydantic import TypeAdapter
 from safetensors.torch import load_file
-from tokenizers import Tokenizer as Backend
-from tokenizers.models import WordLevel
 from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
 
 from prefactor.cli.main import app
 from prefactor.config.base import parse
 from prefactor.config.edits import EditConfig, Reached
-from prefactor.config.harvest import HarvestConfig
 from prefactor.config.params import section
 from prefactor.config.shortlists import ByName, ShortlistConfig
-from prefactor.corpus.blocks import Blocks, write_blocks
-from prefactor.corpus.tokenizer_file import write_tokenizer
 from prefactor.errors import PrefactorError
 from prefactor.export.checkpoint_stack import applied_to, pop, push
 from prefactor.export.edited_model import Edited
-from prefactor.files.artifacts import sha256, write_json, write_manifest, write_part
-from prefactor.files.cost import Cost
-from prefactor.harvest.collect import harvest
-from prefactor.harvest.tables import example_table, subcomponent_table
-from prefactor.label.labeller import LABELS
-from prefactor.model.load import save_target
+from prefactor.files.artifacts import sha256, write_json, write_manifest
 from prefactor.model.target import logits_of
-from prefactor.model.unigram import Bars, write_bars
 from prefactor.selection.effect import Candidates, Effect, read_candidates, write_candidates
 from prefactor.selection.shortlist import shortlist
-from prefactor.vpd.store import write_components, write_net
 from prefactor.workspace import Workspace
-from tests.tiny import VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net
-
-ROOT = Path(__file__).resolve().parent.parent
-GERMAN = "layers.1.self_attn.v_proj:2"
-
-
-def _blocks(n: int, seed: int) -> Blocks:
-    return Blocks(
-        tiny_blocks(n, seed), np.array([("en", "de", "fr")[i % 3] for i in range(n)]), [[str(i)] for i in range(n)]
-    )
+from tests.tiny import VOCABULARY, tiny_blocks
+from tests.work import GERMAN, build_work
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("work")
-    data, model = root / "data", tiny_decomposed(6)
-    net = tiny_net(model)
-    for place, split in enumerate(("train", "select", "fit", "eval")):
-        write_blocks(data / "corpus", split, _blocks(30, place))
-    write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30, "fr": 30}}})
-    tokenizer = Backend(WordLevel({f"t{i}": i for i in range(VOCABULARY)}, unk_token="t0"))
-    write_tokenizer(data / "corpus", tokenizer)
-    save_target(model.target, data / "corpus", data / "target" / "checkpoint")
-    bars = Bars(math.log(VOCABULARY), dict.fromkeys(("en", "de", "fr"), 3.0))
-    write_bars(data / "target", bars)
-    write_json(data / "target" / "metrics.json", {"chance": bars.chance, "unigram_ce": bars.unigram})
-    write_components(data / "decompose" / "components", model)
-    write_net(data / "importance" / "net", net)
-    config = HarvestConfig(
-        tokens=360, batch=5, threshold=0.1, examples=3, either_side=3, table=5, least_count=1, sample_tokens=24, seed=0
-    )  # fmt: skip
-    read = _blocks(30, 9)
-    found = harvest(model, net, read, config, Cost())
-    about = {"tokens": {"de": 120, "en": 120, "fr": 120}, "threshold": 0.1, "decomposition": "5" * 64}
-    write_part(data / "harvest", "subcomponents", subcomponent_table(found, model, str, config), about)
-    write_part(data / "harvest", "examples", example_table(found.examples, model.names, read, str))
-    text = {GERMAN: "German text", "layers.0.self_attn.q_proj:1": "German and French text"}
-    labels = [
-        {
-            "subcomponent": n,
-            "label": text.get(n, "unclear"),
-            "reasoning": "",
-            "evidence": "{}",
-            "score": 0.5,
-            "labeller": "t",
-        }
-        for n in model.names
-    ]
-    write_part(data / "label", "labels", pa.Table.from_pylist(labels, schema=LABELS))
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["edit"] |= {"retain_tokens": 60, "guard_tokens": 60, "untagged_tokens": 60}
-    for method in ("scalar", "guarded"):
-        params["optimisers"][method] = params["optimisers"][method] | {"steps": 4}
-    params["candidates"] |= {"tokens": 60, "untagged_tokens": 120}
-    params["evaluate"] |= {"tokens": {"target": 60, "retained": 60, "protected": 60}}
-    (root / "params.yaml").write_text("# mine\n" + yaml.safe_dump(params), encoding="utf-8")
+    build_work(root)
     return root
 
 

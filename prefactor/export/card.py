@@ -9,6 +9,7 @@ def card(
     labels: Mapping[str, str] | None = None,
     damage: Sequence[Mapping[str, Any]] = (),
     base: str = "",
+    front: Sequence[str] = (),
 ) -> str:
     """Markdown with the front matter that the Hub reads.
 
@@ -17,8 +18,18 @@ def card(
         labels: of the subcomponents; none where the card must not change with a label's words.
         damage: rows of ``domain``, ``role``, ``base_ce``, ``edited_ce``, ``damage``, ``kl``; none where not measured.
         base: a line on the model that it belongs to; none where that is known from where the card lies.
+        front: further lines of the front matter.
     """
-    lines = ["---", "library_name: peft", "tags: [prefactor, model-editing]", "---", "", f"# {facts['edit']}", ""]
+    lines = [
+        "---",
+        "library_name: peft",
+        "tags: [prefactor, model-editing]",
+        *front,
+        "---",
+        "",
+        f"# {facts['edit']}",
+        "",
+    ]
     lines += [f"Method `{facts['method']}`, aimed at the domain `{facts['target']}`. {_text(facts)}", ""]
     if facts["subcomponents"]:
         lines += (
@@ -28,7 +39,7 @@ def card(
         )
         values = [f"{value:.4g}" for value in facts["prefactors"]] or [""] * len(facts["subcomponents"])
         for name, value in zip(facts["subcomponents"], values, strict=True):
-            label = f" {_cell(labels.get(name) or '')} |" if labels else ""
+            label = f" {cell(labels.get(name) or '')} |" if labels else ""
             lines.append(f"| `{name}` |{label} {value} |")
         lines.append("")
     if facts.get("guard"):
@@ -41,7 +52,7 @@ def card(
         lines += ["| domain | role | before | after | damage | KL |", "|---|---|---|---|---|---|"]
         for row in damage:
             figures = f"{row['base_ce']:.3f} | {row['edited_ce']:.3f} | {row['damage']:+.3f} | {row['kl']:.3f}"
-            lines.append(f"| {_cell(row['domain'])} | {row['role']} | {figures} |")
+            lines.append(f"| {cell(row['domain'])} | {row['role']} | {figures} |")
     else:
         lines.append("Its damage was not measured when this was written.")
     if facts["decomposition"]:
@@ -73,6 +84,6 @@ def _text(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Labels and domains are data: they must not break a table, nor begin markup."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -27,6 +27,7 @@ class Edited:
     held_out: Callable[[], Mapping[str, HeldOut]]
     edit: ScalarEdit | GuardedEdit | RewriteEdit  # what it is in params
     labels: Mapping[str, str]  # by ``module:index``
+    text: bool = True  # whether there is text to measure it on
 
     @property
     def prefactors(self) -> dict[str, float]:
@@ -44,7 +45,9 @@ class Edited:
         return applied(self.target, self.change)
 
     def export(self, folder: Path | str) -> Path:
-        """Write the edit as a standard PEFT adapter with a model card, for which it is measured, into a new folder.
+        """Write the edit as a standard PEFT adapter with a model card into a new folder.
+
+        For the card it is measured, if there is text.
 
         Raises:
             PrefactorError: something is there already, it cannot be written, or PEFT loads no adapter of its matrices.
@@ -70,4 +73,4 @@ class Edited:
         return Path(folder)
 
     def _card(self, base: str = "") -> str:
-        return card(self.facts, self.labels, self.measure(), base)
+        return card(self.facts, self.labels, self.measure() if self.text else (), base)

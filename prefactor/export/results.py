@@ -81,12 +81,13 @@ def export(
     if merged and gguf is not None:
         raise PrefactorError("--merged and --gguf are two forms of the same model: ask for one of them")
     check_new(into)
-    about, checkpoint = _about(data, name), data / "target" / "checkpoint"
-    budget, change = change_of(data, name, tokens, seed)
+    checkpoint = data / "target" / "checkpoint"
+    _, change = change_of(data, name, tokens, seed)
     verify(checkpoint)
     target = read_target(checkpoint, setup())
     base = base_of(checkpoint)
-    told = _facts(data, name, about, budget, seed), labels, _damage(data, name, budget, seed)
+    facts, damage = known_of(data, name, tokens, seed)
+    told = facts, labels, damage
     if not merged and gguf is None:
         check_loadable(target, change)
     with new_folder(into) as new:
@@ -97,6 +98,20 @@ def export(
             write_merged(new, target, change, checkpoint, card(*told))
         else:
             write_adapter(new, target, change, base.name, card(*told, base.said), base.revision)
+
+
+def known_of(
+    data: Path, name: str, tokens: int | None = None, seed: int = 0
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """``edit.json`` with the prefactors of one fit in place of the report's, and that fit's rows in the edit's table.
+
+    There are no rows if it was not evaluated.
+
+    Raises:
+        PrefactorError: as :func:`change_of`.
+    """
+    budget, _ = change_of(data, name, tokens, seed)
+    return _facts(data, name, _about(data, name), budget, seed), _damage(data, name, budget, seed)
 
 
 def _facts(data: Path, name: str, about: dict[str, Any], budget: int, seed: int) -> dict[str, Any]:

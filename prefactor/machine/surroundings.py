@@ -5,7 +5,7 @@ import platform
 import sys
 from typing import Any
 
-LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas", "pyarrow", "datasets")
+LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "peft", "numpy", "pandas", "pyarrow", "datasets")
 
 
 def computed_with() -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Decompositions and edits as things with a name, a version and a card: written, found again, checked."""
