@@ -13,10 +13,10 @@ from team.resolve import resolve
 from team.verify import verify
 
 app.add_typer(share.app, name="share")
-COMMANDS = (
-    transfers.push, transfers.pull, transfers.status, transfers.repro, verify, resolve, doctor, provenance, use, reproduce
-)  # fmt: skip
-for command in COMMANDS:
+for command in (
+    transfers.push, transfers.pull, transfers.status, transfers.repro,
+    verify, resolve, doctor, provenance, use, reproduce,
+):  # fmt: skip
     app.command()(command)
 
 
