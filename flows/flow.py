@@ -6,7 +6,7 @@ DVC alone remembers what is up to date; Prefect plans, runs stages side by side,
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, cast
@@ -42,7 +42,7 @@ def _reproduce(dag: Dag) -> None:
     execution = Execution(dag, cores())
     execution.announce()
     futures = {}
-    with _stopping(execution):
+    with stopping(execution.stop):
         for name, needs in dag.needs.items():
             task = Task(execution.stage, name=name, task_run_name=name, persist_result=False, cache_policy=NO_CACHE)
             futures[name] = cast(Any, task).submit(name, wait_for=[futures[need] for need in needs])
@@ -55,14 +55,14 @@ def _reproduce(dag: Dag) -> None:
 
 
 @contextmanager
-def _stopping(execution: Execution) -> Iterator[None]:
-    """Within it, a signal to end ends the stages first and then raises Interrupted."""
+def stopping(end: Callable[[], None]) -> Iterator[None]:
+    """Within it, a signal to end calls ``end``, which ends what was started, and then raises Interrupted."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        execution.stop()
+        end()
         raise Interrupted("stopped; what is finished is kept, run again to go on")
 
     ends = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if _heard(number)]

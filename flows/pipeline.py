@@ -1,29 +1,19 @@
 """Run or schedule the whole pipeline: ``python -m flows.pipeline [--stage NAME ...] [--serve CRON]``.
 
-What it finds around it is settled first (``surroundings``, ``repository``, ``server``), each before what needs it is
-imported: Prefect and DVC look at the environment at that moment.
+What it finds around it is settled first (``command``), before what needs it is imported: Prefect and DVC look at the
+environment at that moment.
 """
 
 import argparse
-import os
 import sys
-import traceback
 from collections.abc import Sequence
-from contextlib import redirect_stderr, suppress
-from io import StringIO
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from flows import surroundings
-from flows.environment import environment
-from flows.errors import FlowError, Interrupted
+from flows.command import exit_code, import_prefect, settle
+from flows.errors import FlowError
 from flows.waiting import waiting
-from prefactor.errors import PrefactorError
 from prefactor.machine.streams import settle_streams
-from prefactor.machine.trouble import trouble
-
-TRACE = Path(".runs/traceback.txt")
 
 
 def run(stages: Sequence[str], cron: str | None) -> None:
@@ -33,19 +23,9 @@ def run(stages: Sequence[str], cron: str | None) -> None:
         PrefactorError: params, or a variable ``PREFACTOR_*``, are wrong; nothing was begun.
         FlowError: something else to put right, a failed stage or an interruption.
     """
-    from flows.repository import alone, check_files, free_stale_locks, settle_git
+    from flows.repository import alone, free_stale_locks
 
-    with waiting("params are read"):
-        if Path("params.yaml").is_file():  # else reading it says that this is the wrong folder
-            check_files()
-        from stages.check import read_pipeline
-
-        read_pipeline()
-        notes = surroundings.settle()
-        environment()  # the stages' is the one of this moment
-        notes += settle_git()
-    for note in notes:
-        print(f"prefactor: {note}", file=sys.stderr, flush=True)
+    settle()
     if cron:
         _serve(stages, cron)
         return
@@ -80,38 +60,8 @@ def _serve(stages: Sequence[str], cron: str) -> None:
 
 
 def _prefect() -> tuple[ModuleType, Any]:
-    """Import what imports Prefect, which reads every setting that it finds.
-
-    Raises:
-        FlowError: one of them makes no sense.
-    """
-    from pydantic import ValidationError
-    from pydantic_settings.exceptions import SettingsError
-
-    chatter = StringIO()  # of plugins that stumble over the same setting first
-    try:
-        with redirect_stderr(chatter):
-            from flows import server
-            from flows.flow import pipeline
-    except (ValidationError, SettingsError) as error:
-        raise FlowError(
-            f"Prefect's settings: {_first(error)}: put it right where it is set "
-            "(environment, .env, prefect.toml, or a profile: `prefect config unset`)"
-        ) from None
-    print(chatter.getvalue(), end="", file=sys.stderr, flush=True)
-    return server, pipeline
-
-
-def _first(error: Exception) -> str:
-    """The first thing wrong: its name and value, where pydantic says them."""
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors()[0]
-    name = ".".join(map(str, first["loc"]))
-    # Without a name it is of all that there are.
-    return f"{name} = {first['input']!r}: {first['msg']}" if name else first["msg"]
+    server, flow = import_prefect("flows.server", "flows.flow")
+    return server, flow.pipeline
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -123,68 +73,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--serve", metavar="CRON", help='stay and run on a schedule, such as "0 3 * * *"')
     words = parser.parse_args(argv)
-    try:
+
+    def call() -> None:
         run(words.stage, words.serve)
         if not words.serve:
             from flows.headline import print_headline
 
             print_headline()
-    except BrokenPipeError:
-        return _refuse("nobody reads the output any longer", Interrupted.code)
-    except (PrefactorError, FlowError) as error:
-        return _refuse(str(error), getattr(error, "code", 2))
-    except KeyboardInterrupt:
-        return _refuse("interrupted before any stage began", Interrupted.code)
-    except Exception as error:
-        line = trouble(error) or _from_dvc(error)
-        return _refuse(line, 2) if line else _refuse(_unforeseen(error), 1)
-    return 0
 
-
-def _refuse(line: str, code: int) -> int:
-    with suppress(OSError):
-        print(f"prefactor: error: {line}", file=sys.stderr)
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # let the last flush, at exit, succeed
-    return code
-
-
-def _from_dvc(error: Exception) -> str | None:
-    """What DVC has to say, on one line: what it cannot read, or who keeps it from working."""
-    from dvc.config import ConfigError
-    from dvc.exceptions import DvcException
-    from dvc.utils.strictyaml import YAMLValidationError
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    if not isinstance(error, DvcException):
-        return None
-    said, remedy = str(error), ""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, YAMLValidationError):
-            said = f"{error}: {cause.exc}"
-        if isinstance(cause, YAMLError | YAMLValidationError):
-            remedy = ": put it right, or bring it back (`git checkout`)"
-        if isinstance(cause, ConfigError):
-            remedy = ": mend .dvc/config, .dvc/config.local or ~/.config/dvc/config"
-        if isinstance(cause, MarkedYAMLError) and cause.problem_mark:
-            said = f"{error}: line {cause.problem_mark.line + 1}: {cause.problem}"
-        cause = cause.__cause__ or cause.__context__
-    return f"DVC: {' '.join(said.split()).rstrip('.')}{remedy}"
-
-
-def _unforeseen(error: Exception) -> str:
-    """One line for what nobody thought of; the whole of it is kept for whoever mends it."""
-    said = " ".join(str(error).split()) or "no message"
-    try:
-        TRACE.parent.mkdir(exist_ok=True)
-        TRACE.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
-    except OSError:
-        traceback.print_exception(error)
-        return f"{type(error).__name__}: {said}"
-    return f"{type(error).__name__}: {said}; {TRACE} has the traceback; what is finished is kept, run again to go on"
+    return exit_code(call, begun="stage")
 
 
 if __name__ == "__main__":
