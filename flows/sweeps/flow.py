@@ -3,7 +3,7 @@
 import time
 import uuid
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from prefect import Task, allow_failure, flow
 from prefect.cache_policies import NO_CACHE
@@ -117,30 +117,26 @@ def _make(todo: list[Job], chosen: Runner) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     begin = time.monotonic()
 
-    @flow(name="edits", task_runner=chosen.tasks, persist_result=False)
-    def edits() -> None:
+    with chosen.tasks as tasks:
         lists: dict[str, PrefectFuture[Row]] = {}
         for job in todo:
             if job.needs is not None and job.needs.name not in lists:
-                lists[job.needs.name] = _submit(job.needs, chosen, [])
+                lists[job.needs.name] = tasks.submit(_task(job.needs, chosen), {"job": job.needs})
         futures = {}
         for job in todo:
             # A shortlist that fails fails again, with the reason, in each edit that needs it.
-            needs = [allow_failure(lists[job.needs.name])] if job.needs else []
-            futures[_submit(job, chosen, needs)] = job
+            needs: Any = [allow_failure(lists[job.needs.name])] if job.needs else None
+            futures[tasks.submit(_task(job, chosen), {"job": job}, wait_for=needs)] = job
         for future in as_completed(list(futures)):
             job = futures[future]
             row = rows[job.name] = _row(job, future)
             seconds = clock(time.monotonic() - begin)
             print(visible(f"[{seconds:>6}] {len(rows)} of {len(todo)}: {_told(row)}"), flush=True)
-
-    edits()
     return rows
 
 
-def _submit(job: Job, chosen: Runner, needs: list[Any]) -> PrefectFuture[Row]:
-    task = Task(chosen.make, name=job.stages[-1], task_run_name=job.name, persist_result=False, cache_policy=NO_CACHE)
-    return cast(Any, task).submit(job, wait_for=needs)
+def _task(job: Job, chosen: Runner) -> Task[Any, Row]:
+    return Task(chosen.make, name=job.stages[-1], task_run_name=job.name, persist_result=False, cache_policy=NO_CACHE)
 
 
 def _row(job: Job, future: PrefectFuture[Row]) -> Row:
