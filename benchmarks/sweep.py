@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -137,7 +137,7 @@ def empty_tasks() -> dict[str, float]:
                 lambda: client.gather([client.submit(nothing, n) for n in range(EMPTY, 2 * EMPTY)])
             )
         with server():
-            for name, address in {"threads": None, "Dask": cluster.scheduler_address}.items():
+            for name, address in {"threads": None, "Dask": cast(Any, cluster).scheduler_address}.items():
                 many(2, address)
                 found[f"Prefect, {name}: all at once"] = _each(lambda address=address: many(EMPTY, address))
     return found

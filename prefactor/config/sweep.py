@@ -59,5 +59,5 @@ def read_sweep(path: Path) -> SweepConfig:
 
 def in_file(path: Path, error: ParamsError) -> str:
     """What ``error`` says, of ``path`` and not of ``params.yaml``."""
-    said = str(error).removeprefix("params.yaml: ")
+    said = str(error).removeprefix("params.yaml: ").removeprefix(": ")  # the second: of the whole
     return said if said.startswith(f"{path}: ") else f"{path}: {said}"
