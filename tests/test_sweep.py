@@ -115,7 +115,7 @@ def test_a_name_that_params_has_is_refused(project: Path) -> None:
     params = read_params()
     params["edits"]["reach-ridge-0-02"] = params["edits"]["reach"]
     (project / "params.yaml").write_text(yaml.safe_dump(params))
-    with pytest.raises(ParamsError, match=r"reach-ridge-0-02: params\.yaml has an edit of this name"):
+    with pytest.raises(ParamsError, match=r"reach-ridge-0-02: params\.yaml has another edit of this name"):
         _points()
 
 
@@ -189,6 +189,7 @@ def test_an_edit_is_kept_as_it_was_swept(project: Path) -> None:
     assert params["shortlists"][point.shortlist]["choose"]["query"] == "german -french"
     assert params["edits"][point.name]["shortlist"] == point.shortlist
     assert "# One section a stage" in (project / "params.yaml").read_text()  # comments stay
+    assert _points(values={"choose.query": ["german -french"], "seed": [3]})[0].name == point.name  # it is the same
     with pytest.raises(PrefactorError, match="has an edit"):
         keep(config, found, point.name)
 

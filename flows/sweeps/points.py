@@ -55,8 +55,6 @@ def points(sweep: SweepConfig, params: Mapping[str, Any], file: Path) -> list[Po
         _put(common, key.split("."), value, f"{file}: params.{key}")
     for values in _combinations(sweep):
         point = _point(sweep.base, values, before, common, file)
-        if point.name in params["edits"] or point.name in params["baselines"]:
-            raise ParamsError(f"{file}: {point.name}: params.yaml has an edit of this name; rename that one")
         if point.name in found:
             both = f"{short(found[point.name].values)} and {short(values)}"
             raise ParamsError(f"{file}: {both} are both called {point.name}; write one of their values otherwise")
@@ -66,6 +64,12 @@ def points(sweep: SweepConfig, params: Mapping[str, Any], file: Path) -> list[Po
             check_text(config, tokens)
         except ParamsError as error:
             raise ParamsError(in_file(file, error)) from None
+        # One that was kept is the same; another is not.
+        if (
+            point.name in params["baselines"]
+            or before.edits.get(point.name, config.edits[point.name]) != (config.edits[point.name])
+        ):
+            raise ParamsError(f"{file}: {point.name}: params.yaml has another edit of this name; rename that one")
         found[point.name] = point
     return list(found.values())
 
