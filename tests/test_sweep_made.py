@@ -164,6 +164,56 @@ def _env(project: Path) -> dict[str, str]:
     return own | {"PYTHONPATH": str(project), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
 
 
+ASK = """
+import dataclasses, json, pathlib
+from flows.sweeps.flow import read_points
+from flows.sweeps.job import jobs
+config, params, found = read_points(pathlib.Path("sweep.yaml"))
+job = jobs(config.name, found, params, pathlib.Path.cwd(), "token")[0]
+print(json.dumps(dataclasses.asdict(dataclasses.replace(job, root="/nowhere"))))
+"""
+ANSWER = """
+import json, sys
+from flows.sweeps.worker import make
+from flows.sweeps.worker_process import job_of
+print(json.dumps(make(job_of(json.load(sys.stdin)))))
+"""
+
+
+def test_a_worker_elsewhere_fetches_what_its_edit_reads(
+    project: Path, prefect_env: dict[str, str], tmp_path: Path
+) -> None:
+    values = {"choose.query": ['not label ~ "nobody" and module ~ "mlp"']}
+    (project / "sweep.yaml").write_text(yaml.safe_dump(SWEEP | {"values": values}), encoding="utf-8")
+    _call(project, prefect_env, "dvc", "remote", "add", "--default", "--force", "away", str(tmp_path / "remote"))
+    _call(project, prefect_env, "dvc", "push", "--quiet")
+    clone = tmp_path / "clone"
+    shutil.copytree(project, clone, ignore=shutil.ignore_patterns(".runs", "cache", "tmp", "data"))
+    shutil.copytree(project / "data/corpus/lexicon", clone / "data/corpus/lexicon")
+    (clone / "data/label").mkdir()
+    shutil.copy(project / "data/label/overrides.yaml", clone / "data/label")
+
+    def python(folder: Path, code: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=folder, env=_env(folder), input=given, text=True, capture_output=True,
+            check=False,
+        )  # fmt: skip
+
+    job = python(project, ASK).stdout
+    answer = python(clone, ANSWER, job)
+    assert answer.returncode == 0, answer.stderr
+    row = json.loads(answer.stdout)
+    fetched = {path.relative_to(clone / "data").as_posix() for path in (clone / "data").glob("*/*")}
+    assert "decompose/components" in fetched and not {"decompose/net", "corpus/train", "locate/table"} & fetched
+    assert _made(clone / EDITS / row["edit"] / "data")
+    # Of what the remote has lost it says so.
+    shutil.rmtree(clone / "data/importance")
+    shutil.rmtree(clone / ".dvc/cache")
+    shutil.rmtree(tmp_path / "remote")
+    lost = python(clone, ANSWER, job)
+    assert lost.returncode == 1 and "`dvc push` where the sweep was started" in lost.stderr
+
+
 def test_two_nodes_decompose_as_two_processes_of_one_do(project: Path, tmp_path: Path) -> None:
     found = []
     for nodes in (1, 2):
