@@ -28,7 +28,8 @@ def run(file: Path, runner: str, workers: int | None, address: str | None) -> No
         free_stale_locks()
         with waiting("Prefect is imported"):
             server, flow = import_prefect("flows.server", "flows.sweeps.flow")
-        flow.read_points(file)  # before a server starts
+        flow.check_asked(runner, workers, address)  # both before a server starts
+        flow.read_points(file)
         with server.server():
             flow.sweep(file, runner, workers, address)
 

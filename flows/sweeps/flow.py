@@ -16,7 +16,7 @@ from flows.repository import alone
 from flows.sweeps.job import SWEEPS, TOKEN, Job, jobs
 from flows.sweeps.points import Point, points
 from flows.sweeps.reads import OF_EDIT
-from flows.sweeps.runners import Kind, Runner, started
+from flows.sweeps.runners import Kind, Runner, check_asked, started
 from flows.sweeps.table import shown, worst, write_rows
 from flows.sweeps.worker import keep_row, kept_row
 from prefactor.cli.terminal import screen
@@ -47,6 +47,7 @@ def sweep(
         PrefactorError: ``file`` or ``params.yaml`` is wrong; nothing was begun.
         FlowError: what all edits share is not up to date, or some could not be made: the others are in the table.
     """
+    check_asked(runner, workers, address)
     with alone():
         read_pipeline()
         config, params, found = read_points(file)

@@ -1,5 +1,6 @@
 """Where the edits of a sweep are made: workers of this machine, or Dask's."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from flows.sweeps.worker import make
 from prefactor.machine.settings import threads
 
 Kind = Literal["threads", "dask"]
+PATIENCE = 15.0  # seconds for a scheduler to answer
 SCRATCH = Path(".runs/dask")  # of Dask's workers
 
 
@@ -28,6 +30,18 @@ class Runner:
     stop: Callable[[], None]
 
 
+def check_asked(kind: Kind, workers: int | None, address: str | None) -> None:
+    """Whether what is asked for fits together.
+
+    Raises:
+        FlowError: it does not.
+    """
+    if workers is not None and workers < 1:
+        raise FlowError(f"--workers {workers}: write 1 or more")
+    if address is not None and (kind != "dask" or workers is not None):
+        raise FlowError(f"--address {address}: it names workers that are there: say --runner dask, and no --workers")
+
+
 @contextmanager
 def started(kind: Kind, workers: int | None, address: str | None) -> Iterator[Runner]:
     """Within it there are ``workers`` (as many as there are cores, unless told), or those at ``address`` of Dask.
@@ -35,12 +49,8 @@ def started(kind: Kind, workers: int | None, address: str | None) -> Iterator[Ru
     Each has one CPU thread, or ``PREFACTOR_THREADS``, and never more than its share of the cores.
 
     Raises:
-        FlowError: what was asked for does not fit together, or is not installed.
+        FlowError: Dask is not installed, or does not answer at ``address``.
     """
-    if workers is not None and workers < 1:
-        raise FlowError(f"--workers {workers}: write 1 or more")
-    if address is not None and (kind != "dask" or workers is not None):
-        raise FlowError(f"--address {address}: it names workers that are there: say --runner dask, and no --workers")
     count = workers or cores()
     each = min(threads(), max(1, cores() // count))
     if kind == "threads":
@@ -56,9 +66,29 @@ def started(kind: Kind, workers: int | None, address: str | None) -> Iterator[Ru
         raise FlowError(
             "--runner dask: prefect-dask is not installed: `pip install -c constraints.txt -e .[dask]`"
         ) from None
+    if address:
+        _check_scheduler(address)
     with ExitStack() as stack:
         cluster = None if address else stack.enter_context(_cluster(count, each))
         yield Runner(DaskTaskRunner(cluster=cluster, address=address), make, lambda: None)
+
+
+def _check_scheduler(address: str) -> None:
+    from distributed.core import rpc
+
+    async def ask() -> dict[str, Any]:
+        async with rpc(address, timeout=PATIENCE) as scheduler:
+            return cast(Any, await scheduler.identity(n_workers=-1))["workers"]
+
+    try:
+        found = asyncio.run(ask())
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise FlowError(f"--address {address}: no Dask scheduler answers there ({said}): start it") from None
+    if not found:
+        raise FlowError(f"--address {address}: it has no worker: start some (`python -m dask worker {address}`)")
+    if any(worker["nthreads"] != 1 for worker in found.values()):
+        raise FlowError(f"--address {address}: a worker makes one edit at a time: start each with --nthreads 1")
 
 
 @contextmanager
