@@ -7,12 +7,10 @@ imported: Prefect and DVC look at the environment at that moment.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows import surroundings
+from flows.command import settle
 from flows.ending import ended
-from flows.environment import environment
 from flows.prefect_import import imported
 from flows.waiting import waiting
 from prefactor.machine.streams import settle_streams
@@ -32,19 +30,9 @@ def run(stages: Sequence[str], agreed: Callable[["Plan"], bool] | None = None) -
         FlowError: something else to put right, a failed stage or an interruption.
     """
     from flows.headline import print_headline
-    from flows.repository import alone, check_files, free_stale_locks, settle_git
+    from flows.repository import alone, free_stale_locks
 
-    with waiting("params are read"):
-        if Path("params.yaml").is_file():  # else reading it says that this is the wrong folder
-            check_files()
-        from stages.check import read_pipeline
-
-        read_pipeline()
-        notes = surroundings.settle()
-        environment()  # the stages' is the one of this moment
-        notes += settle_git()
-    for note in notes:
-        print(f"prefactor: {note}", file=sys.stderr, flush=True)
+    settle()
     with alone():
         free_stale_locks()
         with waiting("DVC looks for what has changed"):

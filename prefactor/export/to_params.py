@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from prefactor.config.edits import GuardedEdit, RewriteEdit, ScalarEdit
+from prefactor.config.base import Config
+from prefactor.config.edits import Chosen, GuardedEdit, RewriteEdit, ScalarEdit
 from prefactor.config.names import entry_name
 from prefactor.config.params import read_params
 from prefactor.config.shortlists import ByName, ShortlistConfig
@@ -35,14 +36,20 @@ def save_edit(
 ) -> None:
     """Add ``edit`` to ``params`` as ``name``, under ``edits``, and a shortlist of its ``subcomponents`` beside it."""
     check_name(params, name)
+    shortlist = ShortlistConfig(domains=edit.domains, choose=ByName(by="name", subcomponents=tuple(subcomponents)))
+    save_entries(params, name, edit.model_copy(update={"shortlist": name}), name, shortlist)
+
+
+def save_entries(params: Path, name: str, edit: Chosen, listed: str, shortlist: ShortlistConfig | None) -> None:
+    """Add ``edit`` to ``params`` as ``name``, and ``shortlist`` as ``listed``, where it is one that is not there."""
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
     whole = yaml.load(params.read_text(encoding="utf-8"))
-    shortlist = ShortlistConfig(domains=edit.domains, choose=ByName(by="name", subcomponents=tuple(subcomponents)))
-    for section, entry in (("shortlists", shortlist), ("edits", edit.model_copy(update={"shortlist": name}))):
-        value = entry.model_dump(mode="json", exclude_defaults=True)
-        if not whole.get(section):
-            whole[section] = {}
-        whole[section][name] = value
+    entries: list[tuple[str, str, Config | None]] = [("shortlists", listed, shortlist), ("edits", name, edit)]
+    for section, key, entry in entries:
+        if entry is not None:
+            if not whole.get(section):
+                whole[section] = {}
+            whole[section][key] = entry.model_dump(mode="json", exclude_defaults=True)
     with changed(params) as temporary, temporary.open("w", encoding="utf-8") as file:
         yaml.dump(whole, file)
