@@ -1,18 +1,14 @@
 """Run single stages of a DAG, each in a process that ends when this one does, and tell how it goes."""
 
-import json
-import os
 import subprocess
-import sys
 import threading
 import time
-from collections import deque
 
 from flows.dag import Dag
 from flows.durations import Durations
-from flows.environment import environment
 from flows.errors import FlowError, Interrupted, StageFailed
 from flows.slots import Slots, ways
+from flows.stage_call import StageCall
 from flows.watch import GRACE
 from prefactor.machine.progress import clock
 from prefactor.machine.trouble import trouble
@@ -30,7 +26,7 @@ class Execution:
         self._begin = time.monotonic()
         self._waiting = set(dag.expected)
         self._running: dict[str, float] = {}  # stage -> when it began
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._calls: dict[str, StageCall] = {}
         self._remade: set[str] = set()  # stages of which this run changed an output
         self._stopped = False
         self.failure: FlowError | None = None
@@ -72,15 +68,14 @@ class Execution:
         """End every running stage and begin no other; returns when they are gone."""
         with self._lock:
             self._stopped = True
-            processes = list(self._processes.values())
-        for process in processes:
-            if process.stdin:
-                process.stdin.close()  # at its end the process stops
-        for process in processes:
+            calls = list(self._calls.values())
+        for call in calls:
+            call.stop()
+        for call in calls:
             try:
-                process.wait(timeout=2 * GRACE)
+                call.process.wait(timeout=2 * GRACE)
             except subprocess.TimeoutExpired:
-                process.kill()
+                call.process.kill()
 
     def _give_up(self, why: FlowError) -> None:
         with self._lock:
@@ -88,36 +83,23 @@ class Execution:
         self.stop()
 
     def _run(self, name: str) -> str:
-        read, write = os.pipe()
         with self._lock:
             if self._stopped:
-                os.close(read)
-                os.close(write)
                 raise Interrupted(f"stage {name} was not begun")
-            process = subprocess.Popen(
-                [sys.executable, "-m", "flows.stage_process", name, str(write)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[write],
-                start_new_session=True,
-                env=environment(),
-            )
-            os.close(write)
-            self._processes[name] = process
+            call = self._calls[name] = StageCall(name)
             self._waiting.discard(name)
             self._running[name] = time.monotonic()
             self._tell(f"{name} started", self._durations.expect(name))
-        last = self._stream(name, process)
-        process.wait()
-        with os.fdopen(read, encoding="utf-8") as file:
-            text = file.read()
-        report = json.loads(text) if text else {"code": process.returncode or 1, "changed": False}
-        return self._finish(name, report["code"], report["changed"], last)
+        last = ""
+        for line in call.lines():
+            last = line.strip()
+            self._say(f"{name} | {line}")
+        report = call.report()
+        return self._finish(name, report.code, report.changed, last)
 
     def _finish(self, name: str, code: int, changed: bool, last: str) -> str:
         with self._lock:
-            del self._processes[name]
+            del self._calls[name]
             seconds = time.monotonic() - self._running.pop(name)
             if self._stopped and code:
                 raise Interrupted(f"stage {name} was stopped")
@@ -135,17 +117,6 @@ class Execution:
     def _left(self) -> float | None:
         now = time.monotonic()
         return self._durations.left(self._waiting, {n: now - t for n, t in self._running.items()}, self._cores)
-
-    def _stream(self, name: str, process: subprocess.Popen[bytes]) -> str:
-        """Pass the stage's output on, each line with its name; returns the last line."""
-        last: deque[str] = deque(maxlen=1)
-        assert process.stdout is not None
-        for raw in process.stdout:
-            line = raw.decode("utf-8", "replace").rstrip()
-            if line:
-                last.append(line.strip())
-                self._say(f"{name} | {line}")
-        return last[0] if last else ""
 
     def _tell(self, what: str, seconds: float | None) -> None:
         word = "takes about" if what.endswith("started") else "left: about"

@@ -19,7 +19,7 @@ from flows.cores import cores
 from flows.dag import Dag, check_code
 from flows.errors import Interrupted
 from flows.execution import Execution
-from flows.repository import alone
+from flows.repository import alone, check_cache
 from flows.supply import supply
 from stages.check import read_pipeline
 
@@ -38,6 +38,8 @@ def pipeline(stages: Sequence[str] = ()) -> None:
         check_code()
         wanted = supply(stages)
         assert wanted is not None  # nobody was asked
+        if wanted.dag.changed:
+            check_cache()
         _reproduce(wanted.dag)
 
 

@@ -36,7 +36,7 @@ def run(stages: Sequence[str], agreed: Callable[[Any], bool] | None = None, cron
         PrefactorError: params, or a variable ``PREFACTOR_*``, are wrong; nothing was begun.
         FlowError: something else to put right, a failed stage or an interruption.
     """
-    from flows.repository import alone, check_files, free_stale_locks, settle_git
+    from flows.repository import alone, check_cache, check_files, free_stale_locks, settle_git
 
     with waiting("params are read"):
         if Path("params.yaml").is_file():  # else reading it says that this is the wrong folder
@@ -65,6 +65,7 @@ def run(stages: Sequence[str], agreed: Callable[[Any], bool] | None = None, cron
         if not wanted.dag.changed:
             print(f"all {len(wanted.dag.needs)} stages are up to date")
             return
+        check_cache()
         with waiting("Prefect is imported"):
             server, pipeline = _prefect()
         with server.server():

@@ -12,13 +12,19 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import dvc.dvcfile
 from dvc.exceptions import DvcException, ReproductionError
 from dvc.repo import Repo, lock_repo
 from dvc.stage import Stage
 from dvc.stage.exceptions import StageCmdFailedError
+from dvc.utils.serialize import modify_yaml
 
 from flows.watch import watch_parent
 from prefactor.machine.trouble import trouble
@@ -54,8 +60,23 @@ def _outs(stage: Stage) -> dict[str, Any]:
     return {str(out): out.hash_info and out.hash_info.to_dict() for out in stage.outs}
 
 
+@contextmanager
+def whole(path: str, fs: Any = None) -> Iterator[dict[str, Any]]:
+    """Change a YAML file by putting another in its place: DVC writes over it, and killed meanwhile leaves half."""
+    temporary = Path(".dvc/tmp", f"{Path(path).name}.{os.getpid()}")
+    try:
+        if Path(path).exists():
+            shutil.copyfile(path, temporary)
+        with modify_yaml(str(temporary), fs=fs) as data:
+            yield data
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def main(stage: str, report: str) -> None:
     watch_parent()
+    dvc.dvcfile.modify_yaml = whole
     logging.getLogger("dvc").setLevel(logging.WARNING)  # the flow says itself what runs
     os.set_inheritable(int(report), False)
     code, changed, message = reproduce(stage)
