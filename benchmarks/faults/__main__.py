@@ -92,7 +92,7 @@ def prepare(folder: Path, url: str) -> Setting:
     import flows.pipeline
     import flows.server
     import flows.stage_process  # noqa: F401
-    import team.cli
+    import team.cli  # noqa: F401
 
     unmade.call("dvc", "repro", "-q", "-s", "check")
     made = unmade.copy(folder / "a")
