@@ -26,7 +26,7 @@ from typing import Any
 import httpx
 
 from benchmarks.common import KEPT, markdown, write_lines
-from benchmarks.faults import disks, killing, objects, remotes, together
+from benchmarks.faults import disks, killing, objects, remotes, servers, together
 from benchmarks.faults.planted import Fault, Planted, Setting, row
 from benchmarks.faults.project import ROOT, Project
 
@@ -34,6 +34,7 @@ FAULTS: dict[str, Fault] = {
     "kill-command": partial(killing.in_a_row, killing.kill_command),
     "kill-stage": partial(killing.in_a_row, killing.kill_stage),
     "kill-flow": partial(killing.in_a_row, killing.kill_flow),
+    "kill-server": servers.kill_server,
     "terminate": partial(killing.in_a_row, killing.terminate),
     "interrupt": partial(killing.in_a_row, killing.interrupt),
     "two-flows": together.two_flows,
