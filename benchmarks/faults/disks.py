@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.faults.planted import Planted, Setting, again, alive, note, recover
+from benchmarks.faults.planted import Planted, Setting, alive, note, recover, settle
 from benchmarks.faults.project import HUNG, Project
 
 ROOMY = "1g"
@@ -83,7 +83,7 @@ def _disturbed(project: Project, setting: Setting, dice: random.Random, disk: Pa
     found.orphans = project.orphans(project.mark)
     _remount(disk, f"rw,size={ROOMY}")
     last = recover(project, setting.made.result())
-    found.again = again(finished, then, project.made())
+    settle(found, finished, then, project.made())
     found.wrong, found.person = found.wrong or last.wrong, found.person or last.person
     found.seconds = last.seconds
     return found

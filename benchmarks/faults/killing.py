@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psutil
 
-from benchmarks.faults.planted import Planted, Setting, again, alive, living, note, recover
+from benchmarks.faults.planted import Planted, Setting, alive, living, note, recover, settle
 from benchmarks.faults.project import HUNG, Project
 
 IN_A_ROW = 4  # disturbed runs of one project before one that is left in peace
@@ -37,7 +37,7 @@ def in_a_row(act: Act, setting: Setting, dice: random.Random, times: int) -> lis
         last = recover(project, expected)
         made = project.made()
         for (each, finished, then), mark in zip(notes, marks, strict=False):
-            each.again = again(finished, then, made)
+            settle(each, finished, then, made)
             each.orphans = project.orphans(mark)
             each.wrong, each.person = last.wrong, each.person or last.person
         if notes:

@@ -181,5 +181,5 @@ def _change(project: Project) -> None:
 
 def _shared(last: Planted, count: int, seconds: float) -> list[Planted]:
     """One outcome for faults that were planted together: what was lost counts once."""
-    first = Planted(last.again, last.unrecorded, last.orphans, last.person, last.wrong, seconds, last.said)
-    return [first, *(Planted() for _ in range(count - 1))]
+    last.seconds = seconds
+    return [last, *(Planted() for _ in range(count - 1))]

@@ -20,6 +20,7 @@ class Planted:
 
     again: list[str] = field(default_factory=list)  # stages that were finished and were made again
     unrecorded: list[str] = field(default_factory=list)  # whose command had ended, and DVC had not yet recorded it
+    redone: list[str] = field(default_factory=list)  # of those, the ones that were made again
     orphans: list[str] = field(default_factory=list)
     person: str = ""  # why a person had to do something; empty if nobody had
     wrong: str = ""  # how what was left differs from an undisturbed run's; empty if it does not
@@ -80,6 +81,12 @@ def difference(found: dict[str, object], expected: dict[str, object]) -> str:
     return ", ".join(other)
 
 
+def settle(each: Planted, finished: set[str], then: Counter[str], now: Counter[str]) -> None:
+    """Once all is right: what was made again of what was finished, and of what had only ended."""
+    each.again = again(finished, then, now)
+    each.redone = again(set(each.unrecorded), then, now)
+
+
 def again(finished: set[str], then: Counter[str], now: Counter[str]) -> list[str]:
     """The finished stages whose command has ended once more since."""
     return sorted(stage for stage in finished if now[stage] > then[stage])
@@ -87,12 +94,13 @@ def again(finished: set[str], then: Counter[str], now: Counter[str]) -> list[str
 
 def row(name: str, planted: list[Planted], undisturbed: float) -> dict[str, str]:
     """One line of the table."""
+    redone = sum(len(each.redone) for each in planted)
     seconds = [each.seconds for each in planted if each.seconds is not None]
     return {
         "fault": name,
         "planted": str(len(planted)),
         "finished stages made again": str(sum(len(each.again) for each in planted)),
-        "ended, not yet recorded": str(sum(len(each.unrecorded) for each in planted)),
+        "ended, not yet recorded: made again": f"{redone} of {sum(len(each.unrecorded) for each in planted)}",
         "orphans": str(sum(len(each.orphans) for each in planted)),
         "needed a person": str(sum(bool(each.person) for each in planted)),
         "other bytes": str(sum(bool(each.wrong) for each in planted)),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from benchmarks.faults.planted import Planted, Setting, again, alive, note, recover
+from benchmarks.faults.planted import Planted, Setting, alive, note, recover, settle
 from benchmarks.faults.project import HUNG, ROOT
 
 
@@ -49,7 +49,7 @@ def kill_server(setting: Setting, dice: random.Random, times: int) -> list[Plant
         found.orphans = project.orphans(project.mark)
         with gateway(url, port):
             last = recover(project, expected)
-        found.again = again(finished, then, project.made())
+        settle(found, finished, then, project.made())
         found.wrong, found.person = found.wrong or last.wrong, found.person or last.person
         found.seconds = last.seconds
         planted.append(found)
