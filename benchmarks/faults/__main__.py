@@ -116,6 +116,14 @@ def prepare(folder: Path, url: str) -> Setting:
     return Setting(unmade, made, folder, undisturbed, begun)
 
 
+def may_be_planted(name: str, folder: Path) -> bool:
+    """Whether this user has the right that the fault needs."""
+    may = name not in ("full-disk", "read-only-cache") or disks.can_mount(folder)
+    if not may:
+        print(f"{name}: skipped: this user may not mount a file system", flush=True)
+    return may
+
+
 def tell(name: str, planted: list[Planted]) -> None:
     """On the terminal, all that is not as it should be."""
     for number, each in enumerate(planted):
@@ -138,11 +146,9 @@ def main() -> None:
         with prefect_server(folder / "home") as url:
             setting = prepare(folder, url)
             print(f"undisturbed: {setting.undisturbed:.1f} s, first stage after {setting.begun:.1f} s", flush=True)
-            for name in words.fault or FAULTS:
-                if FAULTS[name] in (disks.full, disks.read_only) and not disks.can_mount(folder):
-                    print(f"{name}: skipped, this user may not mount")
-                    continue
-                for done in range(0, words.times, AT_ONCE):
+            names = [name for name in words.fault or FAULTS if may_be_planted(name, folder)]
+            for done in range(0, words.times, AT_ONCE):  # a few of each, so that all have come up wherever it stops
+                for name in names:
                     begin = time.monotonic()
                     dice = random.Random(f"{words.seed} {name} {done}")
                     planted = FAULTS[name](setting, dice, min(AT_ONCE, words.times - done))

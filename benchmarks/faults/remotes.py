@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.faults.planted import Planted, Setting, recover
 from benchmarks.faults.project import HUNG, Project
 
-SILENCE = 4  # seconds without a byte after which a run gives up
+SILENCE = 2  # seconds without a byte after which a run gives up
 
 
 class Remote:
