@@ -7,8 +7,8 @@ import networkx as nx
 from dvc.repo import Repo
 
 from flows.errors import FlowError, StageFailed
+from flows.group import Group
 from flows.outputs import Recorded, State, differs, recorded
-from flows.stage_call import StageCall
 
 CHECK = "check"  # the stage that hashes every other's code
 GATES = (CHECK, "text")  # stages that only check: once the former ran, nothing reruns because of them
@@ -74,10 +74,9 @@ def check_code() -> None:
     with Repo(".", _wait_for_lock=True) as repo:
         if not repo.status(targets=[CHECK]):
             return
-    call = StageCall(CHECK)
-    lines = list(call.lines())
-    report = call.report()
-    if report.code:
+    group = Group("flows.stage_process", CHECK)
+    lines = list(group.lines())
+    if group.report()["code"]:
         said = next((line for line in lines if line.startswith("prefactor: error: ")), lines[-1] if lines else "")
         raise StageFailed(CHECK, 2, said)
 

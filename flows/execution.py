@@ -1,15 +1,13 @@
 """Run single stages of a DAG, each in a process that ends when this one does, and tell how it goes."""
 
-import subprocess
 import threading
 import time
 
 from flows.dag import Dag
 from flows.durations import Durations
 from flows.errors import FlowError, Interrupted, StageFailed
+from flows.group import Group
 from flows.slots import Slots, ways
-from flows.stage_call import StageCall
-from flows.watch import GRACE
 from prefactor.machine.progress import clock
 from prefactor.machine.trouble import trouble
 
@@ -26,7 +24,7 @@ class Execution:
         self._begin = time.monotonic()
         self._waiting = set(dag.expected)
         self._running: dict[str, float] = {}  # stage -> when it began
-        self._calls: dict[str, StageCall] = {}
+        self._groups: dict[str, Group] = {}
         self._remade: set[str] = set()  # stages of which this run changed an output
         self._stopped = False
         self.failure: FlowError | None = None
@@ -68,14 +66,11 @@ class Execution:
         """End every running stage and begin no other; returns when they are gone."""
         with self._lock:
             self._stopped = True
-            calls = list(self._calls.values())
-        for call in calls:
-            call.stop()
-        for call in calls:
-            try:
-                call.process.wait(timeout=2 * GRACE)
-            except subprocess.TimeoutExpired:
-                call.process.kill()
+            groups = list(self._groups.values())
+        for group in groups:
+            group.end()
+        for group in groups:
+            group.wait()
 
     def _give_up(self, why: FlowError) -> None:
         with self._lock:
@@ -86,20 +81,20 @@ class Execution:
         with self._lock:
             if self._stopped:
                 raise Interrupted(f"stage {name} was not begun")
-            call = self._calls[name] = StageCall(name)
+            group = self._groups[name] = Group("flows.stage_process", name)
             self._waiting.discard(name)
             self._running[name] = time.monotonic()
             self._tell(f"{name} started", self._durations.expect(name))
         last = ""
-        for line in call.lines():
+        for line in group.lines():
             last = line.strip()
             self._say(f"{name} | {line}")
-        report = call.report()
-        return self._finish(name, report.code, report.changed, last)
+        report = group.report()
+        return self._finish(name, report["code"], report.get("changed", False), last)
 
     def _finish(self, name: str, code: int, changed: bool, last: str) -> str:
         with self._lock:
-            del self._calls[name]
+            del self._groups[name]
             seconds = time.monotonic() - self._running.pop(name)
             if self._stopped and code:
                 raise Interrupted(f"stage {name} was stopped")

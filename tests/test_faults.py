@@ -6,7 +6,6 @@ The kills of whole flows are in ``test_flow.py``, damaged objects and remotes in
 import json
 import os
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -21,8 +20,8 @@ from flows.dag import read_dag
 from flows.environment import _inherited
 from flows.errors import FlowError, StageFailed
 from flows.execution import Execution
+from flows.group import Group
 from flows.repository import check_cache, free_stale_locks
-from flows.stage_call import StageCall
 from tests.team_project import ROOT, dvc, make_project
 
 
@@ -91,10 +90,10 @@ def test_a_stages_command_ends_with_its_process(project: Path) -> None:
 
 
 def call(stage: str) -> tuple[int, bool, list[str]]:
-    began = StageCall(stage)
-    lines = list(began.lines())
-    report = began.report()
-    return report.code, report.changed, lines
+    group = Group("flows.stage_process", stage)
+    lines = list(group.lines())
+    report = group.report()
+    return report["code"], report["changed"], lines
 
 
 def test_what_had_ended_and_was_not_recorded_is_recorded_and_not_made_again(project: Path) -> None:
@@ -141,10 +140,11 @@ def test_an_end_that_is_not_of_what_there_is_now_counts_for_nothing(project: Pat
 def test_the_lock_file_is_never_half_written(project: Path) -> None:
     """A reader sees a whole one at every moment, whatever is being recorded."""
     Path("words.txt").write_text("others\n")
-    began, sizes = StageCall("decompose"), set()
-    while began.process.poll() is None:
+    made, sizes = threading.Thread(target=call, args=("decompose",)), set()
+    made.start()
+    while made.is_alive():
         sizes.add(len(yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]))
-    assert began.report().code == 0 and sizes == {5}
+    assert sizes == {5} and "decompose" not in read_dag().expected
     assert not list(Path(".dvc/tmp").glob("dvc.lock.*"))
 
 
@@ -158,8 +158,8 @@ def test_a_cache_that_cannot_be_written_is_named_before_anything_is_made(project
 def test_two_edits_stages_at_once_are_both_recorded(project: Path) -> None:
     params = Path("params.yaml").read_text()
     Path("params.yaml").write_text(params.replace("-1", "-3").replace("-2", "-4"))
-    both = [StageCall("edit@first"), StageCall("edit@second")]
-    assert [(list(each.lines()), each.report().code) for each in both] == [([], 0), ([], 0)]
+    both = [Group("flows.stage_process", f"edit@{name}") for name in ("first", "second")]
+    assert [(list(each.lines()), each.report()["code"]) for each in both] == [([], 0), ([], 0)]
     assert read_dag().expected == ("report",)
 
 
@@ -167,11 +167,12 @@ def test_an_interrupted_stage_ends_and_is_made_whole_by_the_next(project: Path) 
     before = {path: path.read_bytes() for path in Path("data").rglob("*") if path.is_file()}
     fast = Path("dvc.yaml").read_text()
     slow_down("number.log")
-    began = StageCall("decompose")
-    wait_for(lambda: Path("number.log").is_file())
-    began.stop()
-    began.process.wait(20)
-    assert began.process.returncode in (-signal.SIGTERM, -signal.SIGKILL, 0)
+    group = Group("flows.stage_process", "decompose")
+    wait_for(lambda: Path("number.log").is_file() and Path("number.log").read_text().strip() != "")
+    command = psutil.Process(int(Path("number.log").read_text()))
+    group.end()
+    group.wait()
+    assert not command.is_running()
     Path("dvc.yaml").write_text(fast)
     free_stale_locks()
     dvc(project, "repro")

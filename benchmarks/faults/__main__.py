@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("fault", nargs="*", help=", ".join(FAULTS))
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--more", action="store_true", help="add to what an earlier call has kept")
     words = parser.parse_args()
     unknown = [name for name in words.fault if name not in FAULTS]
     if unknown:
@@ -154,7 +155,7 @@ def main() -> None:
                     planted = FAULTS[name](setting, dice, min(AT_ONCE, words.times - done))
                     print(f"{name}: {done + len(planted)}, {time.monotonic() - begin:.0f} s", flush=True)
                     tell(name, planted)
-                    keep(name, planted, setting.undisturbed, anew=not done)
+                    keep(name, planted, setting.undisturbed, anew=not (done or words.more))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -49,13 +49,15 @@ stages:
     deps: [data/edit]
     outs: [data/report/out.txt]
 """
-WORK = """stage=$1 out=$2 read=$3; shift 3
+WORK = """set -e
+stage=$1 out=$2 read=$3; shift 3
 echo $$ > command.log
-[ $stage = edit@first ] && trap '' TERM
+if [ $stage = edit@first ]; then trap '' TERM; fi
 mkdir -p $(dirname $out)
 head -c 20000 $read > $out
 sleep 0.4
-{ tail -c +20001 $read; echo $stage; } >> $out
+tail -c +20001 $read >> $out
+echo $stage >> $out
 for more; do echo $more > $more; done
 echo $stage >> made.log
 """
@@ -246,12 +248,12 @@ def _dvc(words: list[str]) -> int:
 
 
 def _stage(words: list[str]) -> int:
-    from flows.stage_call import StageCall
+    from flows.group import Group
 
-    call = StageCall(words[0])
-    for line in call.lines():
+    group = Group("flows.stage_process", words[0])
+    for line in group.lines():
         print(line)
-    return call.report().code
+    return group.report()["code"]
 
 
 MAINS: dict[str, Callable[[list[str]], int]] = {"flow": _flow, "prefactor": _prefactor, "dvc": _dvc, "stage": _stage}
