@@ -12,10 +12,19 @@ import flows  # noqa: F401  (it quietens Prefect, which must not be imported bef
 SLOW = ("test_pipeline", "test_reruns")  # begun first, so that none is left to wait for
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--servers", action="store_true", help="run the tests that start real servers, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that take longest come first; within a file the order stays."""
     place = {name: number for number, name in enumerate(SLOW)}
     items.sort(key=lambda item: place.get(item.path.stem, len(SLOW)))
+    if not config.getoption("--servers"):
+        skip = pytest.mark.skip(reason="starts real servers: --servers runs it")
+        for item in items:
+            if "servers" in item.keywords:
+                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -191,3 +192,11 @@ def test_files_of_another_time_change_nothing(project: Path) -> None:
     assert not Path(".dvc/tmp/rwlock").exists() and read_dag().expected == ()
     words = ["git", "status", "--porcelain"]
     assert subprocess.run(words, capture_output=True, check=True).stdout == b""
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(1800)
+def test_one_of_each_fault_in_whole_runs_costs_nothing(prefect_env: dict[str, str]) -> None:
+    words = [sys.executable, "-m", "benchmarks.faults", "--times", "1", "--dry"]
+    done = subprocess.run(words, cwd=ROOT, env=prefect_env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -27,7 +27,7 @@ import httpx
 
 from benchmarks.common import KEPT, markdown, write_lines
 from benchmarks.faults import disks, killing, objects, remotes, servers, together
-from benchmarks.faults.planted import Fault, Planted, Setting, row
+from benchmarks.faults.planted import Fault, Planted, Setting, costs, row
 from benchmarks.faults.project import ROOT, Project
 
 FAULTS: dict[str, Fault] = {
@@ -138,11 +138,12 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--more", action="store_true", help="add to what an earlier call has kept")
+    parser.add_argument("--dry", action="store_true", help="keep nothing, and write no page")
     words = parser.parse_args()
     unknown = [name for name in words.fault if name not in FAULTS]
     if unknown:
         parser.error(f"{unknown[0]}: no such fault; there are {', '.join(FAULTS)}")
-    folder = Path(tempfile.mkdtemp(prefix="faults"))
+    bad, folder = 0, Path(tempfile.mkdtemp(prefix="faults"))
     try:
         with prefect_server(folder / "home") as url:
             setting = prepare(folder, url)
@@ -155,14 +156,17 @@ def main() -> None:
                     planted = FAULTS[name](setting, dice, min(AT_ONCE, words.times - done))
                     print(f"{name}: {done + len(planted)}, {time.monotonic() - begin:.0f} s", flush=True)
                     tell(name, planted)
-                    keep(name, planted, setting.undisturbed, anew=not (done or words.more))
+                    bad += sum(map(costs, planted))
+                    if not words.dry:
+                        keep(name, planted, setting.undisturbed, anew=not (done or words.more))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(f"{bad} faults cost something finished, or a person, or left something" if bad else 0)
 
 
 def keep(name: str, planted: list[Planted], undisturbed: float, anew: bool) -> None:
     """Put what came of a fault to what other calls have kept, or to what this one has so far, and write the page."""
-    words = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    words = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     kept = KEPT / "faults.json"
     kept.parent.mkdir(parents=True, exist_ok=True)

@@ -92,6 +92,11 @@ def again(finished: set[str], then: Counter[str], now: Counter[str]) -> list[str
     return sorted(stage for stage in finished if now[stage] > then[stage])
 
 
+def costs(each: Planted) -> bool:
+    """Whether anything was lost or left, or anybody needed."""
+    return bool(each.again or each.redone or each.orphans or each.person or each.wrong)
+
+
 def row(name: str, planted: list[Planted], undisturbed: float) -> dict[str, str]:
     """One line of the table."""
     redone = sum(len(each.redone) for each in planted)
