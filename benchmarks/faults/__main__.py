@@ -21,13 +21,13 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from benchmarks.common import KEPT, markdown, write_lines
+from benchmarks.common import KEPT, write_lines
 from benchmarks.faults import disks, killing, objects, remotes, servers, together
-from benchmarks.faults.planted import Fault, Planted, Setting, costs, row
+from benchmarks.faults.page import page
+from benchmarks.faults.planted import Fault, Planted, Setting, costs
 from benchmarks.faults.project import ROOT, Project
 
 FAULTS: dict[str, Fault] = {
@@ -181,16 +181,7 @@ def keep(name: str, planted: list[Planted], undisturbed: float, anew: bool) -> N
         rows[name] |= {"when": f"{datetime.now():%Y-%m-%d %H:%M}", "code": commit}
         file.truncate(0)
         file.write(json.dumps(rows, indent=1))
-    write_lines(ROOT / "benchmarks/results", "faults.md", page(rows))
-
-
-def page(rows: dict[str, Any]) -> list[str]:
-    table = []
-    for name in FAULTS:
-        if name in rows:
-            planted = [Planted(**each) for each in rows[name]["planted"]]
-            table.append(row(name, planted, rows[name]["undisturbed"]) | {"code": rows[name]["code"]})
-    return ["# Faults", "", *markdown(table), ""]
+    write_lines(ROOT / "benchmarks/results", "faults.md", [*page(rows), ""])
 
 
 if __name__ == "__main__":

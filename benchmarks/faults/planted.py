@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 import psutil
 
@@ -95,23 +94,6 @@ def again(finished: set[str], then: Counter[str], now: Counter[str]) -> list[str
 def costs(each: Planted) -> bool:
     """Whether anything was lost or left, or anybody needed."""
     return bool(each.again or each.redone or each.orphans or each.person or each.wrong)
-
-
-def row(name: str, planted: list[Planted], undisturbed: float) -> dict[str, str]:
-    """One line of the table."""
-    redone = sum(len(each.redone) for each in planted)
-    seconds = [each.seconds for each in planted if each.seconds is not None]
-    return {
-        "fault": name,
-        "planted": str(len(planted)),
-        "finished stages made again": str(sum(len(each.again) for each in planted)),
-        "ended, not yet recorded: made again": f"{redone} of {sum(len(each.unrecorded) for each in planted)}",
-        "orphans": str(sum(len(each.orphans) for each in planted)),
-        "needed a person": str(sum(bool(each.person) for each in planted)),
-        "other bytes": str(sum(bool(each.wrong) for each in planted)),
-        "recovery, s (median, worst)": f"{median(seconds):.1f}, {max(seconds):.1f}" if seconds else "",
-        "undisturbed, s": f"{undisturbed:.1f}",
-    }
 
 
 def living(project: Project, *words: str) -> list[psutil.Process]:
