@@ -17,12 +17,17 @@ import psutil
 import pytest
 import yaml
 
+import flows.transfer
+from benchmarks.faults.remotes import served
 from flows.dag import read_dag
 from flows.environment import _inherited
 from flows.errors import FlowError, StageFailed
 from flows.execution import Execution
 from flows.group import Group
 from flows.repository import check_cache, free_stale_locks
+from flows.supply import supply
+from flows.transfer import RemoteError
+from flows.transfer_process import answer
 from tests.team_project import ROOT, dvc, make_project
 
 
@@ -192,6 +197,29 @@ def test_files_of_another_time_change_nothing(project: Path) -> None:
     assert not Path(".dvc/tmp/rwlock").exists() and read_dag().expected == ()
     words = ["git", "status", "--porcelain"]
     assert subprocess.run(words, capture_output=True, check=True).stdout == b""
+
+
+@pytest.mark.parametrize("mode", ["refuse", "error", "cut"])
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_remote_that_fails_is_no_remote_that_lacks_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch, mode: str, after: int
+) -> None:
+    """Else a run would make again, for hours, what is only out of reach."""
+    monkeypatch.setattr(flows.transfer, "spoken", answer)  # in this process: the other takes a second to start
+    monkeypatch.setattr(flows.transfer, "TRIES", 1)
+    Path(".dvc/cache").rename("remote")
+    shutil.rmtree("data/decompose")
+    shutil.rmtree("data/report")
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("-2", "-3"))
+    with served(project / "remote") as remote:
+        dvc(project, "remote", "add", "-d", "team", remote.url)
+        remote.mode, remote.after = mode, after
+        with pytest.raises(RemoteError, match=r"^remote team "):
+            supply()
+        remote.mode = ""
+        wanted = supply()
+    assert wanted is not None and wanted.dag.expected == ("edit@second", "report")
+    assert Path("data/decompose/parts/u.txt").is_file()
 
 
 @pytest.mark.servers
