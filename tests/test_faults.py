@@ -192,7 +192,8 @@ def test_files_of_another_time_change_nothing(project: Path) -> None:
             os.utime(path, (moment, moment))
     held = {"write": {str(project / "data/report/out.txt"): {"pid": os.getpid(), "cmd": "dvc repro"}}}
     Path(".dvc/tmp/rwlock").write_text(json.dumps(held))
-    os.utime(".dvc/tmp/rwlock", (time.time() + 3e8,) * 2)
+    later = time.time() + 3e8
+    os.utime(".dvc/tmp/rwlock", (later, later))
     free_stale_locks()
     assert not Path(".dvc/tmp/rwlock").exists() and read_dag().expected == ()
     words = ["git", "status", "--porcelain"]
