@@ -55,9 +55,8 @@ def read_dag(targets: Collection[str] = ()) -> Dag:
         # DVC's edges point at what is needed; walked backwards, a stage comes after its needs.
         order = list(nx.lexicographical_topological_sort(graph.reverse(), key=place.__getitem__))
         made = {str(out): out for stage in stages.values() for out in stage.outs}
-        changed = {
-            name for name, reasons in repo.status().items() if name in stages and differs(stages[name], reasons, made)
-        }
+        reasons = repo.status()
+        changed = {name for name, stage in stages.items() if differs(stage, reasons.get(name, []), made)}
         wanted = {name: stages[name] for name in order}
         reads = {name: tuple(str(dep) for dep in stage.deps) for name, stage in wanted.items()}
         outputs = recorded(wanted)

@@ -65,18 +65,27 @@ def differs(stage: Stage, reasons: list[Any], made: Mapping[str, Output]) -> boo
         made: every output of the DAG by its path.
     """
     deps = {dep.def_path: dep for dep in stage.deps}
+    reads = {path: _outs_of(path, made) for path in deps}
+    # Of a folder of many outputs DVC sees those that are there, and may take them for all.
+    if any(len(outs) > 1 and _lacks(outs) and not _same(deps[path], outs) for path, outs in reads.items()):
+        return True
     for reason in reasons:
         if not isinstance(reason, dict):
             return True  # another command
         if any(how not in (DELETED, MODIFIED, UNCACHED) for how in reason.get("changed outs", {}).values()):
             return True  # never recorded
         for path, how in reason.get("changed deps", {}).items():
-            outs = [made[path]] if path in made else [out for name, out in made.items() if name.startswith(f"{path}/")]
-            if path not in deps or not any(out.workspace_status() for out in outs):
+            if how not in (DELETED, MODIFIED) or not _lacks(reads.get(path, [])) or not _same(deps[path], reads[path]):
                 return True  # params, a source, or an output that is as recorded, and not as it was read
-            if how not in (DELETED, MODIFIED) or not _same(deps[path], outs):
-                return True
     return False
+
+
+def _outs_of(path: str, made: Mapping[str, Output]) -> list[Output]:
+    return [made[path]] if path in made else [out for name, out in made.items() if name.startswith(f"{path}/")]
+
+
+def _lacks(outs: list[Output]) -> bool:
+    return any(out.workspace_status() for out in outs)
 
 
 def _same(dep: Dependency, made: list[Output]) -> bool:

@@ -17,6 +17,7 @@ from flows.errors import FlowError
 from flows.surroundings import check_folders
 
 LOCK = Path(".runs/lock")
+RWLOCK = Path(".dvc/tmp/rwlock")
 CONFLICT = re.compile(rb"^(?:<{7}|>{7}|\|{7})(?: |\r?$)", re.MULTILINE)
 REMEDIES = {
     "params.yaml": "keep one side of each, then run again",
@@ -26,39 +27,40 @@ REMEDIES = {
     "what it does not know of is made, or found in the cache",
 }
 USES_DVC = re.compile(r"(dvc|prefactor|flows|team)(\.|$)")  # a program, or what stands behind `python -m`
-_held: list[int] = []  # descriptors of LOCK in this process
+_held: dict[Path, int] = {}  # descriptors of locks in this process
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def alone(
+    lock: Path = LOCK, who_else: str = "another run works", why: str = "two would remake each other's files"
+) -> Iterator[None]:
     """Keep other runs out of this folder for the length of the block; the kernel lets go if the process dies.
 
     Raises:
         FlowError: another run works here.
     """
-    if _held:
+    if lock in _held:
         yield
         return
-    LOCK.parent.mkdir(exist_ok=True)
-    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    lock.parent.mkdir(exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             who = os.read(descriptor, 20).decode("ascii", "replace").strip() or "of unknown number"
             raise FlowError(
-                f"another run works in {Path.cwd()} (process {who}): wait for its end, or stop it; "
-                "two would remake each other's files"
+                f"{who_else} in {Path.cwd()} (process {who}): wait for its end, or stop it; {why}"
             ) from None
         except OSError:
             pass  # a file system without locks: DVC's own still keep writers apart
         os.truncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
-        _held.append(descriptor)
+        _held[lock] = descriptor
         yield
     finally:
-        if descriptor in _held:
-            _held.remove(descriptor)
+        if _held.get(lock) == descriptor:
+            del _held[lock]
         os.close(descriptor)
 
 
@@ -98,23 +100,41 @@ def _whole(lock: Path) -> bool:
 
 
 def free_stale_locks() -> None:
-    """Remove DVC's list of readers and writers where none of them lives.
+    """Remove DVC's list of readers and writers where none of them lives."""
+    if stale_locks() is not None:
+        RWLOCK.unlink(missing_ok=True)
+
+
+def stale_locks() -> list[int] | None:
+    """The processes that DVC's list of readers and writers names, if none of them lives; None without such a list.
 
     A killed DVC leaves its number in it, and another process may have that number today. When the list was written
     says nothing: clocks are set.
     """
-    path = Path(".dvc/tmp/rwlock")
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
+        listed = json.loads(RWLOCK.read_text(encoding="utf-8"))
         infos = [info for value in listed.get("write", {}).values() for info in [value]]
         infos += [info for value in listed.get("read", {}).values() for info in value]
-        alive = any(_uses_dvc_here(int(info["pid"])) for info in infos)
+        pids = [int(info["pid"]) for info in infos]
     except FileNotFoundError:
-        return
+        return None
     except (ValueError, KeyError, TypeError, AttributeError):
-        alive = False  # half written, by a process that was killed over it
-    if not alive:
-        path.unlink(missing_ok=True)
+        return []  # half written, by a process that was killed over it
+    return None if any(map(_uses_dvc_here, pids)) else pids
+
+
+def occupant() -> str:
+    """The process that has this folder to itself (:func:`alone`), or nothing."""
+    if not LOCK.is_file():
+        return ""
+    with LOCK.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read(20).decode("ascii", "replace").strip() or "of unknown number"
+        except OSError:
+            return ""
+    return ""
 
 
 def _uses_dvc_here(pid: int) -> bool:

@@ -51,14 +51,18 @@ def supply(targets: Collection[str] = (), agreed: Callable[[Plan], bool] | None 
         FlowError: a target is no stage, or the remote does not answer.
     """
     damaged: set[str] = set()
+    said: Plan | None = None
     while True:
         wanted = plan(targets, damaged)
+        idle = not (wanted.local or wanted.remote)
+        if said and idle and wanted.dag.expected == said.dag.expected:
+            return wanted  # what came in has changed nothing
         if agreed and not agreed(wanted):
             return None
-        new = obtain(wanted)
-        if not new:
+        damaged |= obtain(wanted)
+        if idle:
             return wanted
-        damaged |= new
+        said = wanted
 
 
 def plan(targets: Collection[str] = (), damaged: Collection[str] = ()) -> Plan:

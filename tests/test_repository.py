@@ -139,7 +139,7 @@ def test_one_run_at_a_time(here: Path) -> None:
         other.kill()
     with alone(), alone():  # the killed one's lock is gone; a flow within a run asks again
         assert Path(".runs/lock").read_text() == str(os.getpid())
-    assert flows.repository._held == []
+    assert not flows.repository._held
 
 
 @pytest.mark.parametrize("found", ["nothing", "git", "git around", "told before"])

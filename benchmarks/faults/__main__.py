@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.common import KEPT, write_lines
-from benchmarks.faults import disks, killing, objects, remotes, servers, together
+from benchmarks.faults import disks, hanging, killing, objects, remotes, servers, together
 from benchmarks.faults.page import page
 from benchmarks.faults.planted import Fault, Planted, Setting, costs
 from benchmarks.faults.project import ROOT, Project
@@ -37,6 +37,7 @@ FAULTS: dict[str, Fault] = {
     "kill-server": servers.kill_server,
     "terminate": partial(killing.in_a_row, killing.terminate),
     "interrupt": partial(killing.in_a_row, killing.interrupt),
+    "stage-hangs": hanging.hang,
     "two-flows": together.two_flows,
     "two-stages": together.two_stages,
     "full-disk": disks.full,

@@ -14,6 +14,7 @@ WHAT = {
     "terminate": "SIGTERM to the flow",
     "interrupt": "Ctrl-C in the flow",
     "kill-server": "kill -9 of what answers at the address of Prefect's server",
+    "stage-hangs": "a stage that hangs, with a time-out",
     "two-flows": "two runs begun at once, or one in the midst of the other",
     "two-stages": "two edits' stages at once",
     "full-disk": "no room left, on the project's disk or the cache's, from some moment on",
@@ -43,7 +44,7 @@ each run begun at once where the last was cut off, and the one after the fourth 
 cores, shared with five to eight other jobs (load 15 to 20), several of these rows made side by side. Damaged files
 come four to a project (three for those about to be read), each counted as one.
 
-Not planted: a stage that hangs. Runs are forks of one process that has imported everything, so that a kill hits work
+Runs are forks of one process that has imported everything, so that a kill hits work
 and no import; stages' processes are begun as always. The server's death is that of a gateway in front of one that
 stays.
 

@@ -21,6 +21,7 @@ from ruamel.yaml.error import YAMLError
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "FAULTS_OF"  # in the environment of every process of a project: by it they are found again
+STAGES = ("decompose", "edit@first", "edit@second", "report")
 HUNG = -1000
 LINGER = 15.0  # seconds in which what a dead run has started must have ended
 
@@ -56,6 +57,7 @@ if [ $stage = edit@first ]; then trap '' TERM; fi
 mkdir -p $(dirname $out)
 head -c 20000 $read > $out
 sleep 0.4
+if [ "$(cat hang.log 2> /dev/null)" = $stage ]; then sleep 600; fi
 tail -c +20001 $read >> $out
 echo $stage >> $out
 for more; do echo $more > $more; done
