@@ -12,7 +12,7 @@ from benchmarks.faults.planted import Planted, Setting, alive, living, note, rec
 from benchmarks.faults.project import HUNG, Project
 
 IN_A_ROW = 4  # disturbed runs of one project before one that is left in peace
-Act = Callable[[Project, int, Setting, random.Random], None]
+Act = Callable[[Project, int, Setting, random.Random], bool]  # whether it came in time
 
 
 def in_a_row(act: Act, setting: Setting, dice: random.Random, times: int) -> list[Planted]:
@@ -26,12 +26,13 @@ def in_a_row(act: Act, setting: Setting, dice: random.Random, times: int) -> lis
             before = project.made()
             marks.append(project.remark())
             run = project.start("flow")
-            act(project, run, setting, dice)
+            in_time = act(project, run, setting, dice)
             code = project.wait(run)
             if code == 0:
                 break  # it had ended before
             found = note(project, before)
-            found[0].person = f"it hung: {found[0].said}" if code == HUNG else ""
+            if code == HUNG or not in_time:
+                found[0].person = f"it {'hung' if code == HUNG else 'failed by itself'}: {found[0].said}"
             notes.append(found)
         marks.append(project.remark())
         last = recover(project, expected)
@@ -47,7 +48,7 @@ def in_a_row(act: Act, setting: Setting, dice: random.Random, times: int) -> lis
     return planted
 
 
-def kill_command(project: Project, run: int, setting: Setting, dice: random.Random) -> None:
+def kill_command(project: Project, run: int, setting: Setting, dice: random.Random) -> bool:
     """kill -9 of the shell that a stage has started, once one of its commands has begun."""
     seen = _command(project)
     skip = dice.randrange(2)  # stages to let pass
@@ -60,11 +61,12 @@ def kill_command(project: Project, run: int, setting: Setting, dice: random.Rand
                 continue
             time.sleep(dice.uniform(0, 0.3))
             _kill(int(now or 0))
-            return
+            return True
         time.sleep(0.01)
+    return False
 
 
-def kill_stage(project: Project, run: int, setting: Setting, dice: random.Random) -> None:
+def kill_stage(project: Project, run: int, setting: Setting, dice: random.Random) -> bool:
     """kill -9 of the process that reproduces a stage, at any moment of its life."""
     skip = dice.randrange(2)
     until = time.monotonic() + setting.begun + dice.uniform(0, 1 + skip * 4)
@@ -74,29 +76,31 @@ def kill_stage(project: Project, run: int, setting: Setting, dice: random.Random
             if found:
                 time.sleep(dice.uniform(0, 3))
                 _kill(dice.choice(found).pid)
-                return
+                return True
         time.sleep(0.05)
+    return False
 
 
-def kill_flow(project: Project, run: int, setting: Setting, dice: random.Random) -> None:
-    _signal(signal.SIGKILL, run, setting, dice)
+def kill_flow(project: Project, run: int, setting: Setting, dice: random.Random) -> bool:
+    return _signal(signal.SIGKILL, run, setting, dice)
 
 
-def terminate(project: Project, run: int, setting: Setting, dice: random.Random) -> None:
-    _signal(signal.SIGTERM, run, setting, dice)
+def terminate(project: Project, run: int, setting: Setting, dice: random.Random) -> bool:
+    return _signal(signal.SIGTERM, run, setting, dice)
 
 
-def interrupt(project: Project, run: int, setting: Setting, dice: random.Random) -> None:
-    _signal(signal.SIGINT, run, setting, dice)
+def interrupt(project: Project, run: int, setting: Setting, dice: random.Random) -> bool:
+    return _signal(signal.SIGINT, run, setting, dice)
 
 
-def _signal(number: signal.Signals, run: int, setting: Setting, dice: random.Random) -> None:
+def _signal(number: signal.Signals, run: int, setting: Setting, dice: random.Random) -> bool:
     until = time.monotonic() + dice.uniform(0, setting.undisturbed * 0.9)
     while alive(run):
         if time.monotonic() > until:
             os.kill(run, number)
-            return
+            return True
         time.sleep(0.02)
+    return False
 
 
 def _command(project: Project) -> str:
