@@ -1,15 +1,13 @@
 """The DAG as DVC has it: which stages there are, who waits for whom, and what has changed since it last ran."""
 
-import subprocess
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import networkx as nx
 from dvc.repo import Repo
 
-from flows.environment import environment
 from flows.errors import FlowError, StageFailed
+from flows.group import Group
 from flows.outputs import Recorded, State, differs, recorded
 
 CHECK = "check"  # the stage that hashes every other's code
@@ -75,21 +73,11 @@ def check_code() -> None:
     with Repo(".", _wait_for_lock=True) as repo:
         if not repo.status(targets=[CHECK]):
             return
-    words = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--quiet", "--single-item", CHECK]
-    done = subprocess.run(
-        words, env=environment(), encoding="utf-8", errors="replace", capture_output=True, check=False
-    )
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        said = next(
-            (
-                found
-                for mark in ("prefactor: error: ", "ERROR: ")
-                if (found := [x for x in lines if x.startswith(mark)])
-            ),
-            lines,
-        )
-        raise StageFailed(CHECK, 2, said[-1] if said else "")
+    group = Group("flows.stage_process", CHECK)
+    lines = list(group.lines())
+    if group.report()["code"]:
+        said = next((line for line in lines if line.startswith("prefactor: error: ")), lines[-1] if lines else "")
+        raise StageFailed(CHECK, 2, said)
 
 
 def _with_needs(graph: nx.DiGraph, targets: Collection[str]) -> set[str]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -36,9 +37,21 @@ class Group:
             raise
         finally:
             os.close(write)
+        self._end = threading.Thread(target=self._follow, daemon=True)
+        self._end.start()
+
+    def _follow(self) -> None:
+        """Kill what the first process leaves running when it ends: the system may have ended it alone.
+
+        What is left would hold the pipe that :meth:`lines` reads, for as long as it likes. Until the first process is
+        reaped, its number is that of its group.
+        """
+        with suppress(ChildProcessError, ProcessLookupError, PermissionError):  # the first: `wait` has reaped it
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def lines(self) -> Iterator[str]:
-        """What it prints, but empty lines, until all that hold its output have ended."""
+        """What it prints, but empty lines, until it has ended."""
         assert self._process.stdout is not None
         for raw in self._process.stdout:
             line = raw.decode("utf-8", "replace").rstrip()
@@ -59,13 +72,8 @@ class Group:
             self._process.kill()
 
     def report(self) -> dict[str, Any]:
-        """What it left when it ended, with its ``code``; what it may have left running is killed.
-
-        The system may have ended its first process alone. Until that is reaped, its number is that of its group.
-        """
-        with suppress(ChildProcessError, ProcessLookupError, PermissionError):  # the first: `wait` has reaped it
-            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """What it left when it ended, with its ``code``."""
+        self._end.join()
         self._process.wait()
         self.end()
         with os.fdopen(self._report, encoding="utf-8") as file:

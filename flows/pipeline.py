@@ -30,7 +30,7 @@ def run(stages: Sequence[str], agreed: Callable[["Plan"], bool] | None = None) -
         FlowError: something else to put right, a failed stage or an interruption.
     """
     from flows.headline import print_headline
-    from flows.repository import alone, free_stale_locks
+    from flows.repository import alone, check_cache, free_stale_locks
 
     settle()
     with alone():
@@ -44,6 +44,7 @@ def run(stages: Sequence[str], agreed: Callable[["Plan"], bool] | None = None) -
         if wanted is None:
             return
         if wanted.dag.changed:
+            check_cache()
             with waiting("Prefect is imported"):
                 server, flow = imported("flows.server", "flows.flow")
             with server.server():

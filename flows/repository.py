@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from flows.errors import FlowError
+from flows.surroundings import check_folders
 
 LOCK = Path(".runs/lock")
 RWLOCK = Path(".dvc/tmp/rwlock")
@@ -25,6 +26,7 @@ REMEDIES = {
     "dvc.lock": "take one side whole (`git checkout --ours dvc.lock`, or --theirs), then run again: "
     "what it does not know of is made, or found in the cache",
 }
+USES_DVC = re.compile(r"(dvc|prefactor|flows|team)(\.|$)")  # a program, or what stands behind `python -m`
 _held: dict[Path, int] = {}  # descriptors of locks in this process
 
 
@@ -106,11 +108,10 @@ def free_stale_locks() -> None:
 def stale_locks() -> list[int] | None:
     """The processes that DVC's list of readers and writers names, if none of them lives; None without such a list.
 
-    A killed DVC leaves its number in it, and another process may have that number today: one that is younger than
-    the list is not the one that it names.
+    A killed DVC leaves its number in it, and another process may have that number today. When the list was written
+    says nothing: clocks are set.
     """
     try:
-        written = RWLOCK.stat().st_mtime
         listed = json.loads(RWLOCK.read_text(encoding="utf-8"))
         infos = [info for value in listed.get("write", {}).values() for info in [value]]
         infos += [info for value in listed.get("read", {}).values() for info in value]
@@ -119,7 +120,7 @@ def stale_locks() -> list[int] | None:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):
         return []  # half written, by a process that was killed over it
-    return None if any(_is_older(pid, written) for pid in pids) else pids
+    return None if any(map(_uses_dvc_here, pids)) else pids
 
 
 def occupant() -> str:
@@ -136,11 +137,29 @@ def occupant() -> str:
     return ""
 
 
-def _is_older(pid: int, moment: float) -> bool:
+def _uses_dvc_here(pid: int) -> bool:
+    """Whether it is a DVC, or something of this project that uses DVC, in this folder."""
     try:
-        return psutil.Process(pid).create_time() <= moment
-    except psutil.Error:
+        process = psutil.Process(pid)
+        if not Path(process.cwd()).is_relative_to(Path.cwd()):
+            return False
+        return any(USES_DVC.match(Path(word).name) for word in process.cmdline())
+    except psutil.NoSuchProcess:
         return False
+    except psutil.Error:
+        return True  # another user's: nobody can say
+
+
+def check_cache() -> None:
+    """See that DVC can keep what a stage is about to make: it would find out when the stage has ended.
+
+    Raises:
+        FlowError: the cache cannot be written, or its disk is full.
+    """
+    from dvc.repo import Repo
+
+    with Repo(".", _wait_for_lock=True) as repo:
+        check_folders([Path(repo.cache.local.path)])
 
 
 def settle_git() -> list[str]:

@@ -18,6 +18,7 @@ from flows.cores import cores
 from flows.dag import Dag
 from flows.errors import Interrupted
 from flows.execution import Execution
+from flows.repository import check_cache
 from flows.server import own
 from prefactor.machine.settings import stage_seconds
 
@@ -34,8 +35,10 @@ def reproduce(dag: Dag) -> None:
     """Bring every stage of ``dag`` up to date.
 
     Raises:
-        FlowError: a stage failed, or the run was interrupted.
+        FlowError: a stage failed, the run was interrupted, or DVC's cache cannot be written.
     """
+    if dag.expected:
+        check_cache()
     stays = not own()  # a server that ends with the run has no other runs, and no page
     execution = Execution(dag, cores(), accelerators(), shared.held if stays else None, stage_seconds())
     execution.announce()

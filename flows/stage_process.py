@@ -12,15 +12,24 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import dvc.dvcfile
+import dvc.stage.run
 from dvc.exceptions import DvcException, ReproductionError
 from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
 from dvc.stage import Stage
 from dvc.stage.exceptions import StageCmdFailedError
+from dvc.stage.run import cmd_run
+from dvc.utils.serialize import modify_yaml
 
+from flows import ended
 from flows.watch import watch_parent
 from prefactor.machine.trouble import trouble
 from stages.common import AGAIN
@@ -35,6 +44,8 @@ def reproduce(stage: str) -> tuple[int, bool, str]:
         with lock_repo(repo):  # a neighbour may be half-way through writing dvc.lock
             (before,) = [_outs(node) for node in repo.stage.collect(stage)]
         try:
+            if ended.record(stage):
+                print("had ended before, and was not recorded; it is now", flush=True)
             made = Repo.reproduce(repo, targets=[stage], single_item=True)
         except ReproductionError as error:
             cause = error.__cause__
@@ -42,7 +53,9 @@ def reproduce(stage: str) -> tuple[int, bool, str]:
             return (int(code[1]) or 1, False, "") if code else _unable(error)
         except (DvcException, OSError) as error:
             return _unable(error)
-        return 0, any(_outs(node) != before for node in made), ""
+        ended.forget(stage)
+        (after,) = [_outs(node) for node in made or repo.stage.collect(stage)]
+        return 0, after != before, ""
 
 
 def _unable(error: Exception) -> tuple[int, bool, str]:
@@ -58,8 +71,31 @@ def _outs(stage: Stage) -> dict[str, Any]:
     return {str(out): out.hash_info and out.hash_info.to_dict() for out in stage.outs}
 
 
+def noted(stage: Stage, *words: Any, **more: Any) -> None:
+    """Run the command, in DVC's place, and note that it ended."""
+    ended.reserve(stage)
+    cmd_run(stage, *words, **more)
+    ended.note(stage)
+
+
+@contextmanager
+def whole(path: str, fs: Any = None) -> Iterator[dict[str, Any]]:
+    """Change a YAML file by putting another in its place: DVC writes over it, and killed meanwhile leaves half."""
+    temporary = Path(".dvc/tmp", f"{Path(path).name}.{os.getpid()}")
+    try:
+        if Path(path).exists():
+            shutil.copyfile(path, temporary)
+        with modify_yaml(str(temporary), fs=fs) as data:
+            yield data
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def main(stage: str, report: str) -> None:
     watch_parent()
+    dvc.dvcfile.modify_yaml = whole
+    dvc.stage.run.cmd_run = noted
     logging.getLogger("dvc").setLevel(logging.WARNING)  # the flow says itself what runs
     os.set_inheritable(int(report), False)
     code, changed, message = reproduce(stage)

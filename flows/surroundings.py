@@ -8,6 +8,7 @@ import getpass
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from flows.errors import FlowError
@@ -28,7 +29,7 @@ def settle() -> list[str]:
         PrefactorError: a ``PREFACTOR_*`` variable makes no sense.
     """
     notes = check_settings()
-    _check_folders()
+    check_folders(WRITTEN)
     _own_name()
     _no_proxy_for_loopback()
     _temporary_files()
@@ -60,8 +61,13 @@ def _try(folder: Path) -> None:
         file.write(b"x" * 4096)
 
 
-def _check_folders() -> None:
-    for folder in WRITTEN:
+def check_folders(folders: Iterable[Path]) -> None:
+    """See that files can be made in each of them, with room for more.
+
+    Raises:
+        FlowError: not so.
+    """
+    for folder in folders:
         try:
             _try(folder)
         except OSError as error:

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -24,7 +25,7 @@ from dvc_data.hashfile.transfer import TransferResult
 from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
 
-from flows.integrity import FOLDER, whole_in_cache
+from flows.integrity import FOLDER, cached, whole_in_cache
 from flows.outputs import oid_of
 from flows.watch import watch_parent
 from prefactor.machine.settings import remote_seconds
@@ -63,14 +64,44 @@ def has(repo: Repo, oids: Sequence[str]) -> dict[str, bool]:
 def _whole(repo: Repo, oids: Sequence[str], nearer: Callable[[set[str]], set[str]]) -> dict[str, bool]:
     """The lists of folders are fetched into the cache on the way; they are small."""
     odb = repo.cloud.get_remote_odb()
-    here = set(odb.oids_exist(list(oids)))
+    here = _exist(odb, oids)
     folders = [oid for oid in oids if oid.endswith(".dir") and oid in here]
     repo.cloud.pull([HashInfo("md5", oid) for oid in folders])
+    _arrived(repo, odb, folders)
     inside = {oid: _files(repo, oid) for oid in folders}
     wanted = {file for files in inside.values() for file in files}
     held = here | nearer(wanted)
-    held |= set(odb.oids_exist(sorted(wanted - held)))
+    held |= _exist(odb, sorted(wanted - held))
     return {oid: oid in here and held.issuperset(inside.get(oid, ())) for oid in oids}
+
+
+def _exist(odb: HashFileDB, oids: Sequence[str]) -> set[str]:
+    """Those of the objects that the remote has. Over HTTP DVC takes any failure for absence: there it is asked again.
+
+    Raises:
+        Exception: of the library of HTTP; the remote did not say that it lacks one.
+    """
+    found = set(odb.oids_exist(list(oids))) if oids else set()
+    if odb.fs.protocol not in READ_ONLY:
+        return found
+    for oid in set(oids) - found:
+        with suppress(FileNotFoundError):  # 404
+            odb.fs.fs.cat_file(odb.oid_to_path(oid), start=0, end=1)
+            found.add(oid)
+    return found
+
+
+def _arrived(repo: Repo, odb: HashFileDB, oids: Sequence[str]) -> None:
+    """See that what the remote has whole is in the cache, after it was asked for.
+
+    Raises:
+        DvcException: not so, and DVC did not say it.
+    """
+    lacking = [oid for oid in oids if not cached(repo, oid).is_file()]
+    for oid in lacking:
+        there = oid in _exist(odb, [oid]) if odb.fs.protocol in READ_ONLY else odb.fs.exists(odb.oid_to_path(oid))
+        if there and _digest(odb, oid) == oid.removesuffix(FOLDER):
+            raise DvcException(f"{len(lacking)} of {len(oids)} files did not come")
 
 
 def _files(repo: Repo, oid: str) -> list[str]:
@@ -88,7 +119,9 @@ def fetch(repo: Repo, paths: Sequence[str]) -> list[str]:
     Not by ``Repo.fetch``, which looks through the whole DAG once for every target. DVC's ``verify`` looks at the bytes
     of what may be written to alone: in a folder that is a remote, nothing is.
     """
-    _moved(repo.cloud.pull(_objects(repo, paths)))
+    objects = _objects(repo, paths)
+    _moved(repo.cloud.pull(objects))
+    _arrived(repo, repo.cloud.get_remote_odb(), [info.value for info in objects if info.value])
     return [path for path, out in _outs(repo, paths).items() if not whole_in_cache(repo, oid_of(out))]
 
 

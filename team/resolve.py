@@ -5,8 +5,10 @@ did, ours, which the next run compares with what there is. In ``params.yaml`` th
 result counts only if it has every entry of either side as that side has it.
 """
 
+import re
 import subprocess
 import tempfile
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from prefactor.cli.terminal import Folder, plainly
 from prefactor.errors import PrefactorError
 
 LOCK, PARAMS = "dvc.lock", "params.yaml"
+HUNK = re.compile(r"^<{7} .*?\n(.*?)^\|{7} .*?\n.*?^={7}\n(.*?)^>{7} .*?\n", re.DOTALL | re.MULTILINE)
 BASE, OURS, THEIRS = 1, 2, 3  # git's stages of a file in conflict
 
 
@@ -61,20 +64,32 @@ def merge_params(base: str, ours: str, theirs: str) -> str:
     Raises:
         PrefactorError: both changed the same value: a person has to choose.
     """
+    before, one, other = (_load(text, PARAMS) for text in (base, ours, theirs))
+    wanted = _merged(before, one, other, ())
+    for merged in (_by_lines(base, ours, theirs), _by_blocks(base, ours, theirs)):
+        with suppress(PrefactorError):
+            if _load(merged, PARAMS) == wanted:
+                return merged
+    raise PrefactorError(f"{PARAMS}: its sides do not go together line by line: mend it by hand, then `git add`")
+
+
+def _by_lines(base: str, ours: str, theirs: str) -> str:
+    """Lines of both sides; a line in the midst of both stands once."""
+    return _merge_file("--union", base, ours, theirs)
+
+
+def _by_blocks(base: str, ours: str, theirs: str) -> str:
+    """Our lines, then theirs, whole: two new edits that were copied from one have most of their lines in common."""
+    return HUNK.sub(r"\1\2", _merge_file("--diff3", base, ours, theirs))
+
+
+def _merge_file(how: str, base: str, ours: str, theirs: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("ours", "base", "theirs")]
         for file, text in zip(files, (ours, base, theirs), strict=True):
             file.write_text(text, encoding="utf-8")
-        words = ["git", "merge-file", "-p", "--union", *map(str, files)]
-        merged = subprocess.run(words, capture_output=True, encoding="utf-8", check=True).stdout
-    before, one, other = (_load(text, PARAMS) for text in (base, ours, theirs))
-    try:
-        found = _load(merged, PARAMS)
-    except PrefactorError:
-        found = None
-    if found != _merged(before, one, other, ()):
-        raise PrefactorError(f"{PARAMS}: its sides do not go together line by line: mend it by hand, then `git add`")
-    return merged
+        words = ["git", "merge-file", "-p", how, *map(str, files)]
+        return subprocess.run(words, capture_output=True, encoding="utf-8", check=False).stdout
 
 
 def _merged(before: Any, one: Any, other: Any, place: tuple[str, ...]) -> Any:

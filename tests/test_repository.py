@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,28 @@ def entry(pid: int, how: str) -> str:
     return json.dumps({how: {"/x": info if how == "write" else [info]}})
 
 
+@pytest.fixture
+def living() -> Iterator[Callable[..., int]]:
+    """Start something that lives until the test ends, with these words on its command line; its number."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(folder: Path, *words: str) -> int:
+        sleep = [sys.executable, "-c", "import time; print('.', flush=True); time.sleep(100)", *words]
+        processes.append(subprocess.Popen(sleep, cwd=folder, stdout=subprocess.PIPE))
+        assert (stream := processes[-1].stdout) is not None and stream.readline()
+        return processes[-1].pid
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.parametrize("how", ["write", "read"])
-def test_locks_of_the_living_stay(here: Path, how: str) -> None:
-    path = rwlock(here, entry(os.getppid(), how))
+@pytest.mark.parametrize("age", [-10_000_000, 0, 10_000_000])
+@pytest.mark.parametrize("word", ["/x/bin/dvc", "dvc", "flows.stage_process", "/x/bin/prefactor"])
+def test_locks_of_the_living_stay(here: Path, living: Callable[..., int], how: str, age: float, word: str) -> None:
+    path = rwlock(here, entry(living(here, word), how), age)
     free_stale_locks()
     assert path.exists()
 
@@ -89,8 +109,18 @@ def test_locks_that_nobody_holds_go(here: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["write", "read"])
-def test_a_number_that_another_process_has_today_holds_no_lock(here: Path, how: str) -> None:
-    path = rwlock(here, entry(os.getpid(), how), age=10_000_000)
+@pytest.mark.parametrize("age", [-10_000_000, 0, 10_000_000])
+def test_a_number_that_another_process_has_today_holds_no_lock(
+    here: Path, living: Callable[..., int], how: str, age: float
+) -> None:
+    """Whatever the clock was when the list was written: it may have been set since."""
+    path = rwlock(here, entry(living(here, "sleep"), how), age)
+    free_stale_locks()
+    assert not path.exists()
+
+
+def test_a_dvc_elsewhere_holds_no_lock_here(here: Path, living: Callable[..., int], tmp_path_factory) -> None:
+    path = rwlock(here, entry(living(tmp_path_factory.mktemp("elsewhere"), "dvc"), "write"))
     free_stale_locks()
     assert not path.exists()
 
@@ -109,7 +139,7 @@ def test_one_run_at_a_time(here: Path) -> None:
         other.kill()
     with alone(), alone():  # the killed one's lock is gone; a flow within a run asks again
         assert Path(".runs/lock").read_text() == str(os.getpid())
-    assert flows.repository._held == []
+    assert not flows.repository._held
 
 
 @pytest.mark.parametrize("found", ["nothing", "git", "git around", "told before"])

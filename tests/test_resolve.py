@@ -37,6 +37,23 @@ def test_the_entries_of_both_sides_stay_with_their_comments() -> None:
     assert merged.startswith(BASE) and "# mine" in merged and "# yours" in merged
 
 
+@pytest.mark.parametrize("behind", ["first", "second"])
+def test_two_edits_copied_from_one_stay_whole(behind: str) -> None:
+    """Most of their lines are equal, and line by line those would stand once."""
+
+    def with_edits(*names: str) -> str:
+        entries = "".join(f"  {name}:\n    domains:\n      target: de\n    method: scalar\n" for name in names)
+        return f"edits:\n{entries}report: {{}}\n"
+
+    place = {"first": 1, "second": 2}[behind]
+    base, mine, yours = ["first", "second"], ["first", "second"], ["first", "second"]
+    mine.insert(place, "mine")
+    yours.insert(place, "yours")
+    merged = merge_params(with_edits(*base), with_edits(*mine), with_edits(*yours))
+    expected = [*mine[: place + 1], "yours", *mine[place + 1 :]]
+    assert merged == with_edits(*expected)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "said"),
     [
