@@ -7,11 +7,12 @@ from prefactor.cli.main import app
 from prefactor.machine.streams import settle_streams
 from team import share, transfers
 from team.doctor import doctor
+from team.provenance import provenance
 from team.resolve import resolve
 from team.verify import verify
 
 app.add_typer(share.app, name="share")
-for command in (transfers.push, transfers.pull, transfers.status, transfers.repro, verify, resolve, doctor):
+for command in (transfers.push, transfers.pull, transfers.status, transfers.repro, verify, resolve, doctor, provenance):
     app.command()(command)
 
 

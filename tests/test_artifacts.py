@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from prefactor.errors import PrefactorError
-from prefactor.files.artifacts import atomic, read_entry, verify, write_json, write_manifest
+from prefactor.files.artifacts import atomic, read_entry, read_json, verify, write_json, write_manifest
 from prefactor.files.cost import ledger
 from prefactor.files.tensors import read_tensors, write_tensors
 
@@ -40,6 +40,24 @@ def test_missing_file_and_missing_manifest_are_named(tmp_path: Path) -> None:
         verify(tmp_path)
     with pytest.raises(PrefactorError, match=r"manifest\.json is missing: run the stage"):
         verify(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("layout", [0, 2, "1"])
+def test_another_layout_is_refused_with_the_way_out(tmp_path: Path, layout: object) -> None:
+    manifest = read_json(_folder(tmp_path) / "manifest.json")
+    write_json(tmp_path / "manifest.json", manifest | {"layout": layout})
+    with pytest.raises(PrefactorError, match=rf"has layout {layout!r}, and this Prefactor reads 1: take the version"):
+        verify(tmp_path)
+    del manifest["layout"]
+    write_json(tmp_path / "manifest.json", manifest)
+    assert verify(tmp_path) == {"by": "test"}  # written before layouts had numbers
+
+
+def test_a_ledger_says_what_was_computed_with(tmp_path: Path) -> None:
+    with ledger(tmp_path / "cost.json"):
+        pass
+    made_with = read_json(tmp_path / "cost.json")["with"]
+    assert made_with["libraries"]["torch"] == torch.__version__ and made_with["device"]
 
 
 def test_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:

@@ -246,10 +246,13 @@ def test_a_plugin_that_is_not_installed_is_named(shared: Path) -> None:
         add_remote("gs://bucket/x", (), replace=True)
 
 
-def test_nothing_dear_is_begun_without_a_yes(clone: Path) -> None:
-    shutil.rmtree(clone.parent / "remote" / "files")
-    ran = CliRunner().invoke(app, ["repro", "--dry"])
-    assert ran.exit_code == 2 and "params.yaml" in ran.stderr  # not one of this project's: refused before all else
+def test_provenance_tells_inputs_params_outputs_and_refuses_what_it_does_not_know(shared: Path) -> None:
+    ran = CliRunner().invoke(app, ["provenance", "edit@second", "--json"])
+    known = yaml.safe_load(ran.stdout)
+    assert known["made from"] == {"data/decompose/parts": _outputs()["data/decompose/parts"]}
+    assert known["with params"] == {"params.yaml:edits.second": {"alpha": -2}} and list(known["wrote"])
+    ran = CliRunner().invoke(app, ["provenance", "nothing"])
+    assert ran.exit_code == 2 and "knows no such stage" in ran.stderr
 
 
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:

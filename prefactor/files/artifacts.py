@@ -21,6 +21,7 @@ from prefactor.errors import PrefactorError
 from prefactor.files.together import writable
 
 MANIFEST = "manifest.json"
+LAYOUT = 1  # of all artifacts: raised when a reader could misunderstand what an older version wrote
 
 Origin = Mapping[Path, str]  # what an artifact was made from: folders, and the identity of each at that time
 
@@ -120,7 +121,7 @@ def write_manifest(
         members = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         files.update({member.relative_to(folder).as_posix(): sha256(member) for member in members})
     origin = {_between(folder, other): hash_ for other, hash_ in (made_from or {}).items()}
-    write_json(folder / MANIFEST, {"files": files, "about": dict(about or {}), "made_from": origin})
+    write_json(folder / MANIFEST, {"layout": LAYOUT, "files": files, "about": dict(about or {}), "made_from": origin})
 
 
 def identities(*folders: Path) -> dict[Path, str]:
@@ -206,9 +207,14 @@ def _check_origin(folder: Path, manifest: Mapping[str, Any], seen: set[Path]) ->
 def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     manifest = read_json(path)
-    known = isinstance(manifest, dict) and {"made_from": {}} | manifest  # one of an older version has no origin
+    known = isinstance(manifest, dict) and {"layout": LAYOUT, "made_from": {}} | manifest  # one of before either
     if not known or not all(isinstance(known.get(part), dict) for part in ("files", "about", "made_from")):
         raise PrefactorError(f"{path} is no manifest: {_again(folder)}")
+    if known["layout"] != LAYOUT:
+        raise PrefactorError(
+            f"{path} has layout {known['layout']!r}, and this Prefactor reads {LAYOUT}: "
+            "take the version of Prefactor that made it (its git commit), or rerun the stage with this one"
+        )
     return manifest
 
 

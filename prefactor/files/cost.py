@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prefactor.files.artifacts import write_json
 from prefactor.machine.peak import peak_memory
+from prefactor.machine.surroundings import computed_with
 
 
 @dataclass
@@ -51,11 +52,12 @@ class Cost:
 def ledger(path: Path, write: bool = True) -> Iterator[Cost]:
     """Time the block and write what it took to ``path`` when it ends well.
 
-    ``{"seconds", "tokens", "flops", "usd", "requests", "memory"}``, the last in bytes, at the process's peak.
+    ``{"seconds", "tokens", "flops", "usd", "requests", "memory", "with"}``: memory in bytes, at the process's peak;
+    the last is what it was computed with.
     """
     cost = Cost()
     yield cost
     if write:
         bill = {name: getattr(cost, name) for name in ("tokens", "flops", "requests")}
         took = {"seconds": round(cost.spent(), 3), "usd": round(cost.usd, 6), "memory": peak_memory()}
-        write_json(path, bill | took)
+        write_json(path, bill | took | {"with": computed_with()})
