@@ -16,7 +16,7 @@ REMEDIES = (  # of what another try does not change
      "webdav or as a folder"),
     (r"denied|forbidden|not authori[sz]ed|unauthori[sz]ed|credential|authentication|InvalidAccessKeyId"
      r"|SignatureDoesNotMatch|ExpiredToken|Passphrase|private key|\b40[13]\b",
-     "say who you are (`prefactor share init` with the same URL and --set ...; docs/sharing.md has each kind's options)"),
+     "say who you are (`prefactor share init` with the same URL and --set ...; docs/sharing.md says what)"),
 )  # fmt: skip
 PASSING = "look after the remote (`prefactor doctor`), then the same again: what came is kept"
 

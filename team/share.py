@@ -70,7 +70,9 @@ def add_remote(url: str, options: Sequence[str], replace: bool) -> None:
             f"(kept in .dvc/config.local), or set it in the environment: {_bare(url)}"
         )
     if not _placed(url).isascii():
-        raise PrefactorError(f"{url}: has a letter that is not ASCII, which DVC's config cannot hold: name another place")
+        raise PrefactorError(
+            f"{url}: has a letter that is not ASCII, which DVC's config cannot hold: name another place"
+        )
     shared, own = {"url": _placed(url), "verify": True}, {}
     for option in options:
         key, value = _said(option)
@@ -80,7 +82,9 @@ def add_remote(url: str, options: Sequence[str], replace: bool) -> None:
     there = Config(".dvc")["remote"].get(NAME, {}).get("url")
     same = bool(there) and _resolved(str(there)) == _resolved(url)
     if there and not replace and not same:
-        raise PrefactorError(f"there is a remote {NAME} already ({_bare(str(there))}): say --replace to change it to {_bare(url)}")
+        raise PrefactorError(
+            f"there is a remote {NAME} already ({_bare(str(there))}): say --replace to change it to {_bare(url)}"
+        )
     kept = same and not replace
     try:
         with Config(".dvc").edit("repo") as config:

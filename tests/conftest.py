@@ -12,8 +12,17 @@ import flows  # noqa: F401  (it quietens Prefect, which must not be imported bef
 SLOW = ("test_pipeline", "test_reruns")  # begun first, so that none is left to wait for
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take longest come first; within a file the order stays."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--servers", action="store_true", help="run the tests that start real servers, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files that take longest come first; within a file the order stays. Servers are started only if asked for."""
+    if not config.getoption("--servers"):
+        skip = pytest.mark.skip(reason="starts real servers: --servers, or make test-all")
+        for item in items:
+            if item.get_closest_marker("servers"):
+                item.add_marker(skip)
     place = {name: number for number, name in enumerate(SLOW)}
     items.sort(key=lambda item: place.get(item.path.stem, len(SLOW)))
 
