@@ -22,7 +22,7 @@ from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, DirectionBas
 from prefactor.config.locate import LOCATED
 from prefactor.config.params import section
 from prefactor.config.shortlists import ShortlistConfig
-from prefactor.edits.made import FITS_FOLDER, read_edit
+from prefactor.edits.made import fits_folder, read_edit
 from prefactor.evaluate.intervals import interval
 from prefactor.files.artifacts import part, read_json
 from prefactor.selection.choice import read_selection
@@ -46,7 +46,7 @@ def total(costs: Sequence[Spent], share: float = 1.0) -> Spent:
 
 def fitting(name: str, edit: AnyEdit) -> Spent:
     """What one fit of this edit costs, and what it takes to choose from candidates that are measured already."""
-    fits = len(pd.read_parquet(DATA / "edit" / name / FITS_FOLDER / "fits.parquet", columns=["budget"]))
+    fits = len(pd.read_parquet(fits_folder(DATA, name) / "fits.parquet", columns=["budget"]))
     costs = [total([read_json(DATA / "edit" / name / "cost.json")], 1 / fits)]
     if isinstance(edit, Chosen):
         costs.append(read_json(DATA / "selection" / name / "cost.json"))
@@ -68,7 +68,7 @@ def tokens_to_chance(name: str, chance: float) -> int | None:
 
 def chosen_with(name: str) -> int:
     """Tokens tagged as the target's that were read to choose what is changed and how it is trained."""
-    folder, edit = DATA / "selection" / name, read_edit(DATA / "edit" / name)
+    folder, edit = DATA / "selection" / name, read_edit(DATA, name)
     chosen = sum(read_selection(folder).chosen_with.values()) if folder.is_dir() else 0
     return chosen + sum(edit.get("direction", {}).get("chosen_with", {}).values()) + edit["tuned_with"]
 
@@ -85,7 +85,7 @@ class Bill:
         edits: dict[str, AnyEdit] = section("edits", dict[str, EditConfig]) | section(
             "baselines", dict[str, BaselineConfig]
         )
-        self.edits = {name: edit for name, edit in edits.items() if (DATA / "edit" / name / FITS_FOLDER).is_dir()}
+        self.edits = {name: edit for name, edit in edits.items() if fits_folder(DATA, name).is_dir()}
         shortlists = section("shortlists", dict[str, ShortlistConfig])
         self.users: dict[str, list[str]] = {}  # of each shortlist the edits that were run on it
         for name, edit in self.edits.items():

@@ -56,10 +56,10 @@ def compiled() -> Iterator[None]:
             part.forward = forward
 
 
-def fits_of(folder: Path, device: torch.device) -> list[Change]:
-    """The change of each draw at the report's budget, of the edit or baseline in ``folder``."""
-    budget = read_edit(folder)["report_budget"]
-    return [change for tokens, _, change in read_changes(folder, device) if tokens == budget]
+def fits_of(data: Path, name: str, device: torch.device) -> list[Change]:
+    """The change of each draw at the report's budget, of an edit or baseline under ``data``."""
+    budget = read_edit(data, name)["report_budget"]
+    return [change for tokens, _, change in read_changes(data, name, device) if tokens == budget]
 
 
 def write_lines(folder: Path, name: str, lines: list[str]) -> None:

@@ -52,7 +52,7 @@ def main() -> None:
     work, config = Workspace(), section("edit", FitConfig)
     model, net, blocks = work.model, work.net, work.blocks("fit")
     torch.set_num_threads(args.threads)
-    about = read_edit(work.data / "edit" / section("report", ReportConfig).edit)
+    about = read_edit(work.data, section("report", ReportConfig).edit)
     domains = Domains(target=about["target"], retain=about["retain"], protect=about["protect"])
     chosen = about["subcomponents"]
     guard = GuardByImportance(weigh="importance", ridge=RIDGE)

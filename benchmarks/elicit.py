@@ -1,6 +1,6 @@
 """Can what was removed still be had by asking otherwise? ``python -m benchmarks.elicit [EDIT ...] [--into FOLDER]``
 
-For edits and baselines that were made (``data/edit/``), each its fit at its report's budget, first draw:
+For edits and baselines that were made (``data/changes/``), each its fit at its report's budget, first draw:
 
 - the target's held-out text written otherwise (capitals, no accents, another script, chat), behind retained text,
   behind itself: cross-entropy before and after, and what is left of what the base model knows beyond a uniform guess;
@@ -178,13 +178,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--into", type=Path, default=KEPT)
     args = parser.parse_args(argv)
     names, work = args.edits or [section("report", ReportConfig).edit], Workspace()
-    about = [read_edit(work.data / "edit" / name) for name in names]
+    about = [read_edit(work.data, name) for name in names]
     goal, retained = about[0]["target"], about[0]["retain"][0]
     if any(found["target"] != goal for found in about):
         parser.error(f"not all of {', '.join(names)} remove {goal}: ask those of one target together")
     target, tokenizer = read_target(work.data / "target" / "checkpoint", setup()), read_tokenizer(work.data / "corpus")
     device = next(target.parameters()).device
-    changes = {name: fits_of(work.data / "edit" / name, device)[0] for name in names}
+    changes = {name: fits_of(work.data, name, device)[0] for name in names}
     every: Mapping[str, Change] = {"base model": {}, **changes}
     held, train = work.blocks("eval"), work.blocks("train")
     own, other = (take(held, Need("--tokens", args.tokens, "eval", domain)).tokens for domain in (goal, retained))

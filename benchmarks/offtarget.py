@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     model, net, target = work.model, work.net, work.model.target
     names = args.edits or [*section("edits", dict), *section("baselines", dict)]
     reported = section("report", ReportConfig).edit
-    about = {name: read_edit(work.data / "edit" / name) for name in {*names, reported}}
+    about = {name: read_edit(work.data, name) for name in {*names, reported}}
     goal, acted_on = about[reported]["target"], about[reported]["subcomponents"]
     blocks = {
         domain: take(work.blocks("eval"), Need("--tokens", args.tokens, "eval", domain)).tokens
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "|---|" + "---|" * (len(held) + 3 + len(GRIDS)),
     ]
     for name in track(names, len(names), "edits"):
-        fits = fits_of(work.data / "edit" / name, target.device)
+        fits = fits_of(work.data, name, target.device)
         first = fits[0]
         cells = [bootstrap(block_damage(target, first, own), seed=0) for own in held.values()]
         kl = {domain: divergence(target, first, own) for domain, own in held.items()}

@@ -19,7 +19,7 @@ from benchmarks.common import markdown
 from prefactor.config.evaluate import EvaluateConfig
 from prefactor.corpus import needs
 from prefactor.corpus.blocks import read_blocks, take
-from prefactor.edits.made import read_edit
+from prefactor.edits.made import adapter_folder, read_edit
 from prefactor.files.artifacts import part
 from prefactor.machine.runtime import setup
 from stages.common import DATA, section
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--file", help="a GGUF file in it")
     asked = parser.parse_args()
     device = setup()
-    edit, config = read_edit(DATA / "edit" / asked.edit), section("evaluate", EvaluateConfig)
+    edit, config = read_edit(DATA, asked.edit), section("evaluate", EvaluateConfig)
     table = pd.read_parquet(part(DATA / "evaluate" / asked.edit, "table"))
     table = table[(table["budget"] == edit["report_budget"]) & (table["seed"] == table["seed"].min())]
     roles = dict(zip(table["domain"], table["role"], strict=True))
@@ -55,7 +55,7 @@ def main() -> None:
     model: Any = AutoModelForCausalLM.from_pretrained(asked.model, gguf_file=asked.file, dtype=torch.float32)
     model.to(device)
     base = {domain: cross_entropy(model, tokens) for domain, tokens in text.items()}
-    model = PeftModel.from_pretrained(model, str(DATA / "edit" / asked.edit / "adapter"))
+    model = PeftModel.from_pretrained(model, str(adapter_folder(DATA, asked.edit)))
     loose = {domain: cross_entropy(model, tokens) - base[domain] for domain, tokens in text.items()}
     model = model.merge_and_unload()
     merged = {domain: cross_entropy(model, tokens) - base[domain] for domain, tokens in text.items()}

@@ -42,7 +42,7 @@ def main() -> None:
     args = parser.parse_args()
     work, reported = Workspace(), section("report", ReportConfig).edit
     target, blocks = work.model.target, work.blocks("fit")
-    about = read_edit(work.data / "edit" / reported)
+    about = read_edit(work.data, reported)
     domains = Domains(target=about["target"], retain=about["retain"], protect=about["protect"])
     budget = sum(read_json(work.data / stage / "cost.json")["flops"] for stage in ("decompose", "importance"))
     held = {

@@ -1,8 +1,9 @@
 """Edits one after another on one model: ``python -m benchmarks.row EDIT EDIT ... [--tokens 2048] [--into FOLDER]``
 
-Takes edits and baselines that were made (``data/edit/``), each its fit at its report's budget, first draw, and merges
-one on the other into the weights: what each domain costs after each, in the order given and in reverse. Then takes
-them off again, last first, and compares every bit; and takes the first off alone, which is the others merged anew.
+Takes edits and baselines that were made (``data/changes/``), each its fit at its report's budget, first draw, and
+merges one on the other into the weights: what each domain costs after each, in the order given and in reverse. Then
+takes them off again, last first, and compares every bit; and takes the first off alone, which is the others merged
+anew.
 
 Each was made on the untouched model, as edits of a cached decomposition are. What one does to another's effect shows
 in the table: with all of them merged a domain should cost what its own edit alone costs it. Writes ``row.md``.
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     work = Workspace()
     target = work.model.target
-    changes = {name: fits_of(work.data / "edit" / name, target.device)[0] for name in args.edits}
+    changes = {name: fits_of(work.data, name, target.device)[0] for name in args.edits}
     blocks = {
         domain: take(work.blocks("eval"), Need("--tokens", args.tokens, "eval", domain)).tokens
         for domain in work.domains

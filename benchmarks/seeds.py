@@ -29,10 +29,12 @@ from stages.common import DATA
 
 ROOT = Path.cwd()
 SHARED = ("decompose", "importance", "harvest", "effects", "label", "score")
-LAST = { # the folder that a stage writes after its others: with its manifest the stage is done
-    "decompose": "net", "importance": "net", "harvest": "sample", "effects": "effects", "label": "labels",
-    "score": "scores", "shortlist": "names", "candidates": "effects", "selection": "chosen", "edit": "fits",
-    "evaluate": "rollouts", "target": "checkpoint", "locate": "best", "baseline": "fits",
+LAST = { # the folder of data/ that a stage writes after its others: with its manifest the stage is done
+    "target": "target/checkpoint", "locate": "locate/best", "decompose": "decompose/net",
+    "importance": "importance/net", "harvest": "harvest/sample", "effects": "effects/effects",
+    "label": "label/labels", "score": "score/scores",
+    "shortlist": "shortlist/{}/names", "candidates": "candidates/{}/effects", "selection": "selection/{}/chosen",
+    "edit": "changes/{}/tensors", "baseline": "changes/{}/tensors", "evaluate": "evaluate/{}/rollouts",
 }  # fmt: skip
 EDITS = ("guarded-importance", "reach", "reach-8", "direction")
 
@@ -54,8 +56,13 @@ def prepare(stage: str, seed: int) -> Path:
     return folder
 
 
+def done(folder: Path, stage: str, *words: str) -> bool:
+    """Whether ``stage`` (of the entry that ``words`` name) has ended in ``folder``."""
+    return (folder / "data" / LAST[stage].format(*words) / MANIFEST).exists()
+
+
 def run(folder: Path, stage: str, *words: str) -> None:
-    if not (folder / "data" / stage / Path(*words) / LAST[stage] / MANIFEST).exists():
+    if not done(folder, stage, *words):
         print(f"{folder.name}: {' '.join((stage, *words))}", file=sys.stderr)
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run([sys.executable, "-m", f"stages.{stage}", *words], cwd=folder, env=environment, check=True)
@@ -69,7 +76,7 @@ def row_of(folder: Path, name: str, edit: AnyEdit, bars: Bars) -> dict[str, str]
     gaps = {goal: found[f"target_ce_minus_{goal}"]["mean"] for goal in ("chance", "unigram")}
     protected = [domain for domain in own if domain not in edit.domains.retain]
     verdict = judge(edit, gaps, own, protected, bars)
-    changed, labels = read_edit(data / "edit" / name)["subcomponents"], labels_of(data / "selection" / name)
+    changed, labels = read_edit(data, name)["subcomponents"], labels_of(data / "selection" / name)
     spread = f" ({gap['low']:+.2f}, {gap['high']:+.2f})" if gap["draws"] > 1 else ""
     return {
         "run": folder.name,

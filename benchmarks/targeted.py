@@ -23,11 +23,11 @@ from ruamel.yaml import YAML
 from torch import Tensor
 
 from benchmarks.common import KEPT, markdown
-from benchmarks.seeds import GIVEN, LAST, SHARED
+from benchmarks.seeds import SHARED, done
 from prefactor.config.params import PARAMS, read_params
 from prefactor.corpus.blocks import read_blocks
 from prefactor.evaluate.intervals import interval
-from prefactor.files.artifacts import MANIFEST, part, read_json
+from prefactor.files.artifacts import part, read_json
 from prefactor.machine.runtime import setup
 from prefactor.model.matrices import matrices
 from prefactor.model.target import read_target
@@ -105,7 +105,7 @@ def prepare(arm: str, seed: int) -> Path:
     """A folder with the corpus and target of the last run, and the arm's params."""
     folder = FOLDERS / arm.replace(", ", "-").replace(" ", "-") / str(seed)
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    for stage in GIVEN:
+    for stage in ("corpus", "target"):
         link = folder / "data" / stage
         if not link.exists():
             link.symlink_to((DATA / stage).resolve())
@@ -125,7 +125,7 @@ def prepare(arm: str, seed: int) -> Path:
 
 
 def run(folder: Path, stage: str, *words: str) -> None:
-    if not (folder / "data" / stage / Path(*words) / LAST[stage] / MANIFEST).exists():
+    if not done(folder, stage, *words):
         print(f"{folder}: {' '.join((stage, *words))}", file=sys.stderr, flush=True)
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run([sys.executable, "-m", f"stages.{stage}", *words], cwd=folder, env=environment, check=True)

@@ -4,7 +4,8 @@
 
 Reads  target, and its bars; corpus: fit and select blocks; locate: names of matrices, where params ask for them. Needs
 no decomposition, so that none makes it anew.
-Writes data/edit/NAME as the edit stage does: baselines are evaluated and reported beside the edits.
+Writes data/edit/NAME and data/changes/NAME as the edit stage does: baselines are evaluated and reported beside the
+edits.
 """
 
 from prefactor.config.decompose import Logits
@@ -15,6 +16,7 @@ from prefactor.corpus.needs import fitted
 from prefactor.corpus.used import read_vocabulary
 from prefactor.edits.build import along_direction, whole_matrices
 from prefactor.edits.fit import Fitter
+from prefactor.edits.made import adapter_folder
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sizes import fit_sizes
 from prefactor.edits.sweep import fit_text, probe_text, sweep
@@ -67,8 +69,8 @@ def main(name: str) -> None:
     direction = about and about | {"amount": fit.parameters[0].item()}
     facts = facts_of(name, edit, [], [], fit.budget, recipes, None, None, config.probe_tokens, direction)
     made_from = identities(corpus / "fit", corpus / "select", CHECKPOINT) | origin
-    write_edit(out, facts, done.fits, prefactors=False, made_from=made_from)
-    write_adapter(out / "adapter", target, fit.change, CHECKPOINT.as_posix(), card(facts))
+    write_edit(DATA, name, facts, done.fits, prefactors=False, made_from=made_from)
+    write_adapter(adapter_folder(DATA, name), target, fit.change, CHECKPOINT.as_posix(), card(facts))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 Reads  selection: the chosen names; target, and its bars; decompose: components; importance: net; corpus: tokenizer,
 fit and select blocks.
-Writes fits/ (edit.json, every budget and seed, their curves) and adapter/ (the fit at the report's budget). An edit
-that no token is fitted on (a prefactor by hand, tolerance or reach, a rewrite) has one fit, of budget 0.
+Writes data/edit/NAME/fits (edit.json, every budget and seed, their curves) and, apart from it since they are large,
+data/changes/NAME/tensors (the change of every fit) and adapter/ (that at the report's budget). An edit that no token
+is fitted on (a prefactor by hand, tolerance or reach, a rewrite) has one fit, of budget 0.
 """
 
 import math
@@ -19,6 +20,7 @@ from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.corpus.used import read_vocabulary
 from prefactor.edits.build import build_method
 from prefactor.edits.fit import Fit, Fitter
+from prefactor.edits.made import adapter_folder
 from prefactor.edits.objective import objective_of
 from prefactor.edits.sizes import fit_sizes
 from prefactor.edits.sweep import Sweep, fit_text, probe_text, sweep
@@ -79,8 +81,8 @@ def main(name: str) -> None:
     recipes, decomposition = done.recipes.as_rows(), components_sha256(DATA)
     facts = facts_of(name, edit, chosen, prefactors, fit.budget, recipes, about, decomposition, config.probe_tokens)
     read = [corpus / "fit", corpus / "select", CHECKPOINT, COMPONENTS, NET, DATA / "selection" / name / "chosen"]
-    write_edit(out, facts, done.fits, rescales, identities(*read))
-    write_adapter(out / "adapter", model.target, fit.change, CHECKPOINT.as_posix(), card(facts))
+    write_edit(DATA, name, facts, done.fits, rescales, identities(*read))
+    write_adapter(adapter_folder(DATA, name), model.target, fit.change, CHECKPOINT.as_posix(), card(facts))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What did this edit change, in the target domain and everywhere else? ``python -m stages.evaluate NAME``
 
-Reads  edit: every fit; target; corpus: tokenizer, eval blocks. What the base model makes of the latter is kept in
-``.runs/reference``, so that it is worked out once for all edits.
+Reads  edit: what is known of it, and the change of every fit; target; corpus: tokenizer, eval blocks. What the base
+model makes of the latter is kept in ``.runs/reference``, so that it is worked out once for all edits.
 Writes table/ (a row a fit and domain), rollouts/, metrics.json (the report's budget).
 """
 
@@ -16,7 +16,7 @@ from prefactor.config.evaluate import EvaluateConfig
 from prefactor.corpus import needs
 from prefactor.corpus.blocks import read_blocks, take
 from prefactor.corpus.tokenizer_file import read_tokenizer
-from prefactor.edits.made import FITS_FOLDER, matrices_in, read_changes, read_edit
+from prefactor.edits.made import fits_folder, matrices_in, read_changes, read_edit, tensors_file
 from prefactor.evaluate.intervals import Figure, figure
 from prefactor.evaluate.rollouts import rollouts
 from prefactor.evaluate.table import evaluate
@@ -32,19 +32,19 @@ from stages.models import load_target
 
 def main(name: str) -> None:
     config = section("evaluate", EvaluateConfig)
-    corpus, folder, out = DATA / "corpus", DATA / "edit" / name, DATA / "evaluate" / name
-    edit = read_edit(folder)
+    corpus, out = DATA / "corpus", DATA / "evaluate" / name
+    edit = read_edit(DATA, name)
     roles = Domains(target=edit["target"], retain=edit["retain"], protect=edit["protect"]).roles
     tokenizer, held_out = read_tokenizer(corpus), read_blocks(corpus, "eval")
     taken = {d: take(held_out, needs.held_out(config, d, role)) for d, role in roles.items()}
     blocks = {domain: own.tokens for domain, own in taken.items()}
     device = setup()
     target, most = load_target(device), max(own.size for own in blocks.values())
-    stored = (folder / FITS_FOLDER / "fits.safetensors").stat().st_size // 4  # numbers in the changes of all fits
-    block, changed = held_out.tokens.shape[1], matrices_in(folder)
+    stored = tensors_file(DATA, name).stat().st_size // 4  # numbers in the changes of all fits
+    block, changed = held_out.tokens.shape[1], matrices_in(DATA, name)
     sizes = sizes_of(target, block, changed, batch=BATCH, tokens=most, texts=len(blocks), fitted=stored)
     check_memory("evaluate", sizes, device)
-    changes = read_changes(folder, device)
+    changes = read_changes(DATA, name, device)
     with ledger(out / "cost.json") as cost:
         about = {"edit": name, "method": edit["method"]}
         checkpoint = read_json(CHECKPOINT / MANIFEST)
@@ -74,7 +74,7 @@ def main(name: str) -> None:
         "damage_own": {d: figure_of(d, "damage_own") for d in roles if roles[d] != "target"},
     }
     rollout_table = pa.Table.from_pylist([{"edit": name} | text for text in texts])
-    made_from = identities(corpus / "eval", CHECKPOINT, folder / FITS_FOLDER)
+    made_from = identities(corpus / "eval", CHECKPOINT, fits_folder(DATA, name))
     write_part(out, "table", pa.Table.from_pylist(rows), made_from=made_from)
     write_part(out, "rollouts", rollout_table, made_from=made_from | identities(corpus / "tokenizer"))
     write_json(out / "metrics.json", metrics)

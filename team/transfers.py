@@ -1,6 +1,7 @@
 """``prefactor push``, ``pull``, ``status`` and ``repro``: a shared cache in daily use."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -51,8 +52,10 @@ def pull(
         from team.plan import size
 
         _need_remote()
-        dag = read_dag(() if everything else tuple(names or SHOWN))
+        dag = read_dag(tuple(names or ()))
         wanted = [o for o in dag.absent if everything or {o.stage, o.stage.split("@")[0]} & set(names or SHOWN)]
+        if not (everything or names):
+            wanted = [output for output in wanted if is_shown(output.stage, output.path, dag.reads["report"])]
         local, remote, nowhere = place(wanted)
         found = Plan(dag, local, remote, ())
         obtain(found)
@@ -61,6 +64,11 @@ def pull(
             raise PrefactorError(
                 f"{len(nowhere)} outputs are at no remote ({nowhere[0].path}): ask who has them to `prefactor push`"
             )
+
+
+def is_shown(stage: str, path: str, reads: Collection[str]) -> bool:
+    """Whether the output ``path`` is on the page, or read for it: of an edit not its changes, which are large."""
+    return stage == "report" or any(Path(path).is_relative_to(read) for read in reads)
 
 
 @plainly

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from prefactor.edits.made import FITS_FOLDER
+from prefactor.edits.made import fits_folder
 from prefactor.files.artifacts import read_json, write_json, write_manifest, write_part, write_table
 from prefactor.label.score import SCORES
 from prefactor.selection.choice import FILE
@@ -120,7 +120,7 @@ def build(root: Path) -> None:
     for name in EDITS:
         if name not in BASELINES:
             _selection(data / "selection" / name, name)
-        _edit(data / "edit" / name, name)
+        _edit(data, name)
         _evaluate(data / "evaluate" / name, name)
         for stage, seconds in EDIT_SECONDS.items():
             write_json(data / stage / name / "cost.json", {"seconds": seconds, "tokens": 20480, "flops": 2.5e10})
@@ -313,7 +313,7 @@ def _selection(folder: Path, edit: str) -> None:
     write_manifest(folder / FILE.parent, [FILE.name])
 
 
-def _edit(folder: Path, edit: str) -> None:
+def _edit(data: Path, edit: str) -> None:
     names, method = chosen(edit), EDITS[edit]["method"]
     trained = [] if edit in BASELINES or method == "lora" else [-9.84 + 0.7 * index for index in range(len(names))]
     fits = [
@@ -326,7 +326,7 @@ def _edit(folder: Path, edit: str) -> None:
     kinds = {"prefactors": pa.list_(pa.float64())}
     table = pa.Table.from_pylist(fits)
     schema = pa.schema([pa.field(field.name, kinds.get(field.name, field.type)) for field in table.schema])
-    out = folder / FITS_FOLDER
+    out = fits_folder(data, edit)
     write_table(out / "fits.parquet", pa.Table.from_pylist(fits, schema=schema))
     tried = ((0.003, 2.1), (0.01, 1.9), (0.03, 4.4)) if method == "lora" else ()
     recipes = [

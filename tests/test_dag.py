@@ -20,6 +20,7 @@ TEXT = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
 STAGES: dict[str, dict[str, Any]] = {n: s.get("do", s) for n, s in yaml.safe_load(TEXT)["stages"].items()}
 SOURCES = {"params.yaml", "prefactor", "stages", "data/corpus/lexicon", "data/label/overrides.yaml"}  # people's
 MAPPINGS = {"shortlists", "edits", "baselines", "optimisers"}  # sections that are no stage's own
+FOLDERS = {"edit": ("edit", "changes"), "baseline": ("edit", "changes"), "evaluate-baseline": ("evaluate",)}  # of data/
 GATES = {"check": [], "corpus": ["check"], "text": ["check"]}  # the rest waits for both, or reads no text itself
 
 
@@ -68,15 +69,24 @@ def test_who_reads_text_waits_for_there_being_enough(name: str) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_outputs_are_in_the_folder_of_the_stage_and_deps_are_outputs_of_another(name: str) -> None:
-    folder = {"baseline": "edit", "evaluate-baseline": "evaluate"}.get(name, name)
-    own = f"data/{folder}" + ("/${key}/" if "${key}" in STAGES[name]["cmd"] else "")
+    inner = "/${key}/" if "${key}" in STAGES[name]["cmd"] else ""
+    own = tuple(f"data/{folder}{inner}" for folder in FOLDERS.get(name, (name,)))
     assert all(out.startswith(own) for out in outputs(STAGES[name]))
+    assert all(any(out.startswith(folder) for out in outputs(STAGES[name])) for folder in own)
     made = {out for stage in STAGES.values() for out in outputs(stage)}
     made |= {out.replace("${key}", "${item.shortlist}") for out in made}
     folders = {f"data/{each}" for each in ("shortlist", "candidates", "selection", "edit", "evaluate")}
     for dep in STAGES[name]["deps"]:
         inside = any(dep.startswith(f"{out}/") for out in made)  # a file of an output that is a folder
         assert dep in made | SOURCES or inside or (name == "report" and dep in folders), dep
+
+
+def test_the_changes_themselves_are_read_by_who_measures_them_alone() -> None:
+    """They are the large part of an edit: the page, which takes ``data/edit`` as a whole, is had without them."""
+    readers = {name for name, stage in STAGES.items() if any("changes" in Path(dep).parts for dep in stage["deps"])}
+    assert readers == {"evaluate", "evaluate-baseline"}
+    apart = {Path(out).name for out in outputs(STAGES["edit"]) if out.startswith("data/changes/")}
+    assert apart == {"tensors", "adapter"} and outputs(STAGES["edit"]) == outputs(STAGES["baseline"])
 
 
 @pytest.mark.parametrize("name", STAGES)

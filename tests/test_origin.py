@@ -58,6 +58,16 @@ def test_the_same_made_again_is_not_another_nor_is_what_was_not_fetched(tmp_path
     verify(tmp_path / "elsewhere" / "edit" / "scalar" / "fits")
 
 
+def test_the_changes_of_an_edit_are_stale_by_the_name_of_its_stage(tmp_path: Path) -> None:
+    fits = _artifact(tmp_path / "data" / "edit" / "scalar" / "fits", 1)
+    tensors = _artifact(tmp_path / "data" / "changes" / "scalar" / "tensors", 2, fits)
+    verify(tensors)
+    _artifact(fits, 3)
+    with pytest.raises(PrefactorError, match=r"tensors is stale: .*fits is another.*the stage edit of scalar"):
+        verify(tensors)
+    verify(fits)
+
+
 def test_an_origin_is_inherited_by_what_has_no_other_tie(tmp_path: Path) -> None:
     folders = _chain(tmp_path)
     components = folders["decompose"]

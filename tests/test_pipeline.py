@@ -15,18 +15,21 @@ import torch
 import yaml
 from dvc.repo import Repo
 from peft import PeftModel
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from prefactor.edits.made import read_changes, read_edit
+from prefactor.edits.made import TENSORS, adapter_folder, fits_folder, read_changes, read_edit, tensors_folder
 from prefactor.errors import PrefactorError
 from prefactor.export.results import compare, export
-from prefactor.files.artifacts import MANIFEST, sha256, write_manifest
+from prefactor.files.artifacts import MANIFEST, identities, sha256, write_json, write_manifest
+from prefactor.files.tensors import write_tensors
 from prefactor.label.overrides import decomposition_of, make_override, write_override
 from prefactor.model.change import applied
 from prefactor.model.target import read_target
 from prefactor.selection.choice import CHOSEN, read_selection
 from prefactor.selection.effect import read_candidates
 from prefactor.workspace import Workspace
+from stages import evaluate, report
 from tests.contracts import check as check_contracts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -233,20 +236,22 @@ def test_candidates_are_ranked_by_the_spill_that_was_measured(through_prefect: P
     best = read_selection(through_prefect / "data/selection/guarded").chosen[0]
     effect = known[best.subcomponent]
     assert (effect.short, effect.spill) == (0, min(spills)) and best.score == round(-min(spills), 6)
-    facts = read_edit(through_prefect / "data/edit/guarded")["guard"]
+    facts = read_edit(through_prefect / "data", "guarded")["guard"]
     assert (facts["weigh"], facts["spare"], facts["target_tokens"]) == ("domain", ["en"], 512)
 
 
 @pytest.mark.parametrize("name", ["scalar", "guarded", "lora", "finetune", "direction"])
 def test_every_adapter_in_stock_peft_is_our_edit(through_prefect: Path, name: str) -> None:
-    checkpoint, folder = through_prefect / "data/target/checkpoint", through_prefect / "data/edit" / name
+    data = through_prefect / "data"
+    checkpoint = data / "target" / "checkpoint"
     tokens = torch.arange(3, 43)[None]
     target = read_target(checkpoint)
-    reported = read_edit(folder)["report_budget"]
-    change = next(c for budget, _, c in read_changes(folder, "cpu") if budget == reported)
+    reported = read_edit(data, name)["report_budget"]
+    change = next(c for budget, _, c in read_changes(data, name, "cpu") if budget == reported)
     with applied(target, change), torch.no_grad():
         ours = target(input_ids=tokens).logits
-    stock = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(checkpoint), str(folder / "adapter"))
+    base = AutoModelForCausalLM.from_pretrained(checkpoint)
+    stock = PeftModel.from_pretrained(base, str(adapter_folder(data, name)))
     with torch.no_grad():
         assert torch.allclose(stock(input_ids=tokens).logits, ours, atol=1e-5)
     assert not torch.allclose(read_target(checkpoint)(input_ids=tokens).logits, ours, atol=1e-4)
@@ -267,7 +272,7 @@ def _override(project: Path, env: dict[str, str], name: str, label: str) -> set[
 def test_a_corrected_label_reruns_only_what_follows_from_it(through_prefect: Path, prefect_env: dict[str, str]) -> None:
     data = through_prefect / "data"
     cheap = {"score", "shortlist@contrast", "shortlist@spill", "selection@scalar", "selection@guarded", "report"}
-    made = {path: sha256(path) for path in sorted((data / "edit").rglob("*")) if path.is_file()}
+    made = {path: sha256(path) for part in ("edit", "changes") for path in (data / part).rglob("*") if path.is_file()}
     (name,) = json.loads((data / "selection" / "guarded" / CHOSEN).read_text())
 
     # Other words that choose the same: they are told, and no model is run.
@@ -280,8 +285,8 @@ def test_a_corrected_label_reruns_only_what_follows_from_it(through_prefect: Pat
     follows = {"candidates@spill", "edit@guarded", "evaluate@guarded"}
     assert _override(through_prefect, prefect_env, name, "nobody knows") == cheap | follows
     assert json.loads((data / "selection" / "guarded" / CHOSEN).read_text()) != [name]
-    changed = {path.relative_to(data / "edit").parts[0] for path in made if sha256(path) != made[path]}
-    assert changed == {"guarded"}
+    changed = {path.relative_to(data).parts[:2] for path in made if sha256(path) != made[path]}
+    assert changed == {("edit", "guarded"), ("changes", "guarded")}
 
 
 def test_what_the_stages_made_is_compared_and_exported(through_prefect: Path, tmp_path: Path) -> None:
@@ -305,6 +310,70 @@ def test_what_the_stages_made_is_compared_and_exported(through_prefect: Path, tm
         compare(data, ["nope"])
 
 
+def _copy(project: Path, folder: Path) -> Path:
+    """What a run left, and its params, in another folder."""
+    shutil.copytree(project / "data", folder / "data")
+    shutil.copy(project / "params.yaml", folder)
+    return folder
+
+
+def test_the_page_is_made_without_the_changes_which_are_asked_for_by_who_reads_them(
+    through_prefect: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = _copy(through_prefect, tmp_path / "project")
+    monkeypatch.chdir(project)
+    data = Path("data")
+    shutil.rmtree(data / "changes")
+    shutil.rmtree(data / "report")
+    compared = compare(data)
+    report.main()
+    assert (data / "report" / "index.html").is_file()
+    assert {row["edit"] for row in compared} == {"scalar", "guarded", "lora", "finetune", "direction"}
+    for name, stage in {"scalar": "edit", "lora": "baseline"}.items():
+        said = (
+            rf"^data/changes/{name}/tensors is not here: fetch it \(`prefactor pull {stage}@{name}`\), or make it .*$"
+        )
+        for read in (lambda: export(data, name, tmp_path / "none"), lambda: evaluate.main(name)):  # noqa: B023
+            with pytest.raises(PrefactorError, match=said):
+                read()
+    shutil.rmtree(data / "edit")  # and the other half alone
+    shutil.copytree(through_prefect / "data" / "changes", data / "changes")
+    for name, stage in {"scalar": "edit", "lora": "baseline"}.items():
+        said = rf"^data/edit/{name}/fits is not here: fetch it \(`prefactor pull {stage}@{name}`\), or make it"
+        for read in (lambda: export(data, name, tmp_path / "none"), lambda: compare(data, [name])):  # noqa: B023
+            with pytest.raises(PrefactorError, match=said):
+                read()
+    assert not (tmp_path / "none").exists()
+
+
+def test_changes_of_another_run_are_neither_measured_nor_handed_over(
+    through_prefect: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = _copy(through_prefect, tmp_path / "project")
+    monkeypatch.chdir(project)
+    data = Path("data")
+    fits, tensors = fits_folder(data, "lora"), tensors_folder(data, "lora")
+    table = sha256(data / "evaluate" / "lora" / "table" / "table.parquet")
+    changes = load_file(tensors / TENSORS)
+    another = {name: tensor if name.endswith(".A") else 2 * tensor for name, tensor in changes.items()}
+    write_tensors(tensors / TENSORS, another)
+    facts = read_edit(data, "lora")
+    write_json(fits / "edit.json", facts | {"tensors": sha256(tensors / TENSORS)})
+    files = ["fits.parquet", "curve.parquet", "edit.json"]
+    write_manifest(fits, files)
+    write_manifest(tensors, [TENSORS], made_from=identities(fits))
+    read_changes(data, "lora", "cpu")  # whole, and of one run; then the facts of the first come back
+    write_json(fits / "edit.json", facts)
+    write_manifest(fits, files)
+    said = r"changes/lora/tensors is stale: data/edit/lora/fits is another by now .*the stage edit of lora"
+    with pytest.raises(PrefactorError, match=said):
+        evaluate.main("lora")
+    with pytest.raises(PrefactorError, match=said):
+        export(data, "lora", tmp_path / "none")
+    assert sha256(data / "evaluate" / "lora" / "table" / "table.parquet") == table
+    report.main()  # its tables are of the fits that are there
+
+
 def _of_another_run(project: Path, change: Callable[[dict[str, Any]], None]) -> None:
     params = yaml.safe_load((project / "params.yaml").read_text())
     change(params)
@@ -312,9 +381,7 @@ def _of_another_run(project: Path, change: Callable[[dict[str, Any]], None]) -> 
 
 
 def test_results_of_another_time_are_refused_by_name(through_prefect: Path, tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    shutil.copytree(through_prefect / "data", project / "data")
-    shutil.copy(through_prefect / "params.yaml", project)
+    project = _copy(through_prefect, tmp_path / "project")
     data = project / "data"
     other = {"target": "de", "retain": ["fr"], "protect": ["en"]}
     _of_another_run(project, lambda params: params["edits"]["scalar"].update(domains=other))
@@ -333,7 +400,7 @@ def test_results_of_another_time_are_refused_by_name(through_prefect: Path, tmp_
         _ = work.table
     with pytest.raises(PrefactorError, match="components is stale"):
         work.remove("de", 4)
-    with pytest.raises(PrefactorError, match=r"fits is stale: .*the stage edit of lora"):
+    with pytest.raises(PrefactorError, match=r"fits is stale: .*checkpoint is another.*the stage edit of lora"):
         export(data, "lora", tmp_path / "none")
     with pytest.raises(PrefactorError, match="is stale"):
         compare(data)

@@ -62,7 +62,7 @@ def _write(path: Path, value: Any) -> None:
     path.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
 
 
-def _repro(project: Path) -> set[str]:
+def _repro(project: Path, **options: Any) -> set[str]:
     """Run ``dvc repro`` in ``project``; the stages that it ran."""
     ran: list[str] = []
 
@@ -89,7 +89,7 @@ def _repro(project: Path) -> set[str]:
         patch.setattr("dvc.utils.serialize._yaml.parse_yaml_for_update", _parse)
         patch.setattr("dvc.utils.serialize._yaml._dump", _dump)
         with Repo(".") as repo:
-            repo.reproduce()  # pyright: ignore[reportCallIssue]
+            repo.reproduce(**options)  # pyright: ignore[reportCallIssue]
     return set(ran)
 
 
@@ -221,3 +221,13 @@ def test_what_a_change_reruns(made: Path, tmp_path: Path, change: str) -> None:
     apply, reruns = MATRIX[change]
     apply(project)
     assert _repro(project) == reruns
+
+
+def test_the_page_is_made_where_no_change_was_fetched(made: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(made, project, symlinks=True)
+    shutil.rmtree(project / "data" / "changes")
+    shutil.rmtree(project / ".dvc" / "cache")
+    text("prefactor/report/page.html", "<!-- -->\n")(project)
+    assert _repro(project, allow_missing=True) == {"check", "report"}
+    assert not (project / "data" / "changes").exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prefactor.config.edit import Optimiser
 from prefactor.config.edits import AnyEdit, PrefactorEdit
-from prefactor.edits.made import FITS_FOLDER, read_edit
+from prefactor.edits.made import fits_folder, read_edit
 from prefactor.edits.recipe import Recipes, sole_recipe
 
 
@@ -25,11 +25,10 @@ def known_recipes(
     if sole := sole_recipe(optimiser):
         return sole
     for name, other in edits.items():
-        folder = data / "edit" / name
-        if not isinstance(other, PrefactorEdit) or not (folder / FITS_FOLDER).is_dir():
+        if not isinstance(other, PrefactorEdit) or not fits_folder(data, name).is_dir():
             continue
         if (other.method, other.domains, other.goal) == (edit.method, edit.domains, edit.goal):
-            made = Recipes.of_rows(read_edit(folder)["recipes"])
+            made = Recipes.of_rows(read_edit(data, name)["recipes"])
             if made.within(optimiser):
                 return made
     return None

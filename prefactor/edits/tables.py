@@ -8,8 +8,8 @@ import pyarrow as pa
 from torch import Tensor
 
 from prefactor.edits.fit import Fit
-from prefactor.edits.made import FITS_FOLDER
-from prefactor.files.artifacts import Origin, write_json, write_manifest, write_table
+from prefactor.edits.made import TENSORS, fits_folder, tensors_folder
+from prefactor.files.artifacts import Origin, identities, sha256, write_json, write_manifest, write_table
 from prefactor.files.tensors import write_tensors
 
 PARTS = ("loss", "target", "retained")
@@ -67,12 +67,18 @@ def curve_table(fits: Iterable[Fit]) -> pa.Table:
 
 
 def write_edit(
-    folder: Path, facts: Mapping[str, Any], fits: Sequence[Fit], prefactors: bool, made_from: Origin | None = None
-) -> None:
-    """Write ``fits/`` of an edit's folder: ``edit.json``, every fit and its curve (docs/contracts.md)."""
-    out = folder / FITS_FOLDER
+    data: Path, name: str, facts: Mapping[str, Any], fits: Sequence[Fit], prefactors: bool,
+    made_from: Origin | None = None,
+) -> None:  # fmt: skip
+    """Write ``fits/`` of an edit (``edit.json``, every fit and its curve) and ``tensors/``, the changes of these fits.
+
+    Each names the other, so that they are of one run: ``edit.json`` has the hash of the tensors, and the manifest of
+    the tensors has that of ``fits/``.
+    """
+    out, tensors = fits_folder(data, name), tensors_folder(data, name)
+    write_tensors(tensors / TENSORS, fit_tensors(fits))
     write_table(out / "fits.parquet", fit_table(fits, prefactors))
-    write_tensors(out / "fits.safetensors", fit_tensors(fits))
     write_table(out / "curve.parquet", curve_table(fits))
-    write_json(out / "edit.json", facts)
-    write_manifest(out, ["fits.parquet", "fits.safetensors", "curve.parquet", "edit.json"], made_from=made_from)
+    write_json(out / "edit.json", {**facts, "tensors": sha256(tensors / TENSORS)})
+    write_manifest(out, ["fits.parquet", "curve.parquet", "edit.json"], made_from=made_from)
+    write_manifest(tensors, [TENSORS], made_from=identities(out))

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from prefactor.config.edits import AnyEdit, BaselineConfig, EditConfig
+from prefactor.config.edits import AnyEdit, BaselineConfig, Chosen, EditConfig
 from prefactor.config.numbers import whole
 from prefactor.config.params import PARAMS, section
-from prefactor.edits.made import FITS_FOLDER, read_changes, read_edit
+from prefactor.edits.made import absent, fits_folder, read_changes, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.export.adapter import write_adapter, write_card, write_merged
 from prefactor.export.base import base_of
@@ -54,8 +54,9 @@ def change_of(data: Path, name: str, tokens: int | None = None, seed: int = 0) -
         PrefactorError: no such edit was run, or not with this budget and seed.
     """
     tokens, seed = None if tokens is None else whole("tokens", tokens, 0), whole("seed", seed, 0)
-    budget = _about(data, name)["report_budget"] if tokens is None else tokens
-    fits = read_changes(data / "edit" / name, "cpu")
+    about = _about(data, name)
+    budget = about["report_budget"] if tokens is None else tokens
+    fits = read_changes(data, name, "cpu")
     _check_budget(name, budget, [fitted for fitted, _, _ in fits])
     change = next((change for fitted, draw, change in fits if (fitted, draw) == (budget, seed)), None)
     if change is None:
@@ -100,7 +101,7 @@ def export(
 
 def _facts(data: Path, name: str, about: dict[str, Any], budget: int, seed: int) -> dict[str, Any]:
     """``edit.json`` with the prefactors of one fit in place of the report's."""
-    fits = pd.read_parquet(data / "edit" / name / FITS_FOLDER / "fits.parquet")
+    fits = pd.read_parquet(fits_folder(data, name) / "fits.parquet")
     (fit,) = fits[(fits["budget"] == budget) & (fits["seed"] == seed)].to_dict("records")
     return about | {"prefactors": list(fit["prefactors"]), "report_budget": budget}
 
@@ -130,9 +131,10 @@ def _about(data: Path, name: str) -> dict[str, Any]:
         raise PrefactorError(
             f"{data.parent / PARAMS} has no edit {name!r}{left}: add it, or name one of {', '.join(edits)}"
         )
-    if not (data / "edit" / name / FITS_FOLDER).is_dir():
-        raise PrefactorError(f"edit {name!r} was not run yet: `dvc repro` runs those of params.yaml")
-    about, edit = read_edit(data / "edit" / name), edits[name]
+    edit = edits[name]
+    if not fits_folder(data, name).is_dir():
+        raise absent(fits_folder(data, name), "edit" if isinstance(edit, Chosen) else "baseline", name)
+    about = read_edit(data, name)
     for key, value in {"method": edit.method, **edit.domains.recorded}.items():
         if about[key] != value:
             raise PrefactorError(

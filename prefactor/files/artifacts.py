@@ -21,6 +21,7 @@ from prefactor.errors import PrefactorError
 from prefactor.files.together import writable
 
 MANIFEST = "manifest.json"
+WRITTEN_BY = {"changes": "edit"}  # folders of data/ that are not called as the stage that writes them
 LAYOUT = 1  # of all artifacts: raised when a reader could misunderstand what an older version wrote
 
 Origin = Mapping[Path, str]  # what an artifact was made from: folders, and the identity of each at that time
@@ -192,7 +193,8 @@ def _check_origin(folder: Path, manifest: Mapping[str, Any], seen: set[Path]) ->
             continue
         origin = _manifest(other)
         if _identity(origin) != expected:
-            stage, *rest = folder.parts[len(folder.parts) - relative.count("..") :]
+            top, *rest = folder.parts[len(folder.parts) - relative.count("..") :]
+            stage = WRITTEN_BY.get(top, top)
             if len(rest) > 1:  # <stage>/<entry>/<part>
                 stage += f" of {rest[0]}"
             raise PrefactorError(
