@@ -114,7 +114,8 @@ def row(kind: str, what: str, sent: float | None, found: Wait) -> dict[str, str]
     dear = [stage for stage in found.stages if stage.split("@")[0] in DEAR]
     return {
         "remote": kind, "wanted": what, "push, s": "" if sent is None else f"{sent:.0f}",
-        "downloaded": size(found.downloaded), "stages to make": str(len(found.stages)), "dear among them": str(len(dear)),
+        "downloaded": size(found.downloaded),
+        "stages to make": str(len(found.stages)), "dear among them": str(len(dear)),
         "`repro --dry`, s": f"{found.dry:.0f}", "plan and fetch, s": f"{found.fetched:.0f}",
         "in all, s": "" if found.all is None else f"{found.all:.0f}",
     }  # fmt: skip
@@ -126,9 +127,9 @@ def page(rows: list[dict[str, str]]) -> list[str]:
         "",
         "`python -m benchmarks.teammate`: a finished run of the default is pushed to a real server of each kind on",
         "loopback (OpenSSH's, moto's S3, WsgiDAV), and a fresh clone wants its page, then the page after one edit was",
-        f"changed (`zero-token`, another divergence). {cores()} CPU cores with a load of {os.getloadavg()[2]:.0f} over the last",
-        "quarter of an hour, so seconds are of a machine that does much else; bytes and stages are exact. Plan and fetch",
-        "is once more all that `--dry` does, then the transfer; in all is that and one `prefactor repro` after it.",
+        f"changed (`zero-token`, another divergence). {cores()} CPU cores with a load of {os.getloadavg()[2]:.0f} over",
+        "the last quarter of an hour, so seconds are of a machine that does much else; bytes and stages are exact.",
+        "Plan and fetch is once more all that `--dry` does, then the transfer; in all is that and a `prefactor repro`.",
         "",
         *markdown(rows),
         "",
