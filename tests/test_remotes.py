@@ -24,7 +24,7 @@ from team.cli import app
 from tests.remotes import HOST, KINDS, Missing, Remote, serve
 from tests.team_project import DAG, ROOT, dvc, git, make_project
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]  # each waits for dozens of processes to start
 MISTAKES = [
     ("folder", "place"), ("ssh", "key"), ("s3", "key"), ("s3", "bucket"), ("webdav", "password"), ("webdav", "place"),
 ]  # fmt: skip
