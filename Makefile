@@ -1,4 +1,5 @@
 # make run    the whole pipeline, then the headline table and the page's path
+# make serve  the pipeline by a schedule, and edits on demand, on Prefect's page
 # make test   make check, then the tests, two files side by side
 # make test-all   the same and the tests that start real servers; installs the extras remotes, servers and dask
 # make check  ruff and the type checker
@@ -17,10 +18,13 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: run test test-all check calibrate bench setup clean
+.PHONY: run serve test test-all check calibrate bench setup clean
 
 run: setup
 	@.venv/bin/python -m flows.pipeline
+
+serve: setup
+	@.venv/bin/python -m flows.serve --with-parent
 
 test: check
 	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2 --dist loadfile

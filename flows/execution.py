@@ -1,38 +1,55 @@
 """Run single stages of a DAG, each in a process that ends when this one does, and tell how it goes."""
 
-import json
-import os
-import subprocess
-import sys
 import threading
 import time
-from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
+from flows import retries
+from flows.accelerator import Accelerators
 from flows.dag import Dag
 from flows.durations import Durations
-from flows.environment import environment
-from flows.errors import FlowError, Interrupted, StageFailed
+from flows.errors import FlowError, Interrupted, StageEnded, StageFailed
+from flows.group import Group
 from flows.slots import Slots, ways
-from flows.watch import GRACE
 from prefactor.machine.progress import clock
+from prefactor.machine.settings import STAGE_MINUTES
 from prefactor.machine.trouble import trouble
+
+Share = Callable[[Sequence[str], int, Callable[[], bool], Callable[[str], None]], AbstractContextManager[None]]
 
 
 class Execution:
-    """One run of the DAG. :meth:`stage` may be called from many threads, for each stage after those it needs."""
+    """One run of the DAG. :meth:`stage` may be called from many threads, for each stage after those it needs.
 
-    def __init__(self, dag: Dag, cores: int) -> None:
-        self._dag = dag
-        self._cores = cores
+    Args:
+        cores: how many stages run at a time.
+        accelerators: of those that need one, how many.
+        share: waits for other runs to leave the accelerators of these names, ``shared.held``.
+        limit: seconds that a stage may take.
+    """
+
+    def __init__(
+        self,
+        dag: Dag,
+        cores: int,
+        accelerators: Accelerators = Accelerators(),  # noqa: B008  (frozen)
+        share: Share | None = None,
+        limit: float | None = None,
+    ) -> None:
+        self._dag, self._cores, self._limit = dag, cores, limit
+        self._accelerators, self._share = accelerators, share
         self._lock = threading.RLock()
         self._durations = Durations()
-        self._slots = Slots(cores, ways(dag.needs, self._durations.expect))
+        priority = ways(dag.needs, self._durations.expect)
+        self._slots = Slots(cores, priority, scarce=accelerators.needed, few=accelerators.room)
         self._begin = time.monotonic()
         self._waiting = set(dag.expected)
         self._running: dict[str, float] = {}  # stage -> when it began
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._groups: dict[str, Group] = {}
         self._remade: set[str] = set()  # stages of which this run changed an output
-        self._stopped = False
+        self._tries: dict[str, int] = {}
+        self._stopped = threading.Event()
         self.failure: FlowError | None = None
 
     def announce(self) -> None:
@@ -51,15 +68,16 @@ class Execution:
         DVC is asked only where something may have changed: in the work tree before the run, or by it further up.
 
         Raises:
-            StageFailed: its command ended badly.
+            StageFailed: its command ended badly; call again where :meth:`again` says so.
             Interrupted: the run was stopped, by a signal or by another stage's failure.
         """
         if not (name in self._dag.changed or self._remade.intersection(self._dag.needs[name])):
             with self._lock:
                 self._waiting.discard(name)
             return "unchanged"
+        self._pause(name)
         try:
-            with self._slots.hold(name):
+            with self._slots.hold(name), self._device(name):
                 return self._run(name)
         except FlowError:
             raise
@@ -68,84 +86,113 @@ class Execution:
             self._give_up(FlowError(f"stage {name} could not be run to its end: {said}"))
             raise
 
+    def again(self, name: str) -> bool:
+        """Whether a stage that has just failed shall be tried again."""
+        return name in self._tries and not self._stopped.is_set()
+
+    def progress(self) -> float:
+        """What share of the run is done, from 0 to 1: of its seconds, or of its stages where those are not known."""
+        with self._lock:
+            passed, left = time.monotonic() - self._begin, self._left()
+            done = 1 - len(self._waiting | set(self._running)) / max(1, len(self._dag.expected))
+        return done if left is None else passed / max(passed + left, 1e-9)
+
     def stop(self) -> None:
         """End every running stage and begin no other; returns when they are gone."""
         with self._lock:
-            self._stopped = True
-            processes = list(self._processes.values())
-        for process in processes:
-            if process.stdin:
-                process.stdin.close()  # at its end the process stops
-        for process in processes:
-            try:
-                process.wait(timeout=2 * GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            self._stopped.set()
+            groups = list(self._groups.values())
+        for group in groups:
+            group.end()
+        for group in groups:
+            group.wait()
 
     def _give_up(self, why: FlowError) -> None:
         with self._lock:
             self.failure = self.failure or why
         self.stop()
 
+    def _pause(self, name: str) -> None:
+        failed = self._tries.get(name, 0)
+        if failed:  # in Prefect's own pauses a run could not be stopped
+            self._stopped.wait(retries.PAUSES[failed - 1])
+
+    def _device(self, name: str) -> AbstractContextManager[None]:
+        names = self._accelerators.names(name)
+        if not names or self._share is None:
+            return nullcontext()
+        return self._share(names, self._accelerators.room, self._stopped.is_set, lambda line: self._say(line))
+
     def _run(self, name: str) -> str:
-        read, write = os.pipe()
         with self._lock:
-            if self._stopped:
-                os.close(read)
-                os.close(write)
+            if self._stopped.is_set():
                 raise Interrupted(f"stage {name} was not begun")
-            process = subprocess.Popen(
-                [sys.executable, "-m", "flows.stage_process", name, str(write)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[write],
-                start_new_session=True,
-                env=environment(),
-            )
-            os.close(write)
-            self._processes[name] = process
+            group = self._groups[name] = Group("flows.stage_process", name)
             self._waiting.discard(name)
             self._running[name] = time.monotonic()
             self._tell(f"{name} started", self._durations.expect(name))
-        last = self._stream(name, process)
-        process.wait()
-        with os.fdopen(read, encoding="utf-8") as file:
-            text = file.read()
-        report = json.loads(text) if text else {"code": process.returncode or 1, "changed": False}
-        return self._finish(name, report["code"], report["changed"], last)
+        late = threading.Event()
+        watch = self._watch(group, late)
+        last = ""
+        for line in group.lines():
+            last = line.strip()
+            self._say(f"{name} | {line}")
+        report = group.report()
+        if watch:
+            watch.cancel()
+        return self._finish(name, report["code"], report.get("changed", False), last, late.is_set())
 
-    def _finish(self, name: str, code: int, changed: bool, last: str) -> str:
+    def _watch(self, group: Group, late: threading.Event) -> threading.Timer | None:
+        """End ``group`` when its time is over."""
+        if self._limit is None:
+            return None
+
+        def end() -> None:
+            late.set()
+            group.end()
+
+        timer = threading.Timer(self._limit, end)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _finish(self, name: str, code: int, changed: bool, last: str, late: bool) -> str:
         with self._lock:
-            del self._processes[name]
+            del self._groups[name]
             seconds = time.monotonic() - self._running.pop(name)
-            if self._stopped and code:
+            if self._stopped.is_set() and code:
                 raise Interrupted(f"stage {name} was stopped")
             if code:
-                # Other stages that run at this moment are left to finish: their work is good.
-                self._stopped = True
-                self.failure = StageFailed(name, code, last)
-                raise self.failure
+                raise self._failed(StageFailed(name, code, last) if not late else self._ended(name, last))
             if changed:
                 self._remade.add(name)
             self._durations.record(name, seconds)
             self._tell(f"{name} done in {clock(seconds)}", self._left())
             return "done"
 
+    def _ended(self, name: str, last: str) -> StageEnded:
+        assert self._limit is not None
+        return StageEnded(name, f"{self._limit / 60:g} minutes ({STAGE_MINUTES})", last)
+
+    def _failed(self, failure: StageFailed) -> StageFailed:
+        """``failure``, after it was decided whether that is the end of the run."""
+        name = failure.stage
+        tries = self._tries.get(name, 0) + 1
+        seconds = retries.pause(failure, tries)
+        if seconds is None:
+            # Other stages that run at this moment are left to finish: their work is good.
+            self._tries.pop(name, None)
+            self._stopped.set()
+            self.failure = failure
+        else:
+            self._tries[name] = tries
+            self._waiting.add(name)
+            self._say(f"stage {name} failed (exit code {failure.exit_code}): {failure.said}; again in {seconds:g} s")
+        return failure
+
     def _left(self) -> float | None:
         now = time.monotonic()
         return self._durations.left(self._waiting, {n: now - t for n, t in self._running.items()}, self._cores)
-
-    def _stream(self, name: str, process: subprocess.Popen[bytes]) -> str:
-        """Pass the stage's output on, each line with its name; returns the last line."""
-        last: deque[str] = deque(maxlen=1)
-        assert process.stdout is not None
-        for raw in process.stdout:
-            line = raw.decode("utf-8", "replace").rstrip()
-            if line:
-                last.append(line.strip())
-                self._say(f"{name} | {line}")
-        return last[0] if last else ""
 
     def _tell(self, what: str, seconds: float | None) -> None:
         word = "takes about" if what.endswith("started") else "left: about"

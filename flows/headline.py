@@ -34,13 +34,18 @@ def headline(summary: dict[str, Any]) -> Table:
         table.add_row(
             visible(name),
             visible(parts[0]) if len(parts) == 1 else f"{len(parts)} subcomponents" if parts else "matrices",
-            visible(f"{edit['target']}, {edit['target_tokens']} tokens"),
+            visible(removed(edit)),
             f"{edit['chosen_with'] + edit['tuned_with']:,}",
             _told(gap),
             f"{edit['target_ce_minus_unigram']['mean']:+.2f}",
             *(f"{damage[domain]['mean']:+.2f}" if domain in damage else "" for domain in domains),
         )
     return table
+
+
+def removed(edit: dict[str, Any]) -> str:
+    """``de, 4 tokens``: the domain that an edit of the summary removes, and how much of it it was fitted on."""
+    return f"{edit['target']}, {edit['target_tokens']} tokens"
 
 
 def _told(gap: dict[str, Any]) -> str:

@@ -25,39 +25,40 @@ REMEDIES = {
     "dvc.lock": "take one side whole (`git checkout --ours dvc.lock`, or --theirs), then run again: "
     "what it does not know of is made, or found in the cache",
 }
-_held: list[int] = []  # descriptors of LOCK in this process
+_held: dict[Path, int] = {}  # descriptors of locks in this process
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def alone(
+    lock: Path = LOCK, who_else: str = "another run works", why: str = "two would remake each other's files"
+) -> Iterator[None]:
     """Keep other runs out of this folder for the length of the block; the kernel lets go if the process dies.
 
     Raises:
         FlowError: another run works here.
     """
-    if _held:
+    if lock in _held:
         yield
         return
-    LOCK.parent.mkdir(exist_ok=True)
-    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    lock.parent.mkdir(exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             who = os.read(descriptor, 20).decode("ascii", "replace").strip() or "of unknown number"
             raise FlowError(
-                f"another run works in {Path.cwd()} (process {who}): wait for its end, or stop it; "
-                "two would remake each other's files"
+                f"{who_else} in {Path.cwd()} (process {who}): wait for its end, or stop it; {why}"
             ) from None
         except OSError:
             pass  # a file system without locks: DVC's own still keep writers apart
         os.truncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
-        _held.append(descriptor)
+        _held[lock] = descriptor
         yield
     finally:
-        if descriptor in _held:
-            _held.remove(descriptor)
+        if _held.get(lock) == descriptor:
+            del _held[lock]
         os.close(descriptor)
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -12,19 +11,26 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from flows.child import end, free_port, last_said, start
 from flows.environment import environment
 from flows.errors import FlowError
+from flows.secret import without_secrets
 from flows.waiting import waiting
 
 PATIENCE = 15.0  # seconds for a configured server to answer
 START = 1200.0  # for one of our own: it makes its database first, and may share its cores with much else
 HOME = Path(".runs/prefect")
+_own: set[str] = set()  # addresses of servers that end with this process
+
+
+def own() -> bool:
+    """Whether flows run at a server that ends with this process, and that nobody else knows of."""
+    return PREFECT_API_URL.value() in (None, *_own)
 
 
 @contextmanager
@@ -42,15 +48,15 @@ def server() -> Iterator[None]:
     if why:
         print(f"prefactor: {why}; this run takes a server of its own and goes on", file=sys.stderr, flush=True)
     with waiting("Prefect's server starts"):
-        process, own = _start()
+        process, ours = _start()
+    _own.add(ours)
     try:
         # The two speak over loopback: a proxy, of whatever kind, would only be in the way.
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
-        with temporary_settings({PREFECT_API_URL: own}):
+        with temporary_settings({PREFECT_API_URL: ours}):
             yield
     finally:
-        assert process.stdin is not None
-        process.stdin.close()  # at its end the server stops
+        end(process)
 
 
 def silence(url: str) -> str:
@@ -107,46 +113,31 @@ def _short(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__)[:120]
 
 
-def without_secrets(url: str) -> str:
-    user, at, _ = urlsplit(url).netloc.rpartition("@")
-    return url.replace(user + at, "", 1) if at else url
-
-
 def _start() -> tuple[subprocess.Popen[bytes], str]:
     """Start a server of our own, from an empty database where the last one's is of no use."""
     said = ""
     for _ in range(2):
         process, url = _launch()
-        if _answers(process, url):
+        if answers(process, url):
             return process, url
         process.kill()
         process.wait()
-        lines = (HOME / "server.log").read_text(encoding="utf-8", errors="replace").split("\n")
-        said = next((line.strip() for line in reversed(lines) if line.strip()), f"no answer in {START:.0f} s")
+        said = last_said(HOME / "server.log") or f"no answer in {START:.0f} s"
         shutil.rmtree(HOME, ignore_errors=True)
     raise FlowError(f"Prefect's own server does not start: {said}; `dvc repro` runs the same stages without Prefect")
 
 
 def _launch() -> tuple[subprocess.Popen[bytes], str]:
     HOME.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     # None of the user's settings of Prefect: they are meant for another server.
     env = {name: value for name, value in environment().items() if not name.startswith("PREFECT_")}
-    with (HOME / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flows.server_process", str(HOME.absolute()), str(port)],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=env,
-        )
+    process = start("flows.server_process", str(HOME.absolute()), str(port), env=env, log=HOME / "server.log")
     return process, f"http://127.0.0.1:{port}/api"
 
 
-def _answers(process: subprocess.Popen[Any], url: str) -> bool:
+def answers(process: subprocess.Popen[Any], url: str) -> bool:
+    """Wait until the server that ``process`` is answers at ``url``, or is gone."""
     until = time.monotonic() + START
     with httpx.Client(trust_env=False) as client:
         while process.poll() is None and time.monotonic() < until:

@@ -16,14 +16,22 @@ def ways(needs: Mapping[str, Collection[str]], seconds: Callable[[str], float | 
 
 
 class Slots:
-    """Room for ``count`` stages at a time, given by ``priority``, highest first.
+    """Room for ``count`` stages at a time, given by ``priority``, highest first; of ``scarce`` ones for ``few``.
 
     Stages that wait for the same one come one by one. So that the first to come does not take the room of a more
     urgent one, each waits ``grace`` seconds for others.
     """
 
-    def __init__(self, count: int, priority: Mapping[str, float], grace: float = 0.5):
+    def __init__(
+        self,
+        count: int,
+        priority: Mapping[str, float],
+        grace: float = 0.5,
+        scarce: Callable[[str], bool] = lambda stage: False,
+        few: int = 1,
+    ):
         self._free, self._priority, self._grace = count, priority, grace
+        self._scarce, self._few = scarce, few
         self._waiting: list[str] = []
         self._changed = threading.Condition()
 
@@ -37,14 +45,18 @@ class Slots:
                 self._changed.wait(left)
             self._changed.wait_for(lambda: self._first(stage))
             self._waiting.remove(stage)
-            self._free -= 1
-            self._changed.notify_all()
+            self._give(stage, -1)
         try:
             yield
         finally:
             with self._changed:
-                self._free += 1
-                self._changed.notify_all()
+                self._give(stage, +1)
+
+    def _give(self, stage: str, more: int) -> None:
+        self._free += more
+        self._few += more * self._scarce(stage)
+        self._changed.notify_all()
 
     def _first(self, stage: str) -> bool:
-        return self._free > 0 and stage == max(self._waiting, key=lambda name: self._priority.get(name, 0.0))
+        could = [name for name in self._waiting if self._few > 0 or not self._scarce(name)]
+        return self._free > 0 and stage in could and stage == max(could, key=lambda name: self._priority.get(name, 0.0))

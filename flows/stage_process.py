@@ -16,12 +16,14 @@ import sys
 from typing import Any
 
 from dvc.exceptions import DvcException, ReproductionError
+from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
 from dvc.stage import Stage
 from dvc.stage.exceptions import StageCmdFailedError
 
 from flows.watch import watch_parent
 from prefactor.machine.trouble import trouble
+from stages.common import AGAIN
 
 
 def reproduce(stage: str) -> tuple[int, bool, str]:
@@ -44,7 +46,9 @@ def reproduce(stage: str) -> tuple[int, bool, str]:
 
 
 def _unable(error: Exception) -> tuple[int, bool, str]:
-    """What kept DVC itself from its work: the system, which the user may put right, or something else."""
+    """What kept DVC itself from its work: another of its processes, the system, or something else."""
+    if isinstance(error, LockError) or isinstance(error.__cause__, LockError):
+        return AGAIN, False, str(error.__cause__ or error)
     line = trouble(error)
     return (1, False, str(error.__cause__ or error)) if line is None else (2, False, line)
 

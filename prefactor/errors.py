@@ -13,5 +13,9 @@ class PrefactorError(Exception):
         super().__init__(visible(message))
 
 
+class Unavailable(PrefactorError):
+    """What a network serves does not answer now, and may later: the same work is worth another try."""
+
+
 class ParamsError(PrefactorError):
     """A key of ``params.yaml`` that is unknown, of the wrong type, or at odds with another key."""

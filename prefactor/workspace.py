@@ -219,28 +219,16 @@ class Workspace:
         Raises:
             PrefactorError: a name is unknown, there is too little text, or nothing matches.
         """
-        domains = self._roles(target, retain)
         tokens, seed = whole("tokens", tokens, 0), whole("seed", seed, 0)
-        if [tokens > 0, tolerance is not None, reach is not None].count(True) != 1:
-            raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance or a reach")
-        alpha: Alpha = FITTED
-        if tolerance is not None:
-            alpha = Tolerated(by="tolerance", kl=real("tolerance", tolerance, positive=True))
-        elif reach is not None:
-            alpha = Reached(by="reach", kl=real("reach", reach, positive=True))
-            if goal == "uniform":
-                raise PrefactorError("reach is for goals that cross-entropy tells: chance or unigram")
-        guard = GuardByImportance(weigh="importance", ridge=RIDGE) if guarded else None
+        edit = self.removal(target, tokens, retain, guarded, goal, tolerance, reach)
+        domains = edit.domains
         if subcomponents:
             chosen = list(self.known(subcomponents))
         else:
             choose = ByLabel(by="label", query=query or self.query(domains.target), rank="spill")
+            guard = edit.guard if isinstance(edit, GuardedEdit) else None
             chosen = [self.choose(ShortlistConfig(domains=domains, choose=choose, guard=guard))]
-        asked = {"domains": domains, "shortlist": BY_HAND, "goal": goal, "alpha": alpha}
-        edit: PrefactorEdit = ScalarEdit(method="scalar", **asked)
-        if guard is not None:
-            edit = GuardedEdit(method="guarded", guard=guard, **asked)
-        if alpha.by != "fit":
+        if edit.alpha.by != "fit":
             return self._set(edit, chosen)
         config = section("edit", FitConfig, self.params).model_copy(update={"budgets": (tokens,)})
         blocks = self.blocks("fit")
@@ -258,6 +246,37 @@ class Workspace:
         recipe = recipes.of(tokens)
         (fit,) = fitter.fit(tokens, [FitSpec(seed, recipe.learning_rate)], (recipe.steps,))
         return self._edited(edit, chosen, fit.parameters[0].tolist(), fit.change, about, tokens, recipes)
+
+    def removal(
+        self,
+        target: str,
+        tokens: int,
+        retain: Sequence[str] | None = None,
+        guarded: bool = False,
+        goal: Goal = "chance",
+        tolerance: float | None = None,
+        reach: float | None = None,
+    ) -> PrefactorEdit:
+        """The edit that :meth:`remove` makes with these arguments, of subcomponents that are not chosen yet.
+
+        Raises:
+            PrefactorError: a domain is unknown, or the numbers say not how far it goes, or more than once.
+        """
+        domains = self._roles(target, retain)
+        if [tokens > 0, tolerance is not None, reach is not None].count(True) != 1:
+            raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance or a reach")
+        alpha: Alpha = FITTED
+        if tolerance is not None:
+            alpha = Tolerated(by="tolerance", kl=real("tolerance", tolerance, positive=True))
+        elif reach is not None:
+            alpha = Reached(by="reach", kl=real("reach", reach, positive=True))
+            if goal == "uniform":
+                raise PrefactorError("reach is for goals that cross-entropy tells: chance or unigram")
+        asked = {"domains": domains, "shortlist": BY_HAND, "goal": goal, "alpha": alpha}
+        if guarded:
+            guard = GuardByImportance(weigh="importance", ridge=RIDGE)
+            return GuardedEdit(method="guarded", guard=guard, **asked)
+        return ScalarEdit(method="scalar", **asked)
 
     def set(self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None) -> Edited:
         """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged."""

@@ -160,19 +160,17 @@ def _remote() -> Iterator[Finding]:
 
 
 def _prefect() -> Iterator[Finding]:
-    from flows.pipeline import prefect_modules
+    from flows.prefect_import import imported
+    from flows.secret import without_secrets
 
-    server, _ = prefect_modules()
+    (server,) = imported("flows.server")
     url = server.PREFECT_API_URL.value()
     if not url:
         yield Finding(GOOD, "Prefect", "no server is configured: each run takes one of its own")
-        return
-    why = server.silence(url)
-    yield (
-        Finding(NOTE, "Prefect", why, "none: a run takes a server of its own")
-        if why
-        else Finding(GOOD, "Prefect", f"the server at {server.without_secrets(url)} answers")
-    )
+    elif why := server.silence(url):
+        yield Finding(NOTE, "Prefect", why, "none: a run takes a server of its own")
+    else:
+        yield Finding(GOOD, "Prefect", f"the server at {without_secrets(url)} answers")
 
 
 def _cache() -> Iterator[Finding]:

@@ -1,6 +1,5 @@
 """``prefactor push``, ``pull``, ``status`` and ``repro``: a shared cache in daily use."""
 
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
@@ -133,11 +132,6 @@ def repro(
             return not dry
 
         pipeline.run(stage or (), asked)
-        if not dry:
-            from flows.headline import print_headline
-
-            print_headline()
-    sys.stdout.flush()
 
 
 def _need_remote() -> None:

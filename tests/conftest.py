@@ -1,13 +1,16 @@
 """What tests of several files share."""
 
 import os
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import flows  # noqa: F401  (it quietens Prefect, which must not be imported before)
+from tests.small import ROOT, WAITING, hears_interrupts, make_project
 
 SLOW = ("test_pipeline", "test_reruns")  # begun first, so that none is left to wait for
 
@@ -17,14 +20,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Files that take longest come first; within a file the order stays. Servers are started only if asked for."""
-    if not config.getoption("--servers"):
-        skip = pytest.mark.skip(reason="starts real servers: --servers, or make test-all")
-        for item in items:
-            if item.get_closest_marker("servers"):
-                item.add_marker(skip)
+    """Files that take longest come first; within a file the order stays."""
     place = {name: number for number, name in enumerate(SLOW)}
     items.sort(key=lambda item: place.get(item.path.stem, len(SLOW)))
+    if not config.getoption("--servers"):
+        skip = pytest.mark.skip(reason="starts real servers: --servers runs it")
+        for item in items:
+            if "servers" in item.keywords:
+                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +54,38 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     tempfile.tempdir = folder
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A DVC repository whose stages copy text (``tests/small.py``)."""
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def start(project: Path, prefect_env: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+    """Start ``python -m ...`` in the project, the way a shell with the environment activated would."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), prefect_env["PATH"]])
+    env = {**prefect_env, "PATH": path, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
+
+    def start(*words: str, **more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", *words]
+        return subprocess.Popen(
+            command, cwd=project, env=env | more, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=hears_interrupts,
+        )  # fmt: skip
+
+    return start
+
+
+@pytest.fixture
+def call(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str]]:
+    """The same to its end: exit code and output."""
+
+    def call(*words: str, **more: str) -> tuple[int, str]:
+        process = start(*words, **more)
+        output, _ = process.communicate(timeout=120)
+        lines = [line for line in output.splitlines(keepends=True) if not WAITING.fullmatch(line)]
+        return process.returncode, "".join(lines)
+
+    return call

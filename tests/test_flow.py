@@ -1,102 +1,17 @@
 """The Prefect flow and plain DVC on a pipeline of shell commands: same files, nothing lost, nothing left running."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-WAITING = re.compile(r"prefactor: .*: \d+ s\n")  # said where the machine is busy
-
-DAG = """
-stages:
-  check:
-    cmd: python -m stages.check
-    deps: [params.yaml, prefactor, stages]
-    outs: [data/check]
-  corpus:
-    cmd: mkdir -p data/corpus && cp words.txt data/corpus/out.txt && echo made >> corpus.log && sh hold.sh
-    deps: [words.txt, data/check/corpus.txt]
-    outs: [data/corpus/out.txt]
-  edit:
-    foreach: ${edits}
-    do:
-      cmd: mkdir -p data/edit/${key} && cat data/corpus/out.txt ${key}.txt > data/edit/${key}/out.txt
-      deps: [data/check/corpus.txt, data/corpus/out.txt, "${key}.txt"]
-      params: ["edits.${key}"]
-      outs: ["data/edit/${key}/out.txt"]
-  report:
-    cmd: mkdir -p data/report && cat data/edit/*/out.txt > data/report/out.txt && echo made >> report.log
-    deps: [data/check/corpus.txt, data/edit]
-    outs: [data/report/out.txt]
-"""
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A DVC repository with the real params, two edits, and stages that copy text."""
-    project = tmp_path / "project"
-    project.mkdir()
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    one = next(iter(params["edits"].values()))
-    params["edits"] = {"first": one, "second": one}
-    params["report"] = {"edit": "first"}
-    (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    (project / "dvc.yaml").write_text(DAG, encoding="utf-8")
-    (project / "words.txt").write_text("words\n")
-    (project / "hold.sh").write_text("")
-    for name in ("first", "second"):
-        (project / f"{name}.txt").write_text(f"{name}\n")
-    (project / ".gitignore").write_text("/data/\n/.runs/\n*.log\n")
-    for package in ("prefactor", "stages"):  # whose code the check hashes
-        shutil.copytree(ROOT / package, project / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / ".dvcignore", project / ".dvcignore")
-    shutil.copytree(ROOT / ".dvc", project / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
-    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
-    return project
-
-
-def _hears_interrupts() -> None:
-    """As in a terminal: what a shell begins in the background ignores SIGINT, and so does all that it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-@pytest.fixture
-def start(project: Path, prefect_env: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
-    """Start ``python -m ...`` in the project, the way a shell with the environment activated would."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), prefect_env["PATH"]])
-    env = {**prefect_env, "PATH": path, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
-
-    def start(*words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", *words]
-        return subprocess.Popen(
-            command, cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            preexec_fn=_hears_interrupts,
-        )  # fmt: skip
-
-    return start
-
-
-@pytest.fixture
-def call(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str]]:
-    """The same to its end: exit code and output."""
-
-    def call(*words: str) -> tuple[int, str]:
-        process = start(*words)
-        output, _ = process.communicate(timeout=120)
-        lines = [line for line in output.splitlines(keepends=True) if not WAITING.fullmatch(line)]
-        return process.returncode, "".join(lines)
-
-    return call
+from tests.small import ROOT, WAITING, ended, wait_for
 
 
 def files(project: Path) -> dict[str, str]:
@@ -221,17 +136,3 @@ def test_a_run_gets_through_poor_surroundings(project: Path) -> None:
     assert second.startswith("prefactor: no git repository here: DVC goes without")
     assert third.startswith(f"prefactor: PREFECT_API_URL={nowhere}/api: no Prefect server to work with (")
     assert third.endswith("this run takes a server of its own and goes on\n")
-
-
-def ended(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"still waiting after {seconds} s"
-        time.sleep(0.05)

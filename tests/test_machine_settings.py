@@ -12,7 +12,7 @@ import torch
 
 from prefactor.errors import PrefactorError
 from prefactor.machine.runtime import usable_device
-from prefactor.machine.settings import check_settings, processes, shard, threads
+from prefactor.machine.settings import check_settings, processes, shard, stage_seconds, threads
 from prefactor.machine.trouble import REMEDIES, trouble
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +24,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@pytest.mark.parametrize("name", ["PREFACTOR_THREADS", "PREFACTOR_PROCESSES"])
+@pytest.mark.parametrize("name", ["PREFACTOR_THREADS", "PREFACTOR_PROCESSES", "PREFACTOR_ACCELERATOR_STAGES"])
 @pytest.mark.parametrize(
     "value", ["abc", "0", "-1", "1e9", "1000000000", "9" * 5000, "1.5", "0x2", "２", "1,2", "auto"]
 )
@@ -32,6 +32,19 @@ def test_a_count_that_is_none_is_refused(name: str, value: str, monkeypatch: pyt
     monkeypatch.setenv(name, value)
     with pytest.raises(PrefactorError, match=f"{name}=.*whole number from 1 to 1024"):
         check_settings()
+
+
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "nan", "inf", "1e9", "5 min"])
+def test_minutes_that_are_none_are_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFACTOR_STAGE_MINUTES", value)
+    with pytest.raises(PrefactorError, match=f"PREFACTOR_STAGE_MINUTES={value}: write a number of minutes above 0"):
+        check_settings()
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("", None), ("5", 300.0), (" 0.5 ", 30.0), ("1440", 86400.0)])
+def test_minutes_are_read(value: str, seconds: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFACTOR_STAGE_MINUTES", value)
+    assert stage_seconds() == seconds
 
 
 @pytest.mark.parametrize(("value", "count"), [("", 1), (" ", 1), ("1", 1), (" 4 ", 4), ("007", 7), ("1024", 1024)])

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import flows.execution
+import flows.group
 import flows.repository
 import flows.waiting
 from flows import surroundings
@@ -176,7 +177,7 @@ def test_a_stage_that_cannot_be_started_says_why(monkeypatch: pytest.MonkeyPatch
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(flows.execution.subprocess, "Popen", refuse)
+    monkeypatch.setattr(flows.group.subprocess, "Popen", refuse)
     execution = flows.execution.Execution(Dag({"corpus": ()}, frozenset({"corpus"})), 1)
     with pytest.raises(OSError):
         execution.stage("corpus")
@@ -192,13 +193,14 @@ def test_a_stage_that_the_system_killed_says_so(code: int) -> None:
 
 @pytest.mark.parametrize("ignored", [signal.SIGHUP, signal.SIGINT])
 def test_nohup_is_respected(ignored: signal.Signals) -> None:
-    from flows.flow import _stopping
+    from flows.reproduce import stopping
 
     before = signal.signal(ignored, signal.SIG_IGN)
     try:
-        with _stopping(None):  # type: ignore[arg-type]
+        with stopping(None):  # type: ignore[arg-type]
             assert signal.getsignal(ignored) is signal.SIG_IGN
-            assert callable(signal.getsignal(signal.SIGTERM))
+            other = signal.SIGINT if ignored == signal.SIGHUP else signal.SIGHUP
+            assert callable(signal.getsignal(other))
     finally:
         signal.signal(ignored, before)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from prefactor.config.llm import Llm
-from prefactor.errors import PrefactorError
+from prefactor.errors import PrefactorError, Unavailable
 from prefactor.llm.answer import Malformed, read
 from prefactor.llm.cache import Answer, Cache, Question
 from prefactor.llm.client import Client, Unanswered
@@ -80,7 +80,8 @@ class Asker:
         """An answer to each of ``prompts``, in their order; ``what`` names them in progress and errors.
 
         Raises:
-            PrefactorError: the budget is spent, or the endpoint answers nothing. What was answered is kept.
+            Unavailable: the endpoint answers nothing. What was answered is kept.
+            PrefactorError: the budget is spent; the same.
         """
         answers: dict[Prompt, BaseModel | Failure] = {}
         missing: list[Prompt] = []
@@ -193,7 +194,7 @@ class Asker:
         with self._lock:
             self._silent = 0 if answering else self._silent + 1
             if self._silent >= SILENCE:
-                raise PrefactorError(
+                raise Unavailable(
                     f"{self._endpoint.base_url}: {SILENCE} requests in a row failed, the last because {reason}: "
                     "rerun when it answers again, what was answered is kept"
                 )

@@ -2,6 +2,8 @@
 
 import difflib
 import os
+import shlex
+from collections.abc import Callable
 
 from prefactor.errors import PrefactorError
 
@@ -9,8 +11,13 @@ DEVICE, THREADS, PROCESSES, SHARD, STATES, MEMORY, REMOTE = (
     f"PREFACTOR_{name}"
     for name in ("DEVICE", "THREADS", "PROCESSES", "SHARD", "STATES_GB", "MEMORY_GB", "REMOTE_SECONDS")
 )
+ACCELERATOR_STAGES, STAGE_MINUTES, ON_FAILURE = (  # of runs, which read them in flows/
+    f"PREFACTOR_{name}" for name in ("ACCELERATOR_STAGES", "STAGE_MINUTES", "ON_FAILURE")
+)
 LLM = ("PREFACTOR_LLM_URL", "PREFACTOR_LLM_MODEL", "PREFACTOR_LLM_KEY")
-KNOWN = (DEVICE, THREADS, PROCESSES, SHARD, STATES, MEMORY, REMOTE, *LLM)
+KNOWN = (
+    DEVICE, THREADS, PROCESSES, SHARD, STATES, MEMORY, REMOTE, ACCELERATOR_STAGES, STAGE_MINUTES, ON_FAILURE, *LLM
+)  # fmt: skip
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 MOST = 1024  # threads or processes
 STATES_GB = 4  # of states of text, where the variable is not set
@@ -80,6 +87,48 @@ def remote_seconds() -> int:
     return int(value)
 
 
+def accelerator_stages() -> int:
+    """How many stages share one accelerator at a time: ``PREFACTOR_ACCELERATOR_STAGES``, or one.
+
+    Raises:
+        PrefactorError: it is no such number.
+    """
+    return _count(ACCELERATOR_STAGES)
+
+
+def stage_seconds() -> float | None:
+    """How long a stage may take before it is ended: ``PREFACTOR_STAGE_MINUTES``; None, for ever, where it is not set.
+
+    Raises:
+        PrefactorError: it is no number above 0.
+    """
+    value = _read(STAGE_MINUTES)
+    if not value:
+        return None
+    try:
+        minutes = float(value)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < 1e6:
+        raise PrefactorError(f"{STAGE_MINUTES}={value}: write a number of minutes above 0, or unset it")
+    return 60 * minutes
+
+
+def on_failure() -> list[str]:
+    """The words of the command that a run which fails calls: ``PREFACTOR_ON_FAILURE``; none where it is not set.
+
+    Raises:
+        PrefactorError: a quote in it is not closed.
+    """
+    value = _read(ON_FAILURE)
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        raise PrefactorError(
+            f"{ON_FAILURE}={value}: {str(error).lower()}: write a command as in a shell, or unset it"
+        ) from None
+
+
 def device_name() -> str:
     """``PREFACTOR_DEVICE``, such as ``cuda:1``; empty where the choice is left to the machine.
 
@@ -101,7 +150,11 @@ def check_settings() -> list[str]:
     Raises:
         PrefactorError: the value of one that is read makes no sense.
     """
-    for read in (threads, processes, shard, kept_bytes, memory_bytes, remote_seconds, device_name):
+    read: Callable[[], object]
+    for read in (
+        threads, processes, shard, kept_bytes, memory_bytes, remote_seconds, accelerator_stages, stage_seconds,
+        on_failure, device_name,
+    ):  # fmt: skip
         read()
     lines = []
     for name in sorted(os.environ):

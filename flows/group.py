@@ -1,0 +1,73 @@
+"""A module of ours in a process group of its own, which never outlives this process, and what it reports."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from flows.environment import environment
+from flows.watch import GRACE
+
+
+class Group:
+    """``python -m MODULE WORDS... REPORT``, which calls ``watch_parent`` first.
+
+    Its standard output and error are :meth:`lines`; on the file descriptor REPORT, given by number, it leaves JSON.
+    """
+
+    def __init__(self, module: str, *words: str) -> None:
+        self._report, write = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, *words, str(write)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[write],
+                start_new_session=True,
+                env=environment(),
+            )
+        except BaseException:
+            os.close(self._report)
+            raise
+        finally:
+            os.close(write)
+
+    def lines(self) -> Iterator[str]:
+        """What it prints, but empty lines, until all that hold its output have ended."""
+        assert self._process.stdout is not None
+        for raw in self._process.stdout:
+            line = raw.decode("utf-8", "replace").rstrip()
+            if line:
+                yield line
+
+    def end(self) -> None:
+        """Ask it to end, with all that it started; it is killed if it does not within ``GRACE`` seconds."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+
+    def wait(self, seconds: float = 2 * GRACE) -> None:
+        """Wait for its end after :meth:`end`."""
+        try:
+            self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def report(self) -> dict[str, Any]:
+        """What it left when it ended, with its ``code``; what it may have left running is killed.
+
+        The system may have ended its first process alone. Until that is reaped, its number is that of its group.
+        """
+        with suppress(ChildProcessError, ProcessLookupError, PermissionError):  # the first: `wait` has reaped it
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self.end()
+        with os.fdopen(self._report, encoding="utf-8") as file:
+            text = file.read()
+        return json.loads(text) if text else {"code": self._process.returncode or 1}
