@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--servers"):
         skip = pytest.mark.skip(reason="starts real servers: --servers runs it")
         for item in items:
-            if "servers" in item.keywords:
+            if item.get_closest_marker("servers"):  # not by keywords, which have the names of folders
                 item.add_marker(skip)
 
 
