@@ -1,7 +1,7 @@
 # make run    the whole pipeline, then the headline table and the page's path
 # make serve  the pipeline by a schedule, and edits on demand, on Prefect's page
 # make test   make check, then the tests, two files side by side
-# make test-all   those too that start real servers
+# make test-all   the same and the tests that start real servers; installs the extras remotes, servers and dask
 # make check  ruff and the type checker
 # make calibrate   decompose toys whose true components are known, and compare
 # make bench       how fast the decomposition engine is, in ratios; after make run, on its text
@@ -11,6 +11,8 @@
 # them; UV_TORCH_BACKEND=cpu (with uv) or PIP_FIND_LINKS / PIP_EXTRA_INDEX_URL (with pip) choose the smaller CPU build.
 
 INSTALLED := .venv/.installed
+EXTRAS := remotes,servers,dask
+WITH_EXTRAS := .venv/.installed-extras
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
@@ -27,7 +29,12 @@ serve: setup
 test: check
 	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2 --dist loadfile
 
-test-all: check
+test-all: check $(WITH_EXTRAS)
+	@for program in sshd ssh-keygen initdb; do \
+		found=$$(PATH="$$PATH:/usr/sbin:/usr/local/sbin:$$(echo /usr/lib/postgresql/*/bin)"; command -v $$program) || \
+			echo "prefactor: $$program is not installed: the tests that need it are skipped" \
+			"(openssh-server, openssh-client, postgresql)" >&2; \
+	done
 	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2 --dist loadfile --servers
 
 check: setup
@@ -46,6 +53,9 @@ setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt scripts/setup.sh
 	@sh scripts/setup.sh $@
+
+$(WITH_EXTRAS): $(INSTALLED)
+	@sh scripts/setup.sh $@ $(EXTRAS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache build *.egg-info

@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from flows.environment import environment
 from flows.errors import FlowError
+from flows.remote_trouble import PASSING, without_secrets
 from flows.watch import GRACE
 from prefactor.machine.settings import remote_seconds
 
@@ -37,8 +38,11 @@ def default_remote() -> str:
 
 def remote_url() -> str:
     """Where the default remote is."""
-    name = default_remote()
-    return str(Config(".dvc")["remote"].get(name, {}).get("url", "")) if name else ""
+    return str(_settings().get("url", ""))
+
+
+def _settings() -> dict[str, Any]:
+    return dict(Config(".dvc")["remote"].get(default_remote(), {}))
 
 
 def look(oids: Sequence[str]) -> dict[str, bool]:
@@ -92,8 +96,8 @@ def _once(verb: str, request: Any) -> Any:
     where = f"remote {default_remote()} ({remote_url()})"
     given = spoken(verb, request)
     if "error" in given:
-        remedy = given.get("remedy") or _remedy(given["error"])
-        raise (Passing if given["passing"] else RemoteError)(f"{where}: {given['error']}: {remedy}")
+        said = without_secrets(f"{where}: {given['error']}", _settings())
+        raise (Passing if given["passing"] else RemoteError)(said)
     return given["value"]
 
 
@@ -110,7 +114,7 @@ def spoken(verb: str, request: Any) -> dict[str, Any]:
         )  # fmt: skip
         if not _watch(process):
             remedy = "look after the connection, or give it longer (PREFACTOR_REMOTE_SECONDS); what came is kept"
-            return {"error": f"nothing moved for {remote_seconds()} s", "remedy": remedy, "passing": True}
+            return {"error": f"nothing moved for {remote_seconds()} s: {remedy}", "passing": True}
         told.seek(0)
         text = told.read()
     if text:
@@ -118,17 +122,11 @@ def spoken(verb: str, request: Any) -> dict[str, Any]:
     assert process.stderr is not None
     said = process.stderr.read().strip().splitlines()
     last = said[-1] if said else "it said nothing"
-    return {"error": f"the transfer ended with {process.returncode}: {last}", "passing": True}
+    return {"error": f"the transfer ended with {process.returncode}: {last}: {PASSING}", "passing": True}
 
 
 def _file() -> IO[str]:
     return tempfile.TemporaryFile("w+", encoding="utf-8")
-
-
-def _remedy(line: str) -> str:
-    if "requires" in line or "No module" in line:
-        return "install what it names (`pip install 'dvc[s3]'`, ssh, webdav, gs, azure)"
-    return "look after the remote (`prefactor doctor`), then the same again: what came is kept"
 
 
 def _watch(process: "subprocess.Popen[str]") -> bool:

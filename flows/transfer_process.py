@@ -8,7 +8,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import Any
 
 import httpx
 from dvc.config import ConfigError
+from dvc.data_cloud import Remote
 from dvc.exceptions import DvcException
 from dvc.output import Output
 from dvc.repo import Repo
@@ -27,15 +27,12 @@ from dvc_objects.errors import ObjectFormatError
 
 from flows.integrity import FOLDER, cached, whole_in_cache
 from flows.outputs import oid_of
+from flows.remote_trouble import told
 from flows.watch import watch_parent
 from prefactor.machine.settings import remote_seconds
 from prefactor.machine.trouble import trouble
 
-FINAL = re.compile(r"denied|forbidden|unauthori[sz]ed|credential|authentication|NoSuchBucket|\b40[13]\b", re.IGNORECASE)
 READ_ONLY = ("http", "https")
-NOT_MET = re.compile(
-    r"requires .*dvc[-\[]|is supported, but requires|ModuleNotFoundError|No module named", re.IGNORECASE
-)
 
 
 class _Heard(logging.Handler):
@@ -173,6 +170,8 @@ def _digest(odb: HashFileDB, oid: str) -> str:
 def discard(repo: Repo, oids: Sequence[str]) -> None:
     """Take objects away from the remote, so that whole ones can be sent in their place."""
     odb = repo.cloud.get_remote_odb()
+    if odb.fs.protocol in READ_ONLY:
+        raise DvcException("an HTTP server can only be read")
     for oid in oids:
         odb.delete(oid)
 
@@ -181,7 +180,7 @@ def probe(repo: Repo, writes: bool) -> None:
     """See that the remote answers and, if ``writes``, that it takes a few bytes; they are removed again."""
     remote = repo.cloud.get_remote()
     if remote.fs.protocol in READ_ONLY:
-        httpx.head(remote.path, timeout=remote_seconds(), follow_redirects=True)  # DVC takes silence for absence
+        _ask_http(remote)
         return
     if not writes:
         remote.odb.exists("0" * 32)
@@ -190,6 +189,18 @@ def probe(repo: Repo, writes: bool) -> None:
     remote.fs.makedirs(remote.path)
     remote.fs.pipe_file(place, b"prefactor")
     remote.fs.remove(place)
+
+
+def _ask_http(remote: Remote) -> None:
+    """See that somebody answers who lets us in: DVC takes silence, and a refusal, for absence."""
+    client = remote.fs.fs_args["client_kwargs"]
+    who = client.get("auth")
+    given = httpx.head(
+        remote.path, timeout=remote_seconds(), follow_redirects=True,
+        headers=client.get("headers"), auth=(who.login, who.password) if who else None,
+    )  # fmt: skip
+    if given.status_code == httpx.codes.UNAUTHORIZED:  # 403 is often of folders that are not listed
+        given.raise_for_status()
 
 
 VERBS: dict[str, Callable[[Repo, Any], Any]] = {
@@ -204,7 +215,7 @@ VERBS: dict[str, Callable[[Repo, Any], Any]] = {
 
 
 def answer(verb: str, request: Any) -> dict[str, Any]:
-    """``{"value"}``, or ``{"error", "passing"}``: the cause in one line, and whether another try may help."""
+    """``{"value"}``, or ``{"error", "passing"}``: cause and remedy in a line, and whether another try may help."""
     heard = _Heard()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     for name in ("dvc", "dvc_data", "dvc_objects"):
@@ -215,10 +226,11 @@ def answer(verb: str, request: Any) -> dict[str, Any]:
             return {"value": VERBS[verb](repo, request)}
     except Exception as error:  # whatever a remote's library raises
         causes = [line for line in heard.lines if line] + [_said(error)]
-        line = trouble(error) or causes[0]
-        system = trouble(error) is not None and not isinstance(error, ConnectionError | TimeoutError)
-        final = system or isinstance(error, ConfigError) or bool(FINAL.search(line) or NOT_MET.search(line))
-        return {"error": line, "passing": not final}
+        system = None if isinstance(error, ConnectionError | TimeoutError) else trouble(error)
+        if system:
+            return {"error": system, "passing": False}
+        line, passing = told(trouble(error) or causes[0], isinstance(error, ConfigError))
+        return {"error": line, "passing": passing}
 
 
 def _said(error: BaseException) -> str:

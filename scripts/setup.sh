@@ -1,8 +1,10 @@
 #!/bin/sh
 # Make .venv and install the package with the exact versions of constraints.txt; touch $1 when all of it went well.
+# $2 names extras of pyproject.toml beside dev, with commas between.
 # With uv where it is on PATH, else with venv and pip. Every refusal is one line.
 set -eu
 stamp=$1
+extras=dev${2:+,$2}
 
 refuse() {
     echo "prefactor: error: $1" >&2
@@ -68,8 +70,8 @@ else
     set -- "$python" -m pip install --quiet --disable-pip-version-check
 fi
 
-echo "prefactor: installing into .venv with $tool; a few minutes the first time" >&2
-if ! "$@" -c constraints.txt -e '.[dev]'; then
+echo "prefactor: installing .[$extras] into .venv with $tool; a few minutes the first time" >&2
+if ! "$@" -c constraints.txt -e ".[$extras]"; then
     refuse "the installation failed as said above ($("$python" -V 2>&1), $tool, $(free_megabytes) MB free on the disk); a package without a \`matching distribution\` wants another Python (3.11 to 3.13) or a network; \`make\` tries again"
 fi
 touch "$stamp"

@@ -57,8 +57,14 @@ def pull(
             wanted = [output for output in wanted if is_shown(output.stage, output.path, dag.reads["report"])]
         local, remote, nowhere = place(wanted)
         found = Plan(dag, local, remote, ())
-        obtain(found)
-        print(f"{len(local)} outputs from the cache, {len(remote)} from the remote ({size(found.bytes)})")
+        damaged = obtain(found)
+        came = [output for output in remote if output.path not in damaged]
+        print(f"{len(local)} outputs from the cache, {len(came)} from the remote ({size(sum(o.size for o in came))})")
+        if damaged:
+            raise PrefactorError(
+                f"{len(damaged)} outputs are damaged at the remote and were not taken ({min(damaged)}): "
+                "who has them whole: `prefactor verify --remote --heal`"
+            )
         if nowhere:
             raise PrefactorError(
                 f"{len(nowhere)} outputs are at no remote ({nowhere[0].path}): ask who has them to `prefactor push`"

@@ -50,11 +50,11 @@ def dvc(folder: Path, *words: str) -> None:
     subprocess.run([sys.executable, "-m", "dvc", *words, "-q"], cwd=folder, env=env, check=True)
 
 
-def make_project(folder: Path) -> None:
+def make_project(folder: Path, dag: str = DAG, params: str = PARAMS) -> None:
     """A repository whose DAG was run once, all of it committed."""
     folder.mkdir()
-    (folder / "dvc.yaml").write_text(DAG, encoding="utf-8")
-    (folder / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    (folder / "dvc.yaml").write_text(dag, encoding="utf-8")
+    (folder / "params.yaml").write_text(params, encoding="utf-8")
     (folder / "words.txt").write_text("words\n" * 1000, encoding="utf-8")
     (folder / "code.txt").write_text("code\n", encoding="utf-8")
     (folder / ".gitignore").write_text("/data/\n/.runs/\n*.log\n", encoding="utf-8")

@@ -55,3 +55,17 @@ def test_setting_up_refuses_in_one_line(tmp_path: Path, name: str, scripts: dict
     last = text.splitlines()[-1]
     assert code == 1 and last.startswith("prefactor: error: ") and said in last, text
     assert not (folder / ".venv/.installed").exists()
+
+
+def test_extras_are_installed_beside_what_development_needs(tmp_path: Path) -> None:
+    folder, path = tmp_path / "x", tmp_path / "bin"
+    (folder / ".venv/bin").mkdir(parents=True)
+    path.mkdir()
+    for name, text in ((path / "uv", 'echo "$@"'), (folder / ".venv/bin/python", "exit 0")):
+        name.write_text(f"#!/bin/sh\n{text}\n")
+        name.chmod(0o755)
+    words = ["sh", str(ROOT / "scripts/setup.sh"), ".venv/.extras", "remotes,dask"]
+    env = {"PATH": f"{path}:/usr/bin:/bin"}
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("-c constraints.txt -e .[dev,remotes,dask]\n") and ".[dev,remotes,dask]" in done.stderr
+    assert (folder / ".venv/.extras").exists()
