@@ -36,7 +36,7 @@ def test_the_deployments_are_those_of_prefect_yaml(
     deploy.make_pool(client)  # which is there by now
     deploy.deploy(prefect_env | {"PYTHONPATH": str(ROOT)})
     made = {deployment.name: deployment for deployment in deploy.deployments(client)}
-    assert set(made) == {"nightly", "edit"}
+    assert set(made) == {"nightly", "edit", "sweep"}
     for deployment in made.values():
         assert deployment.work_pool_name == deploy.POOL and deployment.pull_steps in (None, [])
         assert deployment.job_variables == {"command": "python -m prefect.engine", "working_dir": str(ROOT)}
@@ -46,6 +46,9 @@ def test_the_deployments_are_those_of_prefect_yaml(
     schema = made["edit"].parameter_openapi_schema
     assert schema is not None and schema["required"] == ["name", "remove"]
     assert schema["properties"]["goal"]["enum"] == GOALS
+    assert all(field["description"] for field in schema["properties"].values())
+    schema = made["sweep"].parameter_openapi_schema
+    assert schema is not None and schema["properties"]["runner"]["enum"] == ["threads", "dask"]
     assert all(field["description"] for field in schema["properties"].values())
     pool = client.read_work_pool(deploy.POOL)
     assert (pool.type, pool.concurrency_limit) == ("process", 1)
