@@ -33,6 +33,7 @@ from prefactor.machine.settings import remote_seconds
 from prefactor.machine.trouble import trouble
 
 READ_ONLY = ("http", "https")
+WEBDAV = ("webdav", "webdavs")
 
 
 class _Heard(logging.Handler):
@@ -73,18 +74,24 @@ def _whole(repo: Repo, oids: Sequence[str], nearer: Callable[[set[str]], set[str
 
 
 def _exist(odb: HashFileDB, oids: Sequence[str]) -> set[str]:
-    """Those of the objects that the remote has. Over HTTP DVC takes any failure for absence: there it is asked again.
+    """Those of the objects that the remote has. Where any failure is taken for absence, it is asked again.
+
+    Over HTTP DVC does so, one object at a time; over WebDAV fsspec does, and one object tells whether it answers us.
 
     Raises:
-        Exception: of the library of HTTP; the remote did not say that it lacks one.
+        Exception: of the library of HTTP or WebDAV; the remote did not say that it lacks one.
     """
     found = set(odb.oids_exist(list(oids))) if oids else set()
-    if odb.fs.protocol not in READ_ONLY:
-        return found
-    for oid in set(oids) - found:
+    lacking = sorted(set(oids) - found)
+    if odb.fs.protocol in WEBDAV:
         with suppress(FileNotFoundError):  # 404
-            odb.fs.fs.cat_file(odb.oid_to_path(oid), start=0, end=1)
-            found.add(oid)
+            for oid in lacking[:1]:
+                odb.fs.fs.info(odb.oid_to_path(oid))
+    elif odb.fs.protocol in READ_ONLY:
+        for oid in lacking:
+            with suppress(FileNotFoundError):
+                odb.fs.fs.cat_file(odb.oid_to_path(oid), start=0, end=1)
+                found.add(oid)
     return found
 
 
