@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psutil
 import pytest
 
 import flows.execution
@@ -135,4 +136,4 @@ def test_a_stage_that_takes_too_long_is_ended_and_named(project: Path, call) -> 
     assert "again in" not in output
     if (project / "pid.log").exists():  # a busy machine may not have come so far
         pid = int((project / "pid.log").read_text())
-        wait_for(lambda: ended(pid), 30)
+        wait_for(lambda: not psutil.pid_exists(pid) or ended(psutil.Process(pid)), 30)
