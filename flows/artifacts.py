@@ -19,15 +19,11 @@ from prefect.artifacts import (
 from prefect.exceptions import PrefectException
 
 from flows.errors import FlowError, StageFailed
-from flows.headline import PAGE, SUMMARY, removed, told
+from flows.headline import PAGE, SUMMARY, acts_on, removed, told
 from prefactor.printable import visible
 
 EVERY = 10.0  # seconds between two looks at how far the run is
-LOST = (
-    httpx.HTTPError,
-    PrefectException,
-    RuntimeError,
-)  # a server that is gone: nothing is computed for its page alone
+LOST = (httpx.HTTPError, PrefectException, RuntimeError)  # the server is gone: nothing is computed for its page alone
 
 
 @contextmanager
@@ -80,11 +76,9 @@ def headline(summary: dict[str, Any]) -> str:
         "|---|---|---|---:|---:|",
     ]
     for name, edit in summary["edits"].items():
-        parts, acts_on = edit["subcomponents"], f"{len(edit['subcomponents'])} subcomponents"
-        acts_on = parts[0] if len(parts) == 1 else acts_on if parts else "matrices"
         spill = {domain: part["mean"] for domain, part in edit["damage"].items() if domain != edit["target"]}
         worst = max(spill, key=lambda domain: spill[domain], default="")
-        cells = [name, acts_on, removed(edit), f"{edit['target_ce_minus_chance']['mean']:+.2f}"]
+        cells = [name, acts_on(edit), removed(edit), f"{edit['target_ce_minus_chance']['mean']:+.2f}"]
         cells.append(f"{spill[worst]:+.2f} ({worst})" if worst else "")
         lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from dvc.output import Output
 from dvc.repo import Repo, lock_repo
 
 from flows import transfer
-from flows.integrity import cached, faults, is_sound, members, name_of
+from flows.integrity import cached, faults, name_of
 from flows.outputs import oid_of
 
 TREE, CACHE, REMOTE = "work tree", "cache", "remote"
@@ -52,7 +52,7 @@ def find(remote: bool) -> list[Damage]:
         for path, out in outputs.items():
             oid, stage = oid_of(out), out.stage.addressing
             good = out.exists and name_of(Path(path)) == oid
-            bad = tuple(faults(repo, oid) if good else damaged_in_cache(repo, oid))
+            bad = tuple(each for each in faults(repo, oid) if good or cached(repo, each).is_file())
             if bad:
                 found.append(Damage(CACHE, path, stage, bad))
             if out.exists and not good:
@@ -85,15 +85,6 @@ def heal(damages: list[Damage]) -> list[Healed]:
     return [Healed(damage, ways[damage.place](damage)) for damage in sorted(damages, key=lambda d: order[d.place])]
 
 
-def damaged_in_cache(repo: Repo, oid: str) -> list[str]:
-    """Of an output's objects that the cache has, those that are not what their names say."""
-    own = cached(repo, oid)
-    if own.is_file() and not is_sound(own, oid):
-        return [oid]
-    inside = members(repo, oid) if own.is_file() else []
-    return [each for each in inside if cached(repo, each).is_file() and not is_sound(cached(repo, each), each)]
-
-
 def _cache(damage: Damage) -> str:
     with Repo(".", _wait_for_lock=True) as repo:
         for oid in damage.oids:
@@ -109,7 +100,7 @@ def _cache(damage: Damage) -> str:
 def _tree(damage: Damage) -> str:
     with Repo(".", _wait_for_lock=True) as repo:
         out = _recorded(repo)[damage.path]
-        here = _whole(repo, out)
+        here = not faults(repo, oid_of(out))
     if not (here or _fetched(damage.path)):
         return ""
     with Repo(".", _wait_for_lock=True) as repo, lock_repo(repo):
@@ -120,7 +111,7 @@ def _tree(damage: Damage) -> str:
 
 def _remote(damage: Damage) -> str:
     with Repo(".", _wait_for_lock=True) as repo:
-        whole = _whole(repo, _recorded(repo)[damage.path])
+        whole = not faults(repo, oid_of(_recorded(repo)[damage.path]))
     transfer.discard(damage.oids)
     if whole:
         transfer.push([damage.path])
@@ -133,11 +124,6 @@ def _fetched(path: str) -> bool:
     if not transfer.default_remote() or not transfer.look([oid])[oid]:
         return False
     return not transfer.fetch([path])
-
-
-def _whole(repo: Repo, out: Output) -> bool:
-    oid = oid_of(out)
-    return is_sound(cached(repo, oid), oid) and all(is_sound(cached(repo, each), each) for each in members(repo, oid))
 
 
 def _recorded(repo: Repo) -> dict[str, Output]:

@@ -25,7 +25,7 @@ def ended(work: Callable[[], None], interrupted: str) -> int:
     except KeyboardInterrupt:
         return _refuse(interrupted, Interrupted.code)
     except Exception as error:
-        line = trouble(error) or _from_dvc(error)
+        line = trouble(error) or from_dvc(error)
         return _refuse(line, 2) if line else _refuse(_unforeseen(error), 1)
     return 0
 
@@ -40,7 +40,7 @@ def _refuse(line: str, code: int) -> int:
     return code
 
 
-def _from_dvc(error: Exception) -> str | None:
+def from_dvc(error: Exception) -> str | None:
     """What DVC has to say, on one line: what it cannot read, or who keeps it from working."""
     from dvc.config import ConfigError
     from dvc.exceptions import DvcException

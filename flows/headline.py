@@ -30,10 +30,10 @@ def headline(summary: dict[str, Any]) -> Table:
     for domain in domains:
         table.add_column(visible(domain), justify="right", no_wrap=True)
     for name, edit in summary["edits"].items():
-        parts, gap, damage = edit["subcomponents"], edit["target_ce_minus_chance"], edit["damage"]
+        gap, damage = edit["target_ce_minus_chance"], edit["damage"]
         table.add_row(
             visible(name),
-            visible(parts[0]) if len(parts) == 1 else f"{len(parts)} subcomponents" if parts else "matrices",
+            visible(acts_on(edit)),
             visible(removed(edit)),
             f"{edit['chosen_with'] + edit['tuned_with']:,}",
             _told(gap),
@@ -41,6 +41,12 @@ def headline(summary: dict[str, Any]) -> Table:
             *(f"{damage[domain]['mean']:+.2f}" if domain in damage else "" for domain in domains),
         )
     return table
+
+
+def acts_on(edit: dict[str, Any]) -> str:
+    """``layers.0.mlp.up_proj:1``, ``8 subcomponents`` or ``matrices``: what an edit of the summary changes."""
+    parts = edit["subcomponents"]
+    return parts[0] if len(parts) == 1 else f"{len(parts)} subcomponents" if parts else "matrices"
 
 
 def removed(edit: dict[str, Any]) -> str:

@@ -20,10 +20,10 @@ LOCK = Path(".runs/lock")
 RWLOCK = Path(".dvc/tmp/rwlock")
 CONFLICT = re.compile(rb"^(?:<{7}|>{7}|\|{7})(?: |\r?$)", re.MULTILINE)
 REMEDIES = {
-    "params.yaml": "keep one side of each, then run again",
+    "params.yaml": "`prefactor resolve` keeps what either side added; else keep one side of each, then run again",
     "dvc.yaml": "keep one side of each, then run again",
     ".dvc/config": "keep one side of each, then run again",
-    "dvc.lock": "take one side whole (`git checkout --ours dvc.lock`, or --theirs), then run again: "
+    "dvc.lock": "`prefactor resolve`; or take one side whole (`git checkout --ours dvc.lock`), then run again: "
     "what it does not know of is made, or found in the cache",
 }
 USES_DVC = re.compile(r"(dvc|prefactor|flows|team)(\.|$)")  # a program, or what stands behind `python -m`

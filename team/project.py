@@ -8,7 +8,6 @@ from pathlib import Path
 
 from flows import surroundings
 from flows.environment import environment
-from flows.errors import FlowError
 from prefactor.errors import PrefactorError
 
 
@@ -17,10 +16,9 @@ def project(folder: Path) -> Iterator[None]:
     """Within it the current folder is ``folder``, a project whose files DVC can read.
 
     Raises:
-        PrefactorError: it is none, or what a flow or DVC has to say, in one line.
+        PrefactorError: it is none, or a variable ``PREFACTOR_*`` makes no sense.
+        FlowError: a file or folder of it cannot be worked with.
     """
-    from dvc.exceptions import DvcException
-
     before = Path.cwd()
     if not (folder / "dvc.yaml").is_file():
         raise PrefactorError(f"{folder.absolute()} has no dvc.yaml: name the project's folder (-C)")
@@ -35,9 +33,5 @@ def project(folder: Path) -> Iterator[None]:
             print(f"prefactor: {note}", file=sys.stderr)
         free_stale_locks()
         yield
-    except FlowError as error:
-        raise PrefactorError(str(error)) from None
-    except DvcException as error:
-        raise PrefactorError(f"DVC: {' '.join(str(error).split())}") from None
     finally:
         os.chdir(before)

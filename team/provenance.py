@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from prefactor.cli.terminal import AsJson, Folder, plainly, print_json, screen
+from prefactor.cli.terminal import AsJson, Folder, print_json, screen
 from prefactor.errors import PrefactorError
 from prefactor.printable import visible
 from team.project import project
+from team.terminal import plainly
 
 
 @plainly

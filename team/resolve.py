@@ -16,8 +16,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from prefactor.cli.terminal import Folder, plainly
+from prefactor.cli.terminal import Folder
 from prefactor.errors import PrefactorError
+from team.terminal import plainly
 
 LOCK, PARAMS = "dvc.lock", "params.yaml"
 HUNK = re.compile(r"^<{7} .*?\n(.*?)^\|{7} .*?\n.*?^={7}\n(.*?)^>{7} .*?\n", re.DOTALL | re.MULTILINE)

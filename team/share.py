@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import typer
 
 from flows.remote_trouble import SECRET
-from prefactor.cli.terminal import Folder, plainly
+from prefactor.cli.terminal import Folder
 from prefactor.errors import PrefactorError
+from team.terminal import plainly
 
 NAME = "team"
 OWN = re.compile(rf"{SECRET.pattern}|keyfile|user$|path$|profile")  # options of which each person has values

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from flows.ending import from_dvc
 from flows.errors import FlowError
 from prefactor.cli import terminal
 from prefactor.errors import PrefactorError
@@ -18,5 +19,10 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except FlowError as error:
             raise PrefactorError(str(error)) from None
+        except Exception as error:
+            line = from_dvc(error)
+            if line is None:
+                raise
+            raise PrefactorError(line) from None
 
     return terminal.plainly(run)

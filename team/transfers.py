@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from prefactor.cli.terminal import AsJson, Folder, plainly, print_json, screen
+from prefactor.cli.terminal import AsJson, Folder, print_json, screen
 from prefactor.errors import PrefactorError
 from prefactor.printable import visible
 from team.project import project
+from team.terminal import plainly
 
 SHOWN = ("shortlist", "candidates", "selection", "edit", "baseline", "evaluate", "evaluate-baseline", "report")
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before what takes long.")]

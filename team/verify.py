@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from prefactor.cli.terminal import AsJson, Folder, plainly, print_json, screen
+from prefactor.cli.terminal import AsJson, Folder, print_json, screen
 from prefactor.printable import visible
 from team.project import project
+from team.terminal import plainly
 
 
 @plainly

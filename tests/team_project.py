@@ -1,9 +1,16 @@
 """A small DAG of shell commands in a git repository, and clones of it: what a team shares, without a model."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
+
+from flows.environment import _inherited
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,6 +71,17 @@ def make_project(folder: Path, dag: str = DAG, params: str = PARAMS) -> None:
     dvc(folder, "repro")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "made")
+
+
+@contextmanager
+def copied(made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of a project in ``folder``, which is the current one; what it starts finds this repository's code."""
+    shutil.copytree(made, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    _inherited.cache_clear()
+    yield folder
+    _inherited.cache_clear()
 
 
 def flip(path: Path) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -20,7 +20,6 @@ import yaml
 import flows.transfer
 from benchmarks.faults.remotes import served
 from flows.dag import read_dag
-from flows.environment import _inherited
 from flows.errors import FlowError, StageFailed
 from flows.execution import Execution
 from flows.group import Group
@@ -28,7 +27,8 @@ from flows.repository import check_cache, free_stale_locks
 from flows.supply import supply
 from flows.transfer import RemoteError
 from flows.transfer_process import answer
-from tests.team_project import ROOT, dvc, make_project
+from tests.small import wait_for
+from tests.team_project import ROOT, copied, dvc, make_project
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy with all made; the current folder."""
-    folder = tmp_path / "a"
-    shutil.copytree(made, folder, symlinks=True)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    _inherited.cache_clear()
-    yield folder
-    _inherited.cache_clear()
+    with copied(made, tmp_path / "a", monkeypatch) as folder:
+        yield folder
 
 
 def slow_down(mark: str) -> None:
@@ -56,13 +51,6 @@ def slow_down(mark: str) -> None:
     begins = "mkdir -p data/decompose/parts &&"
     assert begins in text
     Path("dvc.yaml").write_text(text.replace(begins, f"echo $$ > {mark} && sleep 60; {begins}"), encoding="utf-8")
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"still waiting after {seconds} s"
-        time.sleep(0.05)
 
 
 def forget_the_end_of_runs() -> None:
@@ -86,7 +74,7 @@ def test_a_stages_command_ends_with_its_process(project: Path) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     number = Path("number.log")
-    wait_for(lambda: number.is_file() and number.read_text().strip() != "")
+    wait_for(lambda: number.is_file() and number.read_text().strip() != "", 60)
     command = psutil.Process(int(number.read_text()))
     leader = next(parent for parent in command.parents() if "flows.stage_process" in parent.cmdline())
     leader.kill()
@@ -174,7 +162,7 @@ def test_an_interrupted_stage_ends_and_is_made_whole_by_the_next(project: Path) 
     fast = Path("dvc.yaml").read_text()
     slow_down("number.log")
     group = Group("flows.stage_process", "decompose")
-    wait_for(lambda: Path("number.log").is_file() and Path("number.log").read_text().strip() != "")
+    wait_for(lambda: Path("number.log").is_file() and Path("number.log").read_text().strip() != "", 60)
     command = psutil.Process(int(Path("number.log").read_text()))
     group.end()
     group.wait()

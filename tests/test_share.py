@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 import flows.transfer
 from flows.damage import CACHE, REMOTE, TREE, find, heal
-from flows.environment import _inherited
 from flows.integrity import cached, name_of
 from flows.outputs import oid_of
 from flows.supply import obtain, plan, supply
@@ -21,7 +20,7 @@ from flows.transfer_process import answer
 from prefactor.errors import PrefactorError
 from team.cli import app
 from team.share import add_remote
-from tests.team_project import ROOT, dvc, flip, git, make_project
+from tests.team_project import copied, dvc, flip, git, make_project
 
 
 @pytest.fixture(scope="session")
@@ -34,19 +33,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shared(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The first teammate's folder, its cache at the remote ``tmp_path / "remote"``; the current one."""
-    folder = tmp_path / "a"
-    shutil.copytree(made, folder, symlinks=True)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    _inherited.cache_clear()
     monkeypatch.setattr(flows.transfer, "spoken", answer)  # in this process: the other takes a second to start
     monkeypatch.setattr(flows.transfer, "TRIES", 1)
-    add_remote(str(tmp_path / "remote"), (), replace=False)
-    flows.transfer.push([str(out) for out in _outputs()])
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", "shared")
-    yield folder
-    _inherited.cache_clear()
+    with copied(made, tmp_path / "a", monkeypatch) as folder:
+        add_remote(str(tmp_path / "remote"), (), replace=False)
+        flows.transfer.push([str(out) for out in _outputs()])
+        git(folder, "add", "-A")
+        git(folder, "commit", "-qm", "shared")
+        yield folder
 
 
 @pytest.fixture
