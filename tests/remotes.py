@@ -3,7 +3,8 @@
 Those in threads end with this process. The SSH daemon has one that ends it when this process is gone, however it went.
 """
 
-# pyright: reportMissingImports=false  (of extras, which an installation may lack)
+# Of extras, which an installation may lack:
+# pyright: reportMissingImports=false
 
 import getpass
 import os

@@ -1,6 +1,7 @@
 """Where the edits of a sweep are made: workers of this machine, or Dask's."""
 
-# pyright: reportMissingImports=false  (of extras, which an installation may lack)
+# Of extras, which an installation may lack:
+# pyright: reportMissingImports=false
 
 import asyncio
 from collections.abc import Callable, Iterator
