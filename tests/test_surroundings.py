@@ -195,14 +195,19 @@ def test_a_stage_that_the_system_killed_says_so(code: int) -> None:
 def test_nohup_is_respected(ignored: signal.Signals) -> None:
     from flows.reproduce import stopping
 
-    before = signal.signal(ignored, signal.SIG_IGN)
+    other = signal.SIGINT if ignored == signal.SIGHUP else signal.SIGHUP
+    handlers = {
+        ignored: signal.SIG_IGN,
+        other: signal.SIG_DFL,
+    }  # the other's, too: whoever began the tests may ignore it
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         with stopping(None):  # type: ignore[arg-type]
             assert signal.getsignal(ignored) is signal.SIG_IGN
-            other = signal.SIGINT if ignored == signal.SIGHUP else signal.SIGHUP
-            assert callable(signal.getsignal(other))
+            assert callable(signal.getsignal(other)) and signal.getsignal(other) is not signal.SIG_DFL
     finally:
-        signal.signal(ignored, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_no_silence_is_long(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
