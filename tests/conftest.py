@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import flows  # noqa: F401  (it quietens Prefect, which must not be imported before)
+from tests.browser import chromium  # noqa: F401  (a fixture)
 from tests.small import ROOT, WAITING, hears_interrupts, make_project
 
 SLOW = ("test_pipeline", "test_reruns")  # begun first, so that none is left to wait for

@@ -1,0 +1,1 @@
+"""The live bench: prefactors dragged in a browser, and what they do."""
