@@ -122,7 +122,7 @@ def empty_tasks() -> dict[str, float]:
     from distributed import Client, LocalCluster
 
     from benchmarks.nothing import many, nothing
-    from flows.server import server
+    from flows.serving.server import server
 
     found = {}
     with LocalCluster(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.common import markdown, write_lines
-from flows.cores import cores
+from flows.run.cores import cores
 from team.plan import size
 from tests.remotes import KINDS, Missing, Remote, serve
 
@@ -34,7 +34,7 @@ DEAR = (
     "baseline",
 )
 PREFACTOR = "from team.cli import main; main()"
-SUPPLY = "from flows.dag import check_code; check_code(); from flows.supply import supply; supply()"
+SUPPLY = "from flows.run.dag import check_code; check_code(); from flows.supply.supply import supply; supply()"
 CHANGE = (re.compile(r"^(  zero-token:.*\n.*kl: )0\.02", re.MULTILINE), r"\g<1>0.03")
 RESULTS = Path("benchmarks/results")
 

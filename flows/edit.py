@@ -12,17 +12,17 @@ from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from flows import shared
-from flows.accelerator import accelerators
-from flows.dag import check_code, read_dag
-from flows.errors import FlowError, Interrupted, StageFailed
+from flows.around.errors import FlowError, Interrupted, StageFailed
+from flows.around.repository import alone, check_files, free_stale_locks
 from flows.flow import THREADS
-from flows.group import Group
-from flows.on_failure import tell_failure
-from flows.repository import alone, check_files, free_stale_locks
-from flows.reproduce import reproduce, stopping
-from flows.server import own
-from flows.supply import supply
+from flows.page.on_failure import tell_failure
+from flows.run import shared
+from flows.run.accelerator import accelerators
+from flows.run.dag import check_code, read_dag
+from flows.run.group import Group
+from flows.run.reproduce import reproduce, stopping
+from flows.serving.server import own
+from flows.supply.supply import supply
 from prefactor.config.edits import Goal
 from prefactor.config.names import LONGEST
 from stages.check import read_pipeline

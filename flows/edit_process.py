@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from transformers.utils import logging
 
-from flows.watch import watch_parent
+from flows.around.watch import watch_parent
 from prefactor.config.base import parse
 from prefactor.config.edits import PrefactorEdit
 from prefactor.config.params import PARAMS, read_params

@@ -10,11 +10,11 @@ from typing import Any, cast
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.dag import check_code
-from flows.on_failure import tell_failure
-from flows.repository import alone, check_files, free_stale_locks
-from flows.reproduce import reproduce
-from flows.supply import supply
+from flows.around.repository import alone, check_files, free_stale_locks
+from flows.page.on_failure import tell_failure
+from flows.run.dag import check_code
+from flows.run.reproduce import reproduce
+from flows.supply.supply import supply
 from stages.check import read_pipeline
 
 # Threads wait for the stages upstream and hold no core meanwhile: how many stages run at once is Execution's to say.

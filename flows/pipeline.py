@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from flows.command import settle
-from flows.ending import ended
-from flows.prefect_import import imported
-from flows.waiting import waiting
+from flows.around.command import settle
+from flows.around.ending import ended
+from flows.around.waiting import waiting
+from flows.serving.prefect_import import imported
 from prefactor.machine.streams import settle_streams
 
 if TYPE_CHECKING:
-    from flows.supply import Plan
+    from flows.supply.supply import Plan
 
 
 def run(stages: Sequence[str], agreed: Callable[["Plan"], bool] | None = None) -> None:
@@ -29,15 +29,15 @@ def run(stages: Sequence[str], agreed: Callable[["Plan"], bool] | None = None) -
         PrefactorError: params, or a variable ``PREFACTOR_*``, are wrong; nothing was begun.
         FlowError: something else to put right, a failed stage or an interruption.
     """
-    from flows.headline import print_headline
-    from flows.repository import alone, check_cache, free_stale_locks
+    from flows.around.repository import alone, check_cache, free_stale_locks
+    from flows.page.headline import print_headline
 
     settle()
     with alone():
         free_stale_locks()
         with waiting("DVC looks for what has changed"):
-            from flows.dag import check_code
-            from flows.supply import supply
+            from flows.run.dag import check_code
+            from flows.supply.supply import supply
 
             check_code()
         wanted = supply(stages, agreed)
@@ -46,7 +46,7 @@ def run(stages: Sequence[str], agreed: Callable[["Plan"], bool] | None = None) -
         if wanted.dag.changed:
             check_cache()
             with waiting("Prefect is imported"):
-                server, flow = imported("flows.server", "flows.flow")
+                server, flow = imported("flows.serving.server", "flows.flow")
             with server.server():
                 flow.pipeline(stages)
         else:

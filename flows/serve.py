@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from subprocess import Popen
 
-from flows import surroundings
-from flows.ending import ended
-from flows.environment import environment
-from flows.errors import FlowError
-from flows.prefect_import import imported
-from flows.waiting import waiting
+from flows.around import surroundings
+from flows.around.ending import ended
+from flows.around.environment import environment
+from flows.around.errors import FlowError
+from flows.around.waiting import waiting
+from flows.serving.prefect_import import imported
 from prefactor.machine.streams import settle_streams
 
 LOCK = Path(".runs/serve.lock")
@@ -39,7 +39,7 @@ def serve(with_parent: bool) -> None:
         PrefactorError: a variable ``PREFACTOR_*`` is wrong.
         FlowError: something else to put right; or the server, or the worker, has ended.
     """
-    from flows.repository import alone, check_files, settle_git
+    from flows.around.repository import alone, check_files, settle_git
 
     with waiting("the folder is looked at"):
         check_files()
@@ -52,7 +52,7 @@ def serve(with_parent: bool) -> None:
         if with_parent:
             threading.Thread(target=_watch, args=(os.getppid(), stopped), daemon=True).start()
         with waiting("Prefect is imported"):
-            lasting, _ = imported("flows.lasting_server", "flows.deploy")
+            lasting, _ = imported("flows.serving.lasting_server", "flows.serving.deploy")
         with lasting.lasting_server() as (url, server):
             _work(url, server, stopped)
 
@@ -61,11 +61,11 @@ def _work(url: str, server: Popen[bytes] | None, stopped: threading.Event) -> No
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.child import gone, start
-    from flows.database import without_database
-    from flows.deploy import POOL, check_owner, deploy, deployments, make_pool
-    from flows.leftovers import settle_runs
-    from flows.repository import alone
+    from flows.around.child import gone, start
+    from flows.around.repository import alone
+    from flows.serving.database import without_database
+    from flows.serving.deploy import POOL, check_owner, deploy, deployments, make_pool
+    from flows.serving.leftovers import settle_runs
 
     env = _through_no_proxy({**without_database(environment()), "PREFECT_API_URL": url})
     os.environ["no_proxy"], os.environ["NO_PROXY"] = env["no_proxy"], env["NO_PROXY"]
@@ -84,7 +84,7 @@ def _work(url: str, server: Popen[bytes] | None, stopped: threading.Event) -> No
         for deployment in deployments(client):
             crons = [getattr(each.schedule, "cron", None) or str(each.schedule) for each in deployment.schedules]
             print(f"prefactor: {deployment.name:<10} {', '.join(crons) or 'on demand'}", flush=True)
-    worker = start("flows.worker_process", POOL, env=env | {n: v for n, v in TOLD.items() if _quiet(env, n)})
+    worker = start("flows.serving.worker_process", POOL, env=env | {n: v for n, v in TOLD.items() if _quiet(env, n)})
     try:
         print("prefactor: serving; Ctrl-C stops it", flush=True)
         while not stopped.wait(0.5):

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.command import settle
-from flows.ending import ended
-from flows.prefect_import import imported
-from flows.waiting import waiting
+from flows.around.command import settle
+from flows.around.ending import ended
+from flows.around.waiting import waiting
+from flows.serving.prefect_import import imported
 from prefactor.machine.streams import settle_streams
 
 
@@ -23,13 +23,13 @@ def run(file: Path, runner: str, workers: int | None, address: str | None) -> No
         PrefactorError: it, or something around it, is wrong; nothing was begun.
         FlowError: something else to put right; or edits failed.
     """
-    from flows.repository import alone, free_stale_locks
+    from flows.around.repository import alone, free_stale_locks
 
     settle()
     with alone():
         free_stale_locks()
         with waiting("Prefect is imported"):
-            server, flow = imported("flows.server", "flows.sweeps.flow")
+            server, flow = imported("flows.serving.server", "flows.sweeps.flow")
         flow.check_asked(runner, workers, address)  # both before a server starts
         flow.read_points(file)
         with server.server():

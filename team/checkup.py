@@ -10,8 +10,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from flows.errors import FlowError
-from flows.surroundings import LEAST_FREE, writable
+from flows.around.errors import FlowError
+from flows.around.surroundings import LEAST_FREE, writable
 from prefactor.errors import PrefactorError
 from prefactor.machine.settings import check_settings
 from prefactor.machine.trouble import trouble
@@ -80,7 +80,7 @@ def _git() -> Iterator[Finding]:
 
 
 def _files() -> Iterator[Finding]:
-    from flows.repository import check_files
+    from flows.around.repository import check_files
 
     check_files()
     yield Finding(GOOD, "files", "dvc.yaml, dvc.lock, params.yaml and .dvc/config can be read")
@@ -106,7 +106,7 @@ def _variables() -> Iterator[Finding]:
 
 
 def _locks() -> Iterator[Finding]:
-    from flows.repository import occupant, stale_locks
+    from flows.around.repository import occupant, stale_locks
 
     if process := occupant():
         yield Finding(NOTE, "locks", f"a run works here (process {process})", "wait for its end")
@@ -146,7 +146,7 @@ def _device() -> Iterator[Finding]:
 def _remote() -> Iterator[Finding]:
     from dvc.config import Config
 
-    from flows import transfer
+    from flows.supply import transfer
 
     name = transfer.default_remote()
     if not name:
@@ -160,10 +160,10 @@ def _remote() -> Iterator[Finding]:
 
 
 def _prefect() -> Iterator[Finding]:
-    from flows.prefect_import import imported
-    from flows.secret import without_secrets
+    from flows.around.secret import without_secrets
+    from flows.serving.prefect_import import imported
 
-    (server,) = imported("flows.server")
+    (server,) = imported("flows.serving.server")
     url = server.PREFECT_API_URL.value()
     if not url:
         yield Finding(GOOD, "Prefect", "no server is configured: each run takes one of its own")
@@ -174,7 +174,7 @@ def _prefect() -> Iterator[Finding]:
 
 
 def _cache() -> Iterator[Finding]:
-    from flows import damage
+    from flows.supply import damage
 
     found = damage.find(remote=False)
     for each in found:

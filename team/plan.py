@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import typer
 from rich.table import Table
 
-from flows.cores import cores
-from flows.durations import Durations
-from flows.supply import Plan
+from flows.run.cores import cores
+from flows.run.durations import Durations
+from flows.supply.supply import Plan
 from prefactor.cli.terminal import screen
 from prefactor.errors import PrefactorError
 from prefactor.machine.progress import clock

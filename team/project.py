@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows import surroundings
-from flows.environment import environment
+from flows.around import surroundings
+from flows.around.environment import environment
 from prefactor.errors import PrefactorError
 
 
@@ -24,7 +24,7 @@ def project(folder: Path) -> Iterator[None]:
         raise PrefactorError(f"{folder.absolute()} has no dvc.yaml: name the project's folder (-C)")
     os.chdir(folder)
     try:
-        from flows.repository import check_files, free_stale_locks, settle_git
+        from flows.around.repository import check_files, free_stale_locks, settle_git
 
         check_files()
         notes = surroundings.settle()

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import stages
-from flows.environment import environment
-from flows.errors import FlowError
+from flows.around.environment import environment
+from flows.around.errors import FlowError
 from prefactor.config.params import PARAMS, read_params
 from prefactor.edits.made import adapter_folder
 from prefactor.errors import PrefactorError

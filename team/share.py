@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from flows.remote_trouble import SECRET
+from flows.supply.trouble import SECRET
 from prefactor.cli.terminal import Folder
 from prefactor.errors import PrefactorError
 from team.terminal import plainly
@@ -63,7 +63,7 @@ def add_remote(url: str, options: Sequence[str], replace: bool) -> None:
     """
     from dvc.config import Config, ConfigError
 
-    from flows import transfer
+    from flows.supply import transfer
 
     if urlsplit(url).password:
         raise PrefactorError(

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flows.ending import from_dvc
-from flows.errors import FlowError
+from flows.around.ending import from_dvc
+from flows.around.errors import FlowError
 from prefactor.cli import terminal
 from prefactor.errors import PrefactorError
 

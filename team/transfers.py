@@ -22,9 +22,9 @@ Names = Annotated[list[str] | None, typer.Argument(help="Stages (edit, edit@NAME
 def push(folder: Folder = Path(".")) -> None:
     """Send what was made to the remote; damaged objects stay here."""
     with project(folder):
-        from flows import transfer
-        from flows.dag import read_dag
-        from flows.holdings import holdings
+        from flows.run.dag import read_dag
+        from flows.supply import transfer
+        from flows.supply.holdings import holdings
         from team.plan import size
 
         _need_remote()
@@ -47,8 +47,8 @@ def pull(
 ) -> None:
     """Fetch what the report shows, or the outputs of some stages, or all."""
     with project(folder):
-        from flows.dag import read_dag
-        from flows.supply import Plan, obtain, place
+        from flows.run.dag import read_dag
+        from flows.supply.supply import Plan, obtain, place
         from team.plan import size
 
         _need_remote()
@@ -81,9 +81,9 @@ def is_shown(stage: str, path: str, reads: Collection[str]) -> bool:
 def status(folder: Folder = Path("."), remote: bool = True, as_json: AsJson = False) -> None:
     """By stage: is it up to date, and where are its outputs: here, in the cache, at the remote?"""
     with project(folder):
-        from flows import transfer
-        from flows.dag import check_code, read_dag
-        from flows.holdings import holdings
+        from flows.run.dag import check_code, read_dag
+        from flows.supply import transfer
+        from flows.supply.holdings import holdings
         from team.plan import size
 
         check_code()
@@ -121,8 +121,8 @@ def repro(
     """Bring all up to date: fetch what is needed and was made, make what was not; ask before what takes long."""
     with project(folder):
         from flows import pipeline
-        from flows.durations import Durations
-        from flows.supply import Plan
+        from flows.run.durations import Durations
+        from flows.supply.supply import Plan
         from team.plan import agree, show
 
         def asked(plan: Plan) -> bool:
@@ -136,7 +136,7 @@ def repro(
 
 
 def _need_remote() -> None:
-    from flows import transfer
+    from flows.supply import transfer
 
     if not transfer.default_remote():
         raise PrefactorError("no remote is set: prefactor share init URL (a folder, ssh://, s3://, webdavs://, ...)")

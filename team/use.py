@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.environment import environment
-from flows.errors import FlowError
-from flows.repository import alone, check_files, free_stale_locks, settle_git
+from flows.around.environment import environment
+from flows.around.errors import FlowError
+from flows.around.repository import alone, check_files, free_stale_locks, settle_git
 from prefactor.published.base import cached_base
 from prefactor.published.find import Published, find
 from prefactor.published.into import check_whole, merged_params, place, replaced

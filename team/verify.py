@@ -21,8 +21,8 @@ def verify(
 ) -> None:
     """Read every recorded output in the work tree and the cache; exit code 1 if something is, and stays, damaged."""
     with project(folder):
-        from flows import damage
-        from flows.repository import alone
+        from flows.around.repository import alone
+        from flows.supply import damage
 
         with alone():
             found = damage.find(remote)

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from flows.watch import watch_parent
+from flows.around.watch import watch_parent
 
 if __name__ == "__main__":
     watch_parent()

@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 KINDS = ("folder", "ssh", "s3", "webdav")  # that can be written
 PASSWORD = "pass#word, of a/team=2"
 ENDS_WITH_US = (
-    "import subprocess, sys; from flows.watch import watch_parent; "
+    "import subprocess, sys; from flows.around.watch import watch_parent; "
     "watch_parent(); sys.exit(subprocess.call(sys.argv[1:]))"
 )
 

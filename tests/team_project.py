@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.environment import _inherited
+from flows.around.environment import _inherited
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows import shared
-from flows.accelerator import STAGES, TOGETHER, Accelerators, accelerators
-from flows.slots import Slots
+from flows.run import shared
+from flows.run.accelerator import STAGES, TOGETHER, Accelerators, accelerators
+from flows.run.slots import Slots
 from prefactor.errors import PrefactorError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,12 +10,12 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 from prefect.states import Cancelling, Pending, Running, Scheduled
 
-from flows import deploy
-from flows.database import check_database, without_database
-from flows.errors import FlowError
-from flows.lasting_server import _port
-from flows.leftovers import settle_runs
-from flows.secret import without_secrets
+from flows.around.errors import FlowError
+from flows.around.secret import without_secrets
+from flows.serving import deploy
+from flows.serving.database import check_database, without_database
+from flows.serving.lasting_server import _port
+from flows.serving.leftovers import settle_runs
 from tests.small import ROOT
 
 SECRET = "hunter2"

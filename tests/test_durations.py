@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.durations import TYPICAL, Durations
+from flows.run.durations import TYPICAL, Durations
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 import flows.edit
-from flows.dag import Dag
+from flows.around.errors import FlowError
 from flows.edit_process import make
-from flows.errors import FlowError
+from flows.run.dag import Dag
 from prefactor.config.edits import EditConfig, GuardedEdit, Reached
 from prefactor.config.params import section
 from prefactor.config.shortlists import ByName, ShortlistConfig

@@ -17,16 +17,16 @@ import psutil
 import pytest
 import yaml
 
-import flows.transfer
+import flows.supply.transfer
 from benchmarks.faults.remotes import served
-from flows.dag import read_dag
-from flows.errors import FlowError, StageFailed
-from flows.execution import Execution
-from flows.group import Group
-from flows.repository import check_cache, free_stale_locks
-from flows.supply import supply
-from flows.transfer import RemoteError
-from flows.transfer_process import answer
+from flows.around.errors import FlowError, StageFailed
+from flows.around.repository import check_cache, free_stale_locks
+from flows.run.dag import read_dag
+from flows.run.execution import Execution
+from flows.run.group import Group
+from flows.supply.supply import supply
+from flows.supply.transfer import RemoteError
+from flows.supply.transfer_process import answer
 from tests.small import wait_for
 from tests.team_project import ROOT, copied, dvc, make_project
 
@@ -76,7 +76,7 @@ def test_a_stages_command_ends_with_its_process(project: Path) -> None:
     number = Path("number.log")
     wait_for(lambda: number.is_file() and number.read_text().strip() != "", 60)
     command = psutil.Process(int(number.read_text()))
-    leader = next(parent for parent in command.parents() if "flows.stage_process" in parent.cmdline())
+    leader = next(parent for parent in command.parents() if "flows.run.stage_process" in parent.cmdline())
     leader.kill()
     thread.join(20)
     assert not thread.is_alive() and "exit code -9" in failed[0]
@@ -84,7 +84,7 @@ def test_a_stages_command_ends_with_its_process(project: Path) -> None:
 
 
 def call(stage: str) -> tuple[int, bool, list[str]]:
-    group = Group("flows.stage_process", stage)
+    group = Group("flows.run.stage_process", stage)
     lines = list(group.lines())
     report = group.report()
     return report["code"], report["changed"], lines
@@ -152,7 +152,7 @@ def test_a_cache_that_cannot_be_written_is_named_before_anything_is_made(project
 def test_two_edits_stages_at_once_are_both_recorded(project: Path) -> None:
     params = Path("params.yaml").read_text()
     Path("params.yaml").write_text(params.replace("-1", "-3").replace("-2", "-4"))
-    both = [Group("flows.stage_process", f"edit@{name}") for name in ("first", "second")]
+    both = [Group("flows.run.stage_process", f"edit@{name}") for name in ("first", "second")]
     assert [(list(each.lines()), each.report()["code"]) for each in both] == [([], 0), ([], 0)]
     assert read_dag().expected == ("report",)
 
@@ -161,7 +161,7 @@ def test_an_interrupted_stage_ends_and_is_made_whole_by_the_next(project: Path) 
     before = {path: path.read_bytes() for path in Path("data").rglob("*") if path.is_file()}
     fast = Path("dvc.yaml").read_text()
     slow_down("number.log")
-    group = Group("flows.stage_process", "decompose")
+    group = Group("flows.run.stage_process", "decompose")
     wait_for(lambda: Path("number.log").is_file() and Path("number.log").read_text().strip() != "", 60)
     command = psutil.Process(int(Path("number.log").read_text()))
     group.end()
@@ -194,8 +194,8 @@ def test_a_remote_that_fails_is_no_remote_that_lacks_it(
     project: Path, monkeypatch: pytest.MonkeyPatch, mode: str, after: int
 ) -> None:
     """Else a run would make again, for hours, what is only out of reach."""
-    monkeypatch.setattr(flows.transfer, "spoken", answer)  # in this process: the other takes a second to start
-    monkeypatch.setattr(flows.transfer, "TRIES", 1)
+    monkeypatch.setattr(flows.supply.transfer, "spoken", answer)  # in this process: the other takes a second to start
+    monkeypatch.setattr(flows.supply.transfer, "TRIES", 1)
     Path(".dvc/cache").rename("remote")
     shutil.rmtree("data/decompose")
     shutil.rmtree("data/report")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, kl_divergence
 
-from flows.headline import _told
+from flows.page.headline import _told
 from prefactor.errors import PrefactorError
 from prefactor.evaluate.intervals import figure, interval, t_quantile
 from prefactor.model.change import applied

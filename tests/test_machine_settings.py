@@ -171,7 +171,7 @@ def test_any_terminal_is_written_to(tmp_path: Path, streams: str, variables: dic
 
 
 NARROW = """
-from flows.headline import headline
+from flows.page.headline import headline
 from prefactor.cli.terminal import screen
 gap = {"mean": -0.2, "draws": 5, "low": -0.3, "high": 0.1, "text_low": -0.25, "text_high": -0.15}
 edit = {"subcomponents": ["layers.0.self_attn.v_proj:96"], "target_ce_minus_chance": gap,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.dag import Dag
-from flows.durations import Durations
-from flows.outputs import Recorded, State
-from flows.supply import Plan
+from flows.recorded.outputs import Recorded, State
+from flows.run.dag import Dag
+from flows.run.durations import Durations
+from flows.supply.supply import Plan
 from prefactor.errors import PrefactorError
 from team.plan import agree, dear, show, size
 

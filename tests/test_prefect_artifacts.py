@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from flows import on_failure
-from flows.artifacts import damage, failure, headline, leave_failure, leave_results, progress
-from flows.errors import StageFailed
+from flows.around.errors import StageFailed
+from flows.page import on_failure
+from flows.page.artifacts import damage, failure, headline, leave_failure, leave_results, progress
 from prefactor.errors import ParamsError
 
 SUMMARY: dict[str, Any] = {
@@ -74,9 +74,9 @@ def test_artifacts_are_left_at_the_server(
 
     from prefect import flow
 
-    import flows.artifacts
+    import flows.page.artifacts
 
-    monkeypatch.setattr(flows.artifacts, "EVERY", 0.1)
+    monkeypatch.setattr(flows.page.artifacts, "EVERY", 0.1)
     folder = here / "data" / "report"
     folder.mkdir(parents=True)
     (folder / "summary.json").write_text(json.dumps(SUMMARY))

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
-from flows import server
-from flows.errors import FlowError
+from flows.around.errors import FlowError
+from flows.serving import server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -145,7 +145,7 @@ def test_our_own_server_that_dies_is_told_at_once(monkeypatch: pytest.MonkeyPatc
 def test_our_own_server_ends_with_whoever_started_it(tmp_path: Path) -> None:
     """Even killed: else each would leave a server behind."""
     code = (
-        "import flows.server as s\n"
+        "import flows.serving.server as s\n"
         "process, url = s._launch()\n"
         "print(process.pid, flush=True)\n"
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -16,10 +16,10 @@ import yaml
 from dvc.repo import Repo
 from typer.testing import CliRunner, Result
 
-import flows.transfer
-from flows.environment import _inherited
-from flows.outputs import oid_of
-from flows.supply import plan, supply
+import flows.supply.transfer
+from flows.around.environment import _inherited
+from flows.recorded.outputs import oid_of
+from flows.supply.supply import plan, supply
 from team.cli import app
 from tests.remotes import HOST, KINDS, Missing, Remote, serve
 from tests.team_project import DAG, ROOT, dvc, git, make_project
@@ -79,13 +79,13 @@ def surroundings(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every request to a remote, as it is made."""
     requests: list[str] = []
-    spoken = flows.transfer.spoken
+    spoken = flows.supply.transfer.spoken
 
     def counted(verb: str, request: Any) -> dict[str, Any]:
         requests.append(verb)
         return spoken(verb, request)
 
-    monkeypatch.setattr(flows.transfer, "spoken", counted)
+    monkeypatch.setattr(flows.supply.transfer, "spoken", counted)
     return requests
 
 

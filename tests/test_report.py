@@ -14,7 +14,7 @@ import pytest
 import yaml
 from plotly.offline import get_plotlyjs
 
-from flows.headline import told
+from flows.page.headline import told
 from prefactor.config.report import ReportConfig
 from prefactor.errors import ParamsError, PrefactorError
 from prefactor.evaluate.intervals import t_quantile

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import flows.execution
-import flows.repository
-import flows.waiting
-from flows.errors import FlowError
-from flows.repository import alone, check_files, free_stale_locks, settle_git
+import flows.around.repository
+import flows.around.waiting
+import flows.run.execution
+from flows.around.errors import FlowError
+from flows.around.repository import alone, check_files, free_stale_locks, settle_git
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -93,7 +93,7 @@ def living() -> Iterator[Callable[..., int]]:
 
 @pytest.mark.parametrize("how", ["write", "read"])
 @pytest.mark.parametrize("age", [-10_000_000, 0, 10_000_000])
-@pytest.mark.parametrize("word", ["/x/bin/dvc", "dvc", "flows.stage_process", "/x/bin/prefactor"])
+@pytest.mark.parametrize("word", ["/x/bin/dvc", "dvc", "flows.run.stage_process", "/x/bin/prefactor"])
 def test_locks_of_the_living_stay(here: Path, living: Callable[..., int], how: str, age: float, word: str) -> None:
     path = rwlock(here, entry(living(here, word), how), age)
     free_stale_locks()
@@ -125,7 +125,10 @@ def test_a_dvc_elsewhere_holds_no_lock_here(here: Path, living: Callable[..., in
     assert not path.exists()
 
 
-HOLDS = "import time\nfrom flows.repository import alone\nwith alone():\n  print('held', flush=True)\n  time.sleep(100)"
+HOLDS = (
+    "import time\nfrom flows.around.repository import alone\nwith alone():\n"
+    "  print('held', flush=True)\n  time.sleep(100)"
+)
 
 
 def test_one_run_at_a_time(here: Path) -> None:
@@ -139,7 +142,7 @@ def test_one_run_at_a_time(here: Path) -> None:
         other.kill()
     with alone(), alone():  # the killed one's lock is gone; a flow within a run asks again
         assert Path(".runs/lock").read_text() == str(os.getpid())
-    assert not flows.repository._held
+    assert not flows.around.repository._held
 
 
 @pytest.mark.parametrize("found", ["nothing", "git", "git around", "told before"])

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flows.supply import plan
+from flows.supply.supply import plan
 from prefactor.errors import PrefactorError
 from team.cli import app
 from team.resolve import merge_lock, merge_params

@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 import psutil
 import pytest
 
-import flows.execution
-from flows import retries
-from flows.dag import Dag
-from flows.errors import FlowError, Interrupted, StageEnded, StageFailed
-from flows.execution import Execution
-from flows.group import Group
-from flows.stage_process import _unable
+import flows.run.execution
+from flows.around.errors import FlowError, Interrupted, StageEnded, StageFailed
+from flows.run import retries
+from flows.run.dag import Dag
+from flows.run.execution import Execution
+from flows.run.group import Group
+from flows.run.stage_process import _unable
 from tests.small import ROOT, ended, wait_for
 
 
@@ -65,7 +65,7 @@ class Scripted:
 def execution(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Execution:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(retries, "PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(flows.execution, "Group", Scripted)
+    monkeypatch.setattr(flows.run.execution, "Group", Scripted)
     return Execution(Dag({"label": (), "score": ("label",)}, frozenset({"label"})), 1)
 
 

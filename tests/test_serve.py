@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from flows.child import free_port
+from flows.around.child import free_port
 from tests.small import ROOT, ended, make_project, wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
@@ -190,7 +190,7 @@ def test_make_serve_that_is_killed_leaves_no_process(project: Path) -> None:
 def test_an_accelerator_comes_free_when_its_holder_was_killed(project: Path, serve: Callable[..., Service]) -> None:
     """Its lease ends, also where the server was killed with it."""
     hold = (
-        "import time; from flows.shared import held\n"
+        "import time; from flows.run.shared import held\n"
         "with held(['prefactor-x-cuda-0'], 1, lambda: False, print): print('held', flush=True); time.sleep({})"
     )
 
@@ -258,7 +258,7 @@ def test_a_server_that_is_there_is_worked_with(project: Path, serve: Callable[..
     with _server(tmp_path) as url:
         own = serve(other, PREFECT_API_URL=url).serving()
         assert f"works with the Prefect server at {url}" in own.said
-        assert not any("flows.server_process" in " ".join(p.cmdline()) for p in own.family())
+        assert not any("flows.serving.server_process" in " ".join(p.cmdline()) for p in own.family())
         assert own.reach(own.run(), *FINAL) == "COMPLETED"
 
 
@@ -387,7 +387,7 @@ def test_it_serves_through_poor_surroundings(project: Path, serve: Callable[...,
 def test_a_server_that_dies_ends_the_service(project: Path, serve: Callable[..., Service]) -> None:
     service = serve().serving()
     family = service.family()
-    (server,) = [each for each in family if "flows.server_process" in " ".join(each.cmdline())]
+    (server,) = [each for each in family if "flows.serving.server_process" in " ".join(each.cmdline())]
     server.kill()
     assert service.process.wait(60) == 2
     assert service.said.splitlines()[-1] == (

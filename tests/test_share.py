@@ -10,13 +10,13 @@ import yaml
 from dvc.repo import Repo
 from typer.testing import CliRunner
 
-import flows.transfer
-from flows.damage import CACHE, REMOTE, TREE, find, heal
-from flows.integrity import cached, name_of
-from flows.outputs import oid_of
-from flows.supply import obtain, plan, supply
-from flows.transfer import RemoteError
-from flows.transfer_process import answer
+import flows.supply.transfer
+from flows.recorded.integrity import cached, name_of
+from flows.recorded.outputs import oid_of
+from flows.supply.damage import CACHE, REMOTE, TREE, find, heal
+from flows.supply.supply import obtain, plan, supply
+from flows.supply.transfer import RemoteError
+from flows.supply.transfer_process import answer
 from prefactor.errors import PrefactorError
 from team.cli import app
 from team.share import add_remote
@@ -33,11 +33,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shared(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The first teammate's folder, its cache at the remote ``tmp_path / "remote"``; the current one."""
-    monkeypatch.setattr(flows.transfer, "spoken", answer)  # in this process: the other takes a second to start
-    monkeypatch.setattr(flows.transfer, "TRIES", 1)
+    monkeypatch.setattr(flows.supply.transfer, "spoken", answer)  # in this process: the other takes a second to start
+    monkeypatch.setattr(flows.supply.transfer, "TRIES", 1)
     with copied(made, tmp_path / "a", monkeypatch) as folder:
         add_remote(str(tmp_path / "remote"), (), replace=False)
-        flows.transfer.push([str(out) for out in _outputs()])
+        flows.supply.transfer.push([str(out) for out in _outputs()])
         git(folder, "add", "-A")
         git(folder, "commit", "-qm", "shared")
         yield folder
@@ -230,7 +230,7 @@ def test_a_remote_that_cannot_be_is_refused_and_leaves_all_as_it_was(
 
 
 def test_secrets_are_kept_out_of_what_is_committed(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows.transfer, "probe", lambda writes: None)
+    monkeypatch.setattr(flows.supply.transfer, "probe", lambda writes: None)
     add_remote("ssh://example.org/cache", ("password=hidden", "port=2222"), replace=True)
     assert "hidden" not in Path(".dvc/config").read_text() and "hidden" in Path(".dvc/config.local").read_text()
 

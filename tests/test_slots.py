@@ -2,7 +2,7 @@
 
 import threading
 
-from flows.slots import Slots, ways
+from flows.run.slots import Slots, ways
 
 NEEDS = {
     "corpus": (),

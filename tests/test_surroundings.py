@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-import flows.execution
-import flows.group
-import flows.repository
-import flows.waiting
-from flows import surroundings
-from flows.cores import _quota
-from flows.errors import FlowError, StageFailed
+import flows.around.repository
+import flows.around.waiting
+import flows.run.execution
+import flows.run.group
+from flows.around import surroundings
+from flows.around.errors import FlowError, StageFailed
+from flows.run.cores import _quota
 from stages.closure import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,11 +153,11 @@ def test_a_container_has_as_many_cores_as_its_quota(
 
 
 def test_whoever_stops_listening_stops_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from flows.dag import Dag
+    from flows.run.dag import Dag
 
     for error in (BrokenPipeError(errno.EPIPE, "Broken pipe"), OSError(errno.ENOSPC, "No space left on device")):
         monkeypatch.chdir(tmp_path)
-        execution = flows.execution.Execution(Dag({"corpus": ()}, frozenset({"corpus"})), 1)
+        execution = flows.run.execution.Execution(Dag({"corpus": ()}, frozenset({"corpus"})), 1)
 
         class Gone(io.StringIO):
             def flush(self, error: OSError = error) -> None:
@@ -170,15 +170,15 @@ def test_whoever_stops_listening_stops_the_run(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_stage_that_cannot_be_started_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from flows.dag import Dag
+    from flows.run.dag import Dag
 
     monkeypatch.chdir(tmp_path)
 
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(flows.group.subprocess, "Popen", refuse)
-    execution = flows.execution.Execution(Dag({"corpus": ()}, frozenset({"corpus"})), 1)
+    monkeypatch.setattr(flows.run.group.subprocess, "Popen", refuse)
+    execution = flows.run.execution.Execution(Dag({"corpus": ()}, frozenset({"corpus"})), 1)
     with pytest.raises(OSError):
         execution.stage("corpus")
     assert "stage corpus could not be run to its end: " in str(execution.failure) and "ulimit -u" in str(
@@ -193,7 +193,7 @@ def test_a_stage_that_the_system_killed_says_so(code: int) -> None:
 
 @pytest.mark.parametrize("ignored", [signal.SIGHUP, signal.SIGINT])
 def test_nohup_is_respected(ignored: signal.Signals) -> None:
-    from flows.reproduce import stopping
+    from flows.run.reproduce import stopping
 
     other = signal.SIGINT if ignored == signal.SIGHUP else signal.SIGHUP
     handlers = {
@@ -211,9 +211,9 @@ def test_nohup_is_respected(ignored: signal.Signals) -> None:
 
 
 def test_no_silence_is_long(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert flows.waiting.FIRST <= 10
-    monkeypatch.setattr(flows.waiting, "FIRST", 0.05)
-    with flows.waiting.waiting("this"):
+    assert flows.around.waiting.FIRST <= 10
+    monkeypatch.setattr(flows.around.waiting, "FIRST", 0.05)
+    with flows.around.waiting.waiting("this"):
         time.sleep(0.5)
     assert capsys.readouterr().err == "prefactor: this: 0 s\n"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.errors import FlowError
+from flows.around.errors import FlowError
 from flows.sweeps import workspace
 from flows.sweeps.job import Job, jobs
 from flows.sweeps.keep import keep

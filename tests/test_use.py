@@ -9,7 +9,7 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from flows.errors import FlowError
+from flows.around.errors import FlowError
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import MANIFEST, identities, read_json, sha256, verify, write_json, write_manifest
 from prefactor.published.base import cached_base

@@ -64,8 +64,9 @@ def prefect_server(home: Path) -> Iterator[str]:
     port = 20_000 + os.getpid() % 20_000
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.server_process", str(home), str(port)], cwd=ROOT, stdin=subprocess.PIPE,
-            stdout=log, stderr=log, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-m", "flows.serving.server_process", str(home), str(port)], cwd=ROOT,
+            stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}/api"
     try:
@@ -89,11 +90,6 @@ def prepare(folder: Path, url: str) -> Setting:
     os.environ.update(PREFECT_API_URL=url, PREFECT_HOME=str(folder / "home"), PREFECT_SERVER_ANALYTICS_ENABLED="false")
     import dvc.cli  # noqa: F401
 
-    import flows.dag
-    import flows.flow
-    import flows.pipeline
-    import flows.server
-    import flows.stage_process  # noqa: F401
     import team.cli  # noqa: F401
 
     unmade.call("dvc", "repro", "-q", "-s", "check")

@@ -72,7 +72,7 @@ def kill_stage(project: Project, run: int, setting: Setting, dice: random.Random
     until = time.monotonic() + setting.begun + dice.uniform(0, 1 + skip * 4)
     while alive(run):
         if time.monotonic() > until:
-            found = living(project, "flows.stage_process")
+            found = living(project, "flows.run.stage_process")
             if found:
                 time.sleep(dice.uniform(0, 3))
                 _kill(dice.choice(found).pid)

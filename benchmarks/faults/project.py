@@ -250,9 +250,9 @@ def _dvc(words: list[str]) -> int:
 
 
 def _stage(words: list[str]) -> int:
-    from flows.group import Group
+    from flows.run.group import Group
 
-    group = Group("flows.stage_process", words[0])
+    group = Group("flows.run.stage_process", words[0])
     for line in group.lines():
         print(line)
     return group.report()["code"]

@@ -9,10 +9,10 @@ from prefect import Task, allow_failure, flow
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 
-from flows.dag import CHECK, GATES, check_code, read_dag
-from flows.errors import FlowError, Interrupted
-from flows.repository import alone
-from flows.reproduce import stopping
+from flows.around.errors import FlowError, Interrupted
+from flows.around.repository import alone
+from flows.run.dag import CHECK, GATES, check_code, read_dag
+from flows.run.reproduce import stopping
 from flows.sweeps.job import SWEEPS, TOKEN, Job, jobs
 from flows.sweeps.points import Point, points
 from flows.sweeps.reads import OF_EDIT

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from flows.errors import FlowError
+from flows.around.errors import FlowError
 from flows.sweeps.points import SEED, Point
 from prefactor.config.base import parse
 from prefactor.config.edits import EditConfig

@@ -9,10 +9,10 @@ import threading
 from dataclasses import asdict
 from typing import Any
 
-from flows.environment import environment
-from flows.errors import FlowError, Interrupted
+from flows.around.environment import environment
+from flows.around.errors import FlowError, Interrupted
+from flows.around.watch import GRACE
 from flows.sweeps.job import Job
-from flows.watch import GRACE
 
 DEATHS = 3  # workers that one edit may take with it, as Dask allows
 

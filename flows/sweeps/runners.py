@@ -12,8 +12,8 @@ from typing import Any, Literal, cast
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.cores import cores
-from flows.errors import FlowError
+from flows.around.errors import FlowError
+from flows.run.cores import cores
 from flows.sweeps.job import Job
 from flows.sweeps.pool import Pool, worker_environment
 from flows.sweeps.worker import make

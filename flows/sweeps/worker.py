@@ -16,7 +16,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from flows.errors import FlowError
+from flows.around.errors import FlowError
 from flows.sweeps.held import held
 from flows.sweeps.job import ROW, Job
 from flows.sweeps.reads import OF_EDIT

@@ -8,9 +8,9 @@ import os
 import sys
 from typing import Any
 
-from flows.errors import FlowError
+from flows.around.errors import FlowError
+from flows.around.watch import watch_parent
 from flows.sweeps.job import Job
-from flows.watch import watch_parent
 from prefactor.errors import PrefactorError
 from prefactor.machine.streams import settle_streams
 from prefactor.machine.trouble import trouble

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows.environment import environment
-from flows.errors import FlowError
+from flows.around.environment import environment
+from flows.around.errors import FlowError
 from flows.sweeps.held import held
 from flows.sweeps.job import SWEEPS, TOKEN, Job
 from flows.sweeps.reads import CODE, code, hashes

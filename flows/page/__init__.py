@@ -1,0 +1,1 @@
+"""What a run leaves behind for people: in a terminal, on Prefect's page."""

@@ -1,0 +1,1 @@
+"""What DVC has recorded of outputs, and whether they are still that."""
