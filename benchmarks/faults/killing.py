@@ -25,15 +25,19 @@ def in_a_row(act: Act, setting: Setting, dice: random.Random, times: int) -> lis
         while len(notes) < min(IN_A_ROW, times - len(planted)):
             before = project.made()
             marks.append(project.remark())
-            run = project.start("flow")
+            run, begin = project.start("flow"), time.monotonic()
             in_time = act(project, run, setting, dice)
             code = project.wait(run)
-            if code == 0:
+            if code == 0 and not in_time:
                 break  # it had ended before
             found = note(project, before)
+            if code == 0:  # it tried that stage again, and put things right by itself
+                found[0].seconds = time.monotonic() - begin
             if code == HUNG or not in_time:
                 found[0].person = f"it {'hung' if code == HUNG else 'failed by itself'}: {found[0].said}"
             notes.append(found)
+            if code == 0:
+                break
         marks.append(project.remark())
         last = recover(project, expected)
         made = project.made()
@@ -41,7 +45,7 @@ def in_a_row(act: Act, setting: Setting, dice: random.Random, times: int) -> lis
             settle(each, finished, then, made)
             each.orphans = project.orphans(mark)
             each.wrong, each.person = last.wrong, each.person or last.person
-        if notes:
+        if notes and notes[-1][0].seconds is None:
             notes[-1][0].seconds = last.seconds
         planted += [each for each, _, _ in notes]
         project.remove()
@@ -60,8 +64,7 @@ def kill_command(project: Project, run: int, setting: Setting, dice: random.Rand
                 skip -= 1
                 continue
             time.sleep(dice.uniform(0, 0.3))
-            _kill(int(now or 0))
-            return True
+            return _kill(int(now or 0))
         time.sleep(0.01)
     return False
 
@@ -75,8 +78,7 @@ def kill_stage(project: Project, run: int, setting: Setting, dice: random.Random
             found = living(project, "flows.run.stage_process")
             if found:
                 time.sleep(dice.uniform(0, 3))
-                _kill(dice.choice(found).pid)
-                return True
+                return _kill(dice.choice(found).pid)
         time.sleep(0.05)
     return False
 
@@ -108,9 +110,11 @@ def _command(project: Project) -> str:
     return log.read_text(encoding="utf-8").strip() if log.is_file() else ""
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int) -> bool:
+    """Whether it was still there."""
     try:
         if pid:
             psutil.Process(pid).kill()
     except psutil.NoSuchProcess:
-        pass
+        return False
+    return bool(pid)
