@@ -2,7 +2,8 @@
 
 Reads  edit: what is known of it, and the change of every fit; target; corpus: tokenizer, eval blocks. What the base
 model makes of the latter is kept in ``.runs/reference``, so that it is worked out once for all edits.
-Writes table/ (a row a fit and domain), rollouts/, metrics.json (the report's budget).
+Writes table/ (a row a fit and domain), rollouts/, tokens/ (what it does to single tokens), metrics.json (the report's
+budget).
 """
 
 from dataclasses import replace
@@ -20,6 +21,7 @@ from prefactor.edits.made import fits_folder, matrices_in, read_changes, read_ed
 from prefactor.evaluate.intervals import Figure, figure
 from prefactor.evaluate.rollouts import rollouts
 from prefactor.evaluate.table import evaluate
+from prefactor.evaluate.tokens import FIGURES, by_token
 from prefactor.files.artifacts import MANIFEST, identities, read_entry, read_json, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
@@ -28,6 +30,18 @@ from prefactor.model.memory import check_memory, sizes_of
 from prefactor.model.reference import BATCH
 from stages.common import CHECKPOINT, DATA, run, section
 from stages.models import load_target
+
+TOKENS = pa.schema(
+    [
+        ("edit", pa.string()),
+        ("budget", pa.int32()),
+        ("seed", pa.int32()),
+        ("domain", pa.string()),
+        ("block", pa.int32()),
+    ]
+    + [("position", pa.int32()), ("token", pa.string())]
+    + [(figure, pa.float64()) for figure in FIGURES]
+)
 
 
 def main(name: str) -> None:
@@ -53,11 +67,13 @@ def main(name: str) -> None:
             quoted = None if own.quoted is None else torch.from_numpy(own.quoted).to(device)
             held[domain] = replace(held[domain], quoted=quoted)
         rows = [about | row for row in evaluate(target, changes, held, roles, cost, name)]
-        reported = next(change for budget, _, change in changes if budget == edit["report_budget"])
+        budget, seed, reported = next(fit for fit in changes if fit[0] == edit["report_budget"])
         starts = {d: take(held_out, needs.prompts(config, d)).tokens[:, : config.prompt_tokens] for d in roles}
         prompts = {domain: torch.from_numpy(start).long().to(device) for domain, start in starts.items()}
         decode = partial(tokenizer.decode, skip_special_tokens=False)  # a separator is part of what a model says
         texts = list(rollouts(target, reported, prompts, config.rollout_tokens, config.seed, decode))
+        fit = {"budget": budget, "seed": seed}
+        single = [{"edit": name} | fit | row for row in by_token(target, reported, held, decode)]
 
     bars = DATA / "target" / "metrics.json"  # on this very text
     chance, unigram = read_entry(bars, "chance"), read_entry(bars, "unigram_ce", edit["target"])
@@ -73,10 +89,11 @@ def main(name: str) -> None:
         "damage": {d: figure_of(d, "damage") for d in roles if roles[d] != "target"},
         "damage_own": {d: figure_of(d, "damage_own") for d in roles if roles[d] != "target"},
     }
-    rollout_table = pa.Table.from_pylist([{"edit": name} | text for text in texts])
     made_from = identities(corpus / "eval", CHECKPOINT, fits_folder(DATA, name))
     write_part(out, "table", pa.Table.from_pylist(rows), made_from=made_from)
-    write_part(out, "rollouts", rollout_table, made_from=made_from | identities(corpus / "tokenizer"))
+    made_from |= identities(corpus / "tokenizer")
+    write_part(out, "rollouts", pa.Table.from_pylist([{"edit": name} | text for text in texts]), made_from=made_from)
+    write_part(out, "tokens", pa.Table.from_pylist(single, schema=TOKENS), made_from=made_from)
     write_json(out / "metrics.json", metrics)
 
 

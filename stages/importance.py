@@ -2,7 +2,8 @@
 
 Reads  decompose: components and net; target: checkpoint; corpus: train and eval blocks.
 Writes net/ (the importance net refitted with the components frozen, against a fresh adversary and at the final
-sharpness; every later stage uses this one), curve.parquet, metrics.json (the quality battery).
+sharpness; every later stage uses this one), curve.parquet, metrics.json (the quality battery), depth.parquet (how many
+subcomponents a token needs, by layer and position).
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ from prefactor.files.cost import ledger
 from prefactor.machine.processes import join
 from prefactor.machine.runtime import setup
 from prefactor.model.memory import check_memory
-from prefactor.vpd.battery import battery, pgd_kl
+from prefactor.vpd.battery import battery, l0_by_depth, pgd_kl
 from prefactor.vpd.sharding import place
 from prefactor.vpd.sizes import decomposed_sizes
 from prefactor.vpd.store import read_net, write_net
@@ -30,6 +31,8 @@ from stages.common import CHECKPOINT, DATA, RUNS, TEXT, section
 from stages.live import live
 from stages.models import load_decomposed
 from stages.multiprocess import run_processes
+
+DEPTH = pa.schema([("layer", pa.string()), ("position", pa.int32()), ("l0", pa.float64())])
 
 
 def main() -> None:
@@ -60,12 +63,14 @@ def main() -> None:
         net.eval().requires_grad_(False)
         metrics = battery(model, net, held_out["target"], config.seed)
         metrics["kl"] |= pgd_kl(model, net, held_out["target"], config.battery.pgd_steps, config.seed)
+        depth = list(l0_by_depth(model, net, held_out["target"]))
         if other is not None:
             metrics["other"] = battery(model, net, held_out["other"], config.seed, pinned=True)
     write_net(out / "net", net, processes, made_from)
     if not processes.main:
         return
     write_table(out / "curve.parquet", pa.Table.from_pandas(pd.DataFrame(curve), preserve_index=False))
+    write_table(out / "depth.parquet", pa.Table.from_pylist(depth, schema=DEPTH))
     write_json(out / "metrics.json", metrics)
     checkpoint.done()
 

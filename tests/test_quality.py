@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 import prefactor.model.at_once as module
 from prefactor.machine.runtime import generator
-from prefactor.vpd.battery import battery, pgd_kl
+from prefactor.vpd.battery import battery, l0_by_depth, pgd_kl
 from prefactor.vpd.importance_net import lower_leaky
 from prefactor.vpd.losses import token_kl
 from tests.tiny import VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net
@@ -72,3 +72,13 @@ def test_pgd_climbs_as_plain_gradient_ascent_does(monkeypatch: pytest.MonkeyPatc
         for steps in (0, 5, 20):
             assert found[f"pgd{steps}"] == pytest.approx(max(climbed[: steps + 1]), rel=1e-3), (batch, steps)
     assert climbed[0] < max(climbed[:6]) < max(climbed)
+
+
+def test_l0_by_depth_sums_to_that_of_the_battery_in_any_batching() -> None:
+    model = tiny_decomposed()
+    net, blocks = tiny_net(model), tiny_blocks(9)
+    rows = list(l0_by_depth(model, net, blocks, batch=4))
+    assert rows == list(l0_by_depth(model, net, blocks, batch=9))
+    assert {row["layer"] for row in rows} == {f"layers.{number}" for number in range(2)}
+    total = sum(float(row["l0"]) for row in rows) / blocks.shape[1]
+    assert total == pytest.approx(battery(model, net, blocks, seed=0)["l0"]["0"], rel=1e-12)

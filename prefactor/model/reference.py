@@ -34,8 +34,8 @@ class Probabilities:
     def vocabulary(self) -> int:
         return self.p.shape[-1]
 
-    def first(self) -> "Probabilities":
-        return Probabilities(self.p[:1], self.plogp[:1])
+    def first(self, n: int) -> "Probabilities":
+        return Probabilities(self.p[:n], self.plogp[:n])
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,8 @@ class States:
     def vocabulary(self) -> int:
         return self.head.logits(self.out[0, :1]).shape[-1]
 
-    def first(self) -> "States":
-        return States(self.head, self.out[:1])
+    def first(self, n: int) -> "States":
+        return States(self.head, self.out[:n])
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,11 @@ class HeldOut:
         """With what ``prefix`` makes of the tokens, so that :func:`pieces` need not run it again."""
         return replace(self, states=prefix.states(self.tokens))
 
-    def first(self) -> "HeldOut":
-        """Its first block alone."""
-        states = None if self.states is None else self.states[:1]
-        return replace(self, tokens=self.tokens[:1], base=self.base.first(), states=states)
+    def first(self, n: int = 1) -> "HeldOut":
+        """Its first ``n`` blocks alone; ``ce`` stays that of all."""
+        states = None if self.states is None else self.states[:n]
+        quoted = None if self.quoted is None else self.quoted[:n]
+        return replace(self, tokens=self.tokens[:n], base=self.base.first(n), states=states, quoted=quoted)
 
     @property
     def chance(self) -> float:
@@ -170,11 +171,21 @@ def measure(
     return {domain: measure_each(target, [change], held, prefix)[0] for domain, held in domains.items()}
 
 
-@torch.no_grad()
 def measure_each(
     target: Any, changes: Sequence[Change], held: HeldOut, prefix: Prefix | None = None
 ) -> list[dict[str, float]]:
     """The figures of :func:`measure` of one text, of each of ``changes``."""
+    return [_summary(held, figures) for figures in figures_each(target, changes, held, prefix)]
+
+
+@torch.no_grad()
+def figures_each(
+    target: Any, changes: Sequence[Change], held: HeldOut, prefix: Prefix | None = None
+) -> list[dict[str, Tensor]]:
+    """The ``FIGURES`` at every position of one text (n, position), float64, of each of ``changes``.
+
+    They are of what is predicted there, which is the next token.
+    """
     # Made beforehand: what outlives a piece, and was made amid its logits, keeps their room from being used again.
     kept = exact(torch.zeros(len(changes), len(FIGURES), held.tokens.numel(), device=held.tokens.device))
     filled = [0] * len(changes)
@@ -183,7 +194,7 @@ def measure_each(
         for values, key in zip(kept[number], FIGURES, strict=True):
             values[filled[number] : end] = found[key]
         filled[number] = end
-    return [_summary(held, dict(zip(FIGURES, own.view(-1, *held.tokens.shape), strict=True))) for own in kept]
+    return [dict(zip(FIGURES, own.view(-1, *held.tokens.shape), strict=True)) for own in kept]
 
 
 def _summary(held: HeldOut, figures: Mapping[str, Tensor]) -> dict[str, float]:

@@ -32,7 +32,7 @@ FILES = (
     *NEEDED_FILES, "data/text/valid.txt", "data/label/overrides.yaml",
     *(f"data/{stage}/metrics.json" for stage in STAGES if stage not in ("corpus", "text")),
     *(f"data/{stage}/cost.json" for stage in STAGES if stage != "text"),
-    "data/decompose/curve.parquet", "data/importance/curve.parquet",
+    "data/decompose/curve.parquet", "data/importance/curve.parquet", "data/importance/depth.parquet",
 )  # fmt: skip
 # Folders that DVC has as outputs and that may be empty: a figure of every step, of no use to anyone later.
 EMPTY = ("data/decompose/live", "data/importance/live")

@@ -3,6 +3,7 @@
 Low KL with high L0 is no simplification; low L0 with high KL is no decomposition.
 """
 
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -79,6 +80,25 @@ def battery(
         "delta_norm": float(delta**0.5),
         "delta_share": float(delta / sum(exact(weight_of(site.module)).square().sum() for site in model.sites)),
     }
+
+
+@torch.no_grad()
+def l0_by_depth(
+    model: DecomposedModel, net: ImportanceNet, tokens: np.ndarray, batch: int = 16
+) -> Iterator[dict[str, str | int | float]]:
+    """A row a ``layer`` and ``position``: ``l0``, how many of the layer's subcomponents have importance above 0 at that
+    position, a mean over blocks of ``tokens`` (n, position). A matrix that is in no numbered layer is one by itself.
+    """
+    layers: dict[str, Tensor] = {}
+    for _, _, _, g in _importances(model, net, tokens, batch):
+        needed = exact(g > 0).sum(0)  # (position, C)
+        for site in model.sites:
+            numbered = re.match(r".*?\.\d+(?=\.)", site.name)
+            layer, own = numbered[0] if numbered else site.name, needed[:, site.columns].sum(1)
+            layers[layer] = own if layer not in layers else layers[layer] + own
+    for layer, total in layers.items():
+        for position, count in enumerate((total / len(tokens)).tolist()):
+            yield {"layer": layer, "position": position, "l0": count}
 
 
 def pgd_kl(
