@@ -22,6 +22,7 @@ def explorer(inputs: Inputs, config: ReportConfig) -> dict[str, Any]:
     point = headline_point(result, inputs.target)
     curves = frontier(inputs)
     colour = plots.colours(list(inputs.edits), config.controls)
+    shape = plots.symbols(list(inputs.edits))
     domains = sections.domain_order(result, inputs)
     same = {name: c for name, c in curves.items() if inputs.edits[name].edit.target == result.edit.target}
     judged = verdict(result, point, config.bars)
@@ -45,9 +46,11 @@ def explorer(inputs: Inputs, config: ReportConfig) -> dict[str, Any]:
         "domains": [[domain, _role(domain, inputs, config.edit)] for domain in domains],
         "base_ce": [[domain, f"{inputs.target.base_ce[domain]:.2f}"] for domain in domains],
         "draws": max(len({row["seed"] for row in r.table}) for r in inputs.edits.values()),
-        "methods": [asdict(row) for row in sections.method_rows(inputs, curves, colour, config.edit, config.controls)],
+        "methods": [
+            asdict(row) for row in sections.method_rows(inputs, curves, colour, shape, config.edit, config.controls)
+        ],
         "damage": sections.damage_rows(inputs, domains, config.controls),
-        "legend": [[name, colour[name], name in config.controls] for name in same],
+        "legend": [[name, colour[name], plots.GLYPHS[shape[name]], name in config.controls] for name in same],
         "elsewhere": sorted(set(curves) - set(same)),
         "edits": [change(inputs, inputs.edits[name], curves[name], domains) for name in _first(config, curves)],
         "recipes": sections.recipes(inputs),

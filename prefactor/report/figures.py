@@ -15,7 +15,7 @@ def figures(inputs: Inputs, curves: dict[str, list[Point]], colour: dict[str, st
     model = inputs.target
     levels = {"chance": model.chance, "unigram": model.unigram_ce[edit.target], "before": model.base_ce[edit.target]}
     drawn: dict[str, Any] = {
-        "budget": plots.budget_figure(curves, colour, headline, target, levels),
+        "budget": plots.budget_figure(curves, list(inputs.edits), colour, headline, target, levels),
         "located": plots.located_figure(inputs.located.rows, language_name(inputs.located.target)),
         "spectrum": plots.spectrum_figure(inputs.spectrum),
     }
@@ -28,8 +28,8 @@ def figures(inputs: Inputs, curves: dict[str, list[Point]], colour: dict[str, st
             )
     if inputs.depth:
         drawn["depth"] = plots.depth_figure(inputs.depth)
-    for column in ("l0", *loss_terms(inputs)):
-        drawn[f"training-{column}"] = plots.training_figure(inputs.curve, column, plots.PALETTE[1])
+    drawn["training-l0"] = plots.training_figure(inputs.curve, "l0", height=340)
+    drawn |= {f"training-{name}": plots.training_figure(inputs.curve, name) for name in loss_terms(inputs)}
     return drawn
 
 

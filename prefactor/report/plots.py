@@ -13,8 +13,11 @@ from prefactor.report import words
 from prefactor.report.frontier import Point
 from prefactor.report.schemas import EditResult
 
-# Mid tones that keep their contrast on white and on near-black.
-PALETTE = ("#d9480f", "#0b8a8f", "#2f74d0", "#9c36b5", "#b8860b", "#d6336c", "#4c8a1f", "#5f6fd1", "#8a5a3c", "#12a37a")
+# Okabe and Ito's colours for colour-blind readers, at 3:1 or more on white and on near-black. A symbol goes with
+# each, so that no two of 35 methods look alike.
+PALETTE: tuple[str, ...] = ("#d55e00", "#0072b2", "#009e73", "#b8609a", "#a97400", "#2e93cc", "#8a5a3c")
+SYMBOLS: tuple[str, ...] = ("circle", "square", "diamond", "triangle-up", "hexagon")
+GLYPHS: dict[str, str] = dict(zip(SYMBOLS, "●■◆▲⬢", strict=True))
 CONTROL = "#868e96"
 _FLAT = 0.01  # nats: the damage axis is about linear below and logarithmic above
 _NONE = 0.5  # where an axis of tokens, which is logarithmic, has the edits that are fitted on none
@@ -25,6 +28,11 @@ def colours(names: Sequence[str], controls: Sequence[str]) -> dict[str, str]:
     """A colour a method, grey for controls; the same in every figure and table."""
     methods = [name for name in names if name not in controls]
     return {name: PALETTE[methods.index(name) % len(PALETTE)] if name in methods else CONTROL for name in names}
+
+
+def symbols(names: Sequence[str]) -> dict[str, str]:
+    """A shape of marker a method, the same in every figure and table."""
+    return {name: SYMBOLS[place % len(SYMBOLS)] for place, name in enumerate(names)}
 
 
 def symlog(value: float) -> float:
@@ -44,11 +52,12 @@ def frontier_figure(
 ) -> dict[str, Any]:
     """Target cross-entropy against the largest damage of the ``spared`` domains, a curve a method through its budgets.
 
-    Means with their 95 % intervals over draws, and a small dot a draw. Large markers carry their budget where there is
-    room, the report's first. ``levels`` are named horizontal lines (chance, base), in nats. Of every mark the custom
-    data begins with the edit and the budget, so that a click on it finds both.
+    Means with their 95 % intervals over draws, and a small dot a draw, not shown at first. Large markers carry their
+    budget where there is room, the report's first. ``levels`` are named horizontal lines (chance, base), in nats. Of
+    every mark the custom data begins with the edit and the budget, so that a click on it finds both.
     """
     figure = go.Figure()
+    shape = symbols(list(results))
     costs = {name: [(p, _worst(p, spared)) for p in curve if _worst(p, spared)] for name, curve in curves.items()}
     damages = [cost["mean"] for shown in costs.values() for _, cost in shown if cost]
     low, high = symlog(min(0.0, *damages)) - 0.12, symlog(max(0.0, *damages)) + 0.15
@@ -66,14 +75,14 @@ def frontier_figure(
             figure.add_scatter(
                 x=[x[i] for i in kept],
                 y=[y[i] for i in kept],
-                error_x=_spread([shown[i][1] for i in kept], symlog) if lines else None,
-                error_y=_spread([shown[i][0].target_ce for i in kept]) if lines else None,
+                error_x=_spread([shown[i][1] for i in kept], colour[name], symlog) if lines else None,
+                error_y=_spread([shown[i][0].target_ce for i in kept], colour[name]) if lines else None,
                 customdata=[[name, shown[i][0].budget, *_hover(results[name], *shown[i])] for i in kept],
                 text=[str(shown[i][0].budget) for i in kept],
                 name=name,
                 mode=mode,
                 line={"color": colour[name], "width": 3 if name == headline else 1.5} | _dash(control),
-                marker={"color": colour[name], "size": 7 if lines else 19},
+                marker={"color": colour[name], "symbol": shape[name], "size": 7 if lines else 20},
                 textfont={"color": "#fff", "size": 9},
                 hovertemplate=(
                     "<b>%{customdata[0]}</b>, %{customdata[1]} tokens, %{customdata[2]}<br>"
@@ -82,13 +91,15 @@ def frontier_figure(
                 ),
             )
     ticks = [tick for tick in _TICKS if low <= symlog(tick) <= high]
+    heights = [*levels.values(), *(point.target_ce["mean"] for shown in costs.values() for point, _ in shown)]
     _lines(figure, levels)
     return _plain(
         figure,
         xaxis={"title": {"text": axis}, "tickvals": [symlog(t) for t in ticks], "range": [low, high]}
         | {"ticktext": [f"{tick:g}".replace("-", "−") for tick in ticks], "zeroline": True},
-        yaxis={"title": {"text": f"{target} cross-entropy, nats a token"}},
-        height=460,
+        yaxis={"title": {"text": f"{target} cross-entropy, nats a token"}}
+        | {"range": [min(heights) - 0.8, max(heights) + 0.8]},
+        height=520,
     )
 
 
@@ -112,8 +123,10 @@ def _draws(figure: go.Figure, result: EditResult, spared: Sequence[str], colour:
         y=y,
         customdata=data,
         name=result.name,
+        meta="draws",
+        visible=False,
         mode="markers",
-        marker={"color": colour, "size": 4, "opacity": 0.45},
+        marker={"color": colour, "size": 5, "opacity": 0.6},
         hovertemplate=(
             "<b>%{customdata[0]}</b>, %{customdata[1]} tokens, seed %{customdata[2]}<br>"
             f"{target} %{{y:.2f}} nats<br>damage %{{customdata[3]}}<br>prefactor %{{customdata[4]}}<extra></extra>"
@@ -134,7 +147,7 @@ def _hover(result: EditResult, point: Point, cost: Figure) -> list[str]:
     return [draws, words.bounds(point.target_ce), damage, words.prefactors(means) or "–"]
 
 
-def _spread(figures: Sequence[Figure], scale: Callable[[float], float] = float) -> dict[str, Any]:
+def _spread(figures: Sequence[Figure], colour: str, scale: Callable[[float], float] = float) -> dict[str, Any]:
     """Error bars of the intervals over draws; of a single draw none."""
     sides = [
         (scale(f["high"]) - scale(f["mean"]), scale(f["mean"]) - scale(f["low"]))
@@ -143,25 +156,32 @@ def _spread(figures: Sequence[Figure], scale: Callable[[float], float] = float) 
         for f in figures
     ]
     above, below = [side[0] for side in sides], [side[1] for side in sides]
-    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1, "width": 0}
+    sides_ = {"array": above, "arrayminus": below, "symmetric": False}
+    return sides_ | {"type": "data", "color": f"{colour}66", "thickness": 1.2, "width": 0}
 
 
 def budget_figure(
-    curves: dict[str, list[Point]], colour: dict[str, str], headline: str, target: str, levels: dict[str, float]
+    curves: dict[str, list[Point]],
+    names: Sequence[str],
+    colour: dict[str, str],
+    headline: str,
+    target: str,
+    levels: dict[str, float],
 ) -> dict[str, Any]:
     """Target cross-entropy with its interval, against the number of target tokens; edits fitted on none at the left."""
     figure = go.Figure()
+    shape = symbols(names)
     for name, curve in _headline_last(curves, headline):
         ce = [point.target_ce for point in curve]
         figure.add_scatter(
             x=[max(point.budget, _NONE) for point in curve],
             customdata=[[name, point.budget, words.bounds(point.target_ce)] for point in curve],
             y=[value["mean"] for value in ce],
-            error_y={"array": [_half(value) for value in ce], "thickness": 1, "width": 3},
+            error_y=_spread(ce, colour[name]),
             name=name,
             mode="lines+markers",
             line={"color": colour[name], "width": 3 if name == headline else 1.5} | _dash(colour[name] == CONTROL),
-            marker={"color": colour[name], "size": 8 if name == headline else 6},
+            marker={"color": colour[name], "symbol": shape[name], "size": 9 if name == headline else 7},
             hovertemplate=(
                 "<b>%{customdata[0]}</b>, %{customdata[1]} tokens<br>"
                 f"{target} %{{y:.2f}} nats (%{{customdata[2]}})<extra></extra>"
@@ -178,7 +198,7 @@ def budget_figure(
     )
 
 
-def training_figure(curve: dict[str, list[float]], column: str, colour: str) -> dict[str, Any]:
+def training_figure(curve: dict[str, list[float]], column: str, height: int = 190) -> dict[str, Any]:
     """One column of a training curve against the step, on a logarithmic axis if it is a loss that stays above 0."""
     values = curve[column]
     log = column != "l0" and all(value is not None and value > 0 for value in values)
@@ -187,14 +207,14 @@ def training_figure(curve: dict[str, list[float]], column: str, colour: str) -> 
         x=curve["step"],
         y=values,
         mode="lines",
-        line={"color": colour, "width": 1.5},
+        line={"color": PALETTE[1], "width": 1.5},
         hovertemplate="step %{x}<br>%{y:.3g}<extra></extra>",
     )
     return _plain(
         figure,
         xaxis={"nticks": 4},
         yaxis={"type": "log", **_log_ticks(min(values), max(values))} if log else {"nticks": 5, "rangemode": "tozero"},
-        height=190,
+        height=height,
         margin={"l": 44, "r": 8, "t": 8, "b": 28},
     )
 
@@ -264,7 +284,7 @@ def located_figure(rows: Sequence[dict[str, Any]], target: str) -> dict[str, Any
         customdata=[[_told(cell) for cell in line] for line in grid],
         texttemplate="%{text}",
         hovertemplate="layer %{x}, %{y}<br>%{customdata}<extra></extra>",
-        colorscale=[[0, "rgba(217,72,15,0.05)"], [1, PALETTE[0]]],
+        colorscale=[[0, "rgba(213,94,0,0.05)"], [1, PALETTE[0]]],
         showscale=False,
         zmin=0,
         xgap=1,
@@ -312,11 +332,6 @@ def _apart(places: list[tuple[float, float]], first: int) -> set[int]:
         if all(math.dist(places[index], places[other]) > 0.055 for other in kept):
             kept.append(index)
     return set(kept)
-
-
-def _half(value: Figure) -> float:
-    """Of the interval over draws; a single one has none to draw."""
-    return 0.0 if value["high"] is None else value["high"] - value["mean"]
 
 
 def _log_ticks(low: float, high: float) -> dict[str, list]:

@@ -7,6 +7,7 @@ from typing import Any
 from prefactor.corpus.languages import language_name
 from prefactor.report import words
 from prefactor.report.frontier import Point, headline_point, tokens_to_chance
+from prefactor.report.plots import GLYPHS
 from prefactor.report.schemas import EditResult, Inputs, Quality
 
 MASKS = {
@@ -26,6 +27,7 @@ class MethodRow:
     name: str
     what: str
     colour: str
+    glyph: str  # of its marker
     control: bool
     headline: bool
     target: str
@@ -43,7 +45,12 @@ class MethodRow:
 
 
 def method_rows(
-    inputs: Inputs, curves: dict[str, list[Point]], colour: dict[str, str], headline: str, controls: tuple[str, ...]
+    inputs: Inputs,
+    curves: dict[str, list[Point]],
+    colour: dict[str, str],
+    shape: dict[str, str],
+    headline: str,
+    controls: tuple[str, ...],
 ) -> list[MethodRow]:
     """A row an edit at the report's budget, controls last."""
     rows = []
@@ -54,6 +61,7 @@ def method_rows(
                 name=name,
                 what=words.describe(result),
                 colour=colour[name],
+                glyph=GLYPHS[shape[name]],
                 control=name in controls,
                 headline=name == headline,
                 target=language_name(result.edit.target),

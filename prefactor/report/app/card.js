@@ -40,7 +40,7 @@ function TokenTable({ title, unit, rows, strings }) {
 }
 
 function Effects({ run, at, card }) {
-  const domains = run.corpus.filter((domain) => run.columns[`ablate_${domain}`]);
+  const domains = run.domains.map(([domain]) => domain).filter((domain) => run.columns[`ablate_${domain}`]);
   if (!domains.length || !known(at(`ablate_${domains[0]}`))) return null;
   const cell = (kind, row, domain) => html`<td class="n">${signed(at(`${kind}_${domain}`), 4)}
     <small>${known(row[run.corpus.indexOf(domain)]) ? `± ${row[run.corpus.indexOf(domain)].toFixed(4)}` : ""}</small></td>`;
@@ -75,6 +75,7 @@ function InEdits({ run, name }) {
 
 function PrefactorsFound({ rows }) {
   if (!rows.length) return null;
+  if (rows.length === 1 && rows[0][2] === rows[0][3]) return html`<p>Prefactor found: <b>${rows[0][1]}</b></p>`;
   return html`<details><summary>Prefactor found</summary><table class="plain narrow"><thead><tr><th scope="col">tokens</th><th scope="col" class="n">mean</th>
     <th scope="col" class="n">lowest</th><th scope="col" class="n">highest</th></tr></thead><tbody>${rows.map(([budget, mean, low, high]) => html`
     <tr><td>${budget}</td><td class="n">${mean}</td><td class="n">${low}</td><td class="n">${high}</td></tr>`)}</tbody></table></details>`;
@@ -153,7 +154,7 @@ function Card({ run, index, order }) {
       <button type="button" onClick=${() => go(1)} disabled=${beside(1) === undefined}>next →</button></nav>
     <article class="card">
       <h1 class="label">“${columns.label[index] || "no label"}”</h1>
-      <p><code>${name}</code> ${" "}<span class="note">label by ${columns.labeller[index] || "nobody"}${
+      <p class="about"><code>${name}</code> ${" "}<span class="note">label by ${columns.labeller[index] || "nobody"}${
         known(score) ? `, score ${fixed(score)} (0 chance, 1 perfect)` : ""}</span>
         ${" "}<a class="share-link" href=${cardHash(name)}>link to this card</a> <${CopyButton} text=${address} label="copy the link" /></p>
       <${CardBody} run=${run} index=${index} /></article>`;

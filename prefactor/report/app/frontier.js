@@ -30,17 +30,22 @@ function Frontiers({ run }) {
   const [at, setAt] = useState({ name: run.edit, budget: String(headline.budget) });
   const onPoint = (data) => data && setAt({ name: data[0], budget: String(data[1]) });
   const { figures } = run;
+  const [draws, setDraws] = useState(false);
+  const [intervals, setIntervals] = useState(true);
+  const costs = [["retained", `${run.retained}, retained`], ["protected", `the worst of ${run.protected}, protected`]].filter(([key]) => figures[key]);
+  const [cost, setCost] = useState(costs.at(-1)?.[0]);
+  const marks = { hidden, draws, intervals, onPoint };
   return html`<${Section} title="The frontier: what removal costs">
       <p>Up is better removed, left is less harm. The number in a marker is the budget of ${run.target.name} tokens; thin lines are 95 %
-        intervals over draws, small dots single draws. Click on a mark for its figures.</p>
+        intervals over draws. Click on a mark for its figures, below.</p>
       <${Legend} legend=${run.legend} hidden=${hidden} setHidden=${setHidden} />
-      <div class="pair">
-        ${figures.retained && html`<figure><${Figure} figure=${figures.retained} hidden=${hidden} onPoint=${onPoint}
-            label="${run.target.name} cross-entropy against retained damage" />
-          <figcaption>${run.retained}: retained, in the loss of every method.</figcaption></figure>`}
-        ${figures.protected && html`<figure><${Figure} figure=${figures.protected} hidden=${hidden} onPoint=${onPoint}
-            label="${run.target.name} cross-entropy against the worst protected damage" />
-          <figcaption>The worst of ${run.protected}: protected, never in the loss.</figcaption></figure>`}</div>
+      <div class="choices">
+        <${Choice} label="Damage to" value=${cost} options=${costs} onChange=${setCost} />
+        <label class="check"><input type="checkbox" checked=${intervals} onChange=${(event) => setIntervals(event.target.checked)} />95 % intervals</label>
+        <label class="check"><input type="checkbox" checked=${draws} onChange=${(event) => setDraws(event.target.checked)} />single draws, with seed and prefactor</label></div>
+      ${cost && html`<figure><${Figure} figure=${figures[cost]} ...${marks} label="${run.target.name} cross-entropy against damage to ${run[cost]}" />
+        <figcaption>${cost === "retained" ? `${run.retained}: retained, in the loss of every method.`
+          : `The worst of ${run.protected}: protected, never in the loss.`}</figcaption></figure>`}
       <p class="note">The damage axis is linear near 0 and logarithmic beyond 0.01 nats, so that no damage and negative damage have a place.${
         run.elsewhere.length ? ` Edits with another target are not drawn: ${run.elsewhere.join(", ")}.` : ""}</p>
       <${PointDetails} run=${run} at=${at} setAt=${setAt} />
@@ -48,7 +53,7 @@ function Frontiers({ run }) {
     <${Damage} run=${run} />
     <${Section} title="How many tokens it takes">
       <p>${run.target.name} cross-entropy against the number of ${run.target.name} tokens each method was fitted on, with its 95 % interval over draws.</p>
-      <figure><${Figure} figure=${figures.budget} hidden=${hidden} onPoint=${onPoint} label="${run.target.name} cross-entropy by number of target tokens" /></figure>
+      <figure><${Figure} figure=${figures.budget} ...${marks} label="${run.target.name} cross-entropy by number of target tokens" /></figure>
     </${Section}>`;
 }
 

@@ -51,8 +51,8 @@ function OneEdit({ run, edit }) {
     <${Changed} run=${run} edit=${edit} />
     <${Foreseen} run=${run} choice=${edit.choice} />
     <h3>What the model writes, before and after</h3>
-    <p class="note">The prompt is grey, the model’s continuation is not. Words that only one of the two has are marked: struck through before,
-      underlined after.</p>
+    <p class="note">The prompt is grey, the model’s continuation is not. Words that only one of the two has are marked: dotted before, underlined
+      after.</p>
     <${Rollouts} run=${run} edit=${edit} />
     <h3>Where in a text it acts</h3>
     ${edit.has_tokens ? html`<${TokenMap} key=${edit.name} run=${run} edit=${edit} />`

@@ -55,7 +55,7 @@ function Methods({ run }) {
         <th scope="col" class="n">− unigram</th><th scope="col" class="n">retained damage</th>
         <th scope="col" class="n">worst protected damage</th><th scope="col" class="n">tokens to chance</th></tr></thead>
       <tbody>${run.methods.map((row) => html`<tr class="${row.headline ? "headline" : ""} ${row.control ? "control" : ""}">
-        <th scope="row"><${Dot} colour=${row.colour} /><a class="plain-link" href=${editHash(row.name)}>${row.name}</a>
+        <th scope="row"><${Dot} colour=${row.colour} glyph=${row.glyph} /><a class="plain-link" href=${editHash(row.name)}>${row.name}</a>
           ${row.control && html` <${Control} />`}<small>${row.what}</small></th>
         <td class="n fitted">${row.budget} <small>${row.target}${row.chosen_with ? `; chosen with ${row.chosen_with}` : ""}${
           row.tuned_with ? `; tuned with ${row.tuned_with}` : ""}</small></td>

@@ -1,6 +1,7 @@
 // Small pieces that views share.
 const Tag = ({ kind = "", children }) => html`<span class="tag ${kind}">${children}</span>`;
-const Dot = ({ colour }) => html`<i class="dot" style=${{ background: colour }}></i>`;
+// The mark that a method has in the figures.
+const Dot = ({ colour, glyph }) => html`<span class="dot" aria-hidden="true" style=${{ color: colour }}>${glyph}</span>`;
 const Control = () => html`<${Tag} kind="control">control</${Tag}>`;
 
 function Section({ title, id, children }) {

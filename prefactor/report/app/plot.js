@@ -11,8 +11,9 @@ function withPlotly() {
   return plotly;
 }
 
-// `hidden` has the names of traces that are not drawn; `onPoint` gets the custom data of a mark that is clicked.
-function Figure({ figure, label, hidden = null, onPoint = null }) {
+// `hidden` has the names of traces that are not drawn; `draws` and `intervals` whether these are; `onPoint` gets the
+// custom data of a mark that is clicked.
+function Figure({ figure, label, hidden = null, draws = false, intervals = true, onPoint = null }) {
   const place = useRef(null);
   const asked = useRef(onPoint);
   asked.current = onPoint;
@@ -21,7 +22,11 @@ function Figure({ figure, label, hidden = null, onPoint = null }) {
     withPlotly().then(async (Plotly) => {
       const element = place.current;
       if (!wanted || !element) return;
-      const data = figure.data.map((trace) => ({ ...trace, visible: !hidden?.has(trace.name) }));
+      const data = figure.data.map((trace) => {
+        const bars = Object.fromEntries(["error_x", "error_y"].filter((bar) => trace[bar])
+          .map((bar) => [bar, { ...trace[bar], visible: intervals }]));
+        return { ...trace, ...bars, visible: !hidden?.has(trace.name) && (trace.meta !== "draws" || draws) };
+      });
       const settings = { displayModeBar: false, responsive: true, plotlyServerURL: "" };
       await Plotly.react(element, data, structuredClone(figure.layout), settings);
       if (!element.listening) {
@@ -31,7 +36,7 @@ function Figure({ figure, label, hidden = null, onPoint = null }) {
       element.dataset.drawn = "yes";
     });
     return () => { wanted = false; };
-  }, [figure, hidden]);
+  }, [figure, hidden, draws, intervals]);
   useEffect(() => () => place.current && window.Plotly?.purge(place.current), []);
   return html`<div class="plot ${onPoint ? "clicked" : ""}" ref=${place} role="img" aria-label=${label}
     style=${{ minHeight: `${figure.layout.height}px` }}></div>`;
@@ -44,9 +49,9 @@ function Legend({ legend, hidden, setHidden }) {
     setHidden(next);
   };
   return html`<div class="legend" role="group" aria-label="methods; click to hide or show">
-    ${legend.map(([name, colour, control]) => html`
+    ${legend.map(([name, colour, glyph, control]) => html`
       <button type="button" aria-pressed=${String(!hidden.has(name))} onClick=${() => toggle(name)}>
-        <${Dot} colour=${colour} />${name} ${control && html`<${Control} />`}</button>`)}
+        <${Dot} colour=${colour} glyph=${glyph} />${name} ${control && html`<${Control} />`}</button>`)}
     <button type="button" class="quiet" onClick=${() => setHidden(new Set(hidden.size ? [] : legend.map(([name]) => name)))}>
       ${hidden.size ? "show all" : "hide all"}</button></div>`;
 }

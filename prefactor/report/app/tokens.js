@@ -27,31 +27,58 @@ function TokenMap({ run, edit }) {
       ${" "}<${TokenText} pieces=${pieces(block)} tell=${setTold} /></p>`)}</div>`;
 }
 
-// Words of two texts, each with whether the other lacks it, by their longest common subsequence.
-function differences(before, after) {
-  const [a, b] = [before, after].map((text) => text.match(/\s*\S+|\s+$/g) ?? []);
+// Of two texts, runs of words that both have and that one has alone, by their longest common subsequence. A few common
+// words amid what differs are no agreement: they count as differing, but at the start.
+const AGREEMENT = 3; // words
+
+function common(a, b) {
   const lengths = Array.from({ length: a.length + 1 }, () => new Array(b.length + 1).fill(0));
   for (let i = a.length - 1; i >= 0; i -= 1) {
     for (let j = b.length - 1; j >= 0; j -= 1) {
       lengths[i][j] = a[i] === b[j] ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
     }
   }
-  const [old, fresh] = [[], []];
-  let [i, j] = [0, 0];
-  while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) { old.push([a[i++], false]); fresh.push([b[j++], false]); }
-    else if (j === b.length || (i < a.length && lengths[i + 1][j] >= lengths[i][j + 1])) old.push([a[i++], true]);
-    else fresh.push([b[j++], true]);
+  const pairs = [];
+  for (let [i, j] = [0, 0]; i < a.length && j < b.length;) {
+    if (a[i] === b[j]) pairs.push([i++, j++]);
+    else if (lengths[i + 1][j] >= lengths[i][j + 1]) i += 1;
+    else j += 1;
   }
-  return [old, fresh];
+  return pairs;
+}
+
+function differences(before, after) {
+  const [a, b] = [before, after].map((text) => text.match(/\s*\S+|\s+$/g) ?? []);
+  const runs = []; // of neighbouring pairs
+  for (const [i, j] of common(a, b)) {
+    const last = runs.at(-1)?.at(-1);
+    if (last && last[0] === i - 1 && last[1] === j - 1) runs.at(-1).push([i, j]);
+    else runs.push([[i, j]]);
+  }
+  const kept = runs.filter((run) => run.length >= AGREEMENT || (run[0][0] === 0 && run[0][1] === 0)).flat();
+  const [inOld, inFresh] = [0, 1].map((side) => new Set(kept.map((pair) => pair[side])));
+  return [a.map((word, i) => [word, !inOld.has(i)]), b.map((word, j) => [word, !inFresh.has(j)])];
+}
+
+// Neighbouring words that differ are marked as one, without the space before them.
+function Marked({ words, Mark }) {
+  const parts = [];
+  for (const [text, differs] of words) {
+    if (differs && parts.at(-1)?.differs) parts.at(-1).text += text;
+    else if (differs) {
+      const space = /^\s*/.exec(text)[0];
+      parts.push({ text: space }, { text: text.slice(space.length), differs });
+    } else parts.push({ text });
+  }
+  return parts.map(({ text, differs }) => (differs ? html`<${Mark}>${text}</${Mark}>` : text));
 }
 
 function Rollouts({ run, edit }) {
-  const shown = (words, Mark) => words.map(([text, differs]) => (differs ? html`<${Mark}>${text}</${Mark}>` : text));
   return html`<div class="rollout head note"><span></span><span>before</span><span>after</span></div>
     ${edit.rollouts.map((row) => {
       const [old, fresh] = differences(row.before, row.after);
       return html`<div class="rollout"><div><${Tag} kind=${row.domain === edit.target ? "target" : ""}>${run.names[row.domain]}</${Tag}></div>
-        <p><span class="prompt">${row.prompt}</span>${shown(old, "del")}</p><p><span class="prompt">${row.prompt}</span>${shown(fresh, "ins")}</p></div>`;
+        <p><span class="prompt">${row.prompt}</span><${Marked} words=${old} Mark="del" /></p>
+        <p><span class="prompt">${row.prompt}</span><${Marked} words=${fresh} Mark="ins" /></p></div>`;
     })}`;
 }
