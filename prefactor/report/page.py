@@ -4,6 +4,7 @@ Data lies in packs, gzipped JSON in base64, which the page opens as they are nee
 plotly with the first figure, cards and maps of tokens one by one. Text in them becomes text nodes and nothing else.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
     """The page. Equal inputs give equal bytes."""
     value: dict[str, Any] = explorer(inputs, config) | {"pack": PACK}
     strings = Strings()
-    packs: dict[str, Any] = {"run": value, "plotly": get_plotlyjs()}
+    packs: dict[str, Any] = {"run": value}
     packs |= {f"cards-{number}": cards_ for number, cards_ in enumerate(cards(inputs, strings))}
     packs |= {
         f"tokens-{number}": token_map(inputs.edits[edit["name"]], strings)
@@ -44,5 +45,10 @@ def render(inputs: Inputs, config: ReportConfig) -> str:
         title=value["headline"]["title"],
         style=style([APP / "explorer.css"]),
         script=bundle([APP / f"{name}.js" for name in SCRIPTS]),
-        packs=[(name, packed(pack)) for name, pack in packs.items()],
+        packs=[(name, packed(pack)) for name, pack in packs.items()] + [("plotly", _plotly())],
     )
+
+
+@cache
+def _plotly() -> str:
+    return packed(get_plotlyjs())
