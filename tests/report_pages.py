@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 import fake_data
@@ -16,15 +17,23 @@ PAGE = OUT / "index.html"
 
 
 class Reader:
-    """The page of the working folder's report; every look opens it afresh."""
+    """The page of the report under ``root``; a look opens it afresh where it has been made anew."""
 
-    def __init__(self, watch: Watched):
-        self.watch, self.page = watch, watch.page
+    def __init__(self, root: Path, watch: Watched):
+        self.root, self.watch, self.page = root, watch, watch.page
+        self._seen = 0
 
     def open(self, view: str = "overview") -> Page:
         """The page at ``#/<view>``, drawn."""
-        self.page.goto("about:blank")
-        self.page.goto(f"{PAGE.resolve().as_uri()}#/{view}")
+        path = self.root / PAGE
+        if self._seen == path.stat().st_mtime_ns:
+            self.page.evaluate(
+                "hash => { location.hash = hash; return new Promise((f) => setTimeout(f, 60)); }", f"#/{view}"
+            )
+        else:
+            self.page.goto("about:blank")
+            self.page.goto(f"{path.as_uri()}#/{view}")
+            self._seen = path.stat().st_mtime_ns
         self.page.wait_for_selector("html[data-ready=yes]")
         self.page.wait_for_function("!document.body.innerText.includes('Opening …')")
         return self.page
@@ -37,11 +46,13 @@ class Reader:
         return " ".join((sections.first if sections else page.locator("main")).inner_text().split())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A made-up ``data/`` tree with its params, not to be changed."""
+    """A made-up ``data/`` tree with its params and its report, not to be changed."""
     root = tmp_path_factory.mktemp("built")
     fake_data.build(root)
+    with chdir(root):
+        report.main()
     return root
 
 
@@ -57,7 +68,14 @@ def tree(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def reader(tree: Path, chromium: Browser) -> Iterator[Reader]:
     """Reads the page of ``tree``, once ``report.main`` has made it."""
     with watched(chromium) as watch:
-        yield Reader(watch)
+        yield Reader(tree, watch)
+
+
+@pytest.fixture
+def standing(built: Path, chromium: Browser) -> Iterator[Reader]:
+    """Reads the page of ``built``, for what needs no change of it."""
+    with watched(chromium) as watch:
+        yield Reader(built, watch)
 
 
 def made(reader: Reader) -> Reader:

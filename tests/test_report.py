@@ -1,4 +1,4 @@
-"""The report on a made-up ``data/`` tree: figures worked out by hand, what is missing named, equal bytes of equal input."""
+"""The report on a made-up ``data/`` tree: figures worked out by hand, what is missing named, bytes reproduced."""
 
 import csv
 import json

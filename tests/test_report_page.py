@@ -26,26 +26,26 @@ def _figure(reader: Reader, label: str) -> list[dict[str, Any]]:
     return reader.page.locator(f'.plot[aria-label="{label}"]').evaluate("element => element.data")
 
 
-def test_the_unigram_bar_stands_beside_chance(reader: Reader) -> None:
-    made(reader).open("edits")
-    reader.page.wait_for_function("document.querySelectorAll('.plot[data-drawn=yes]').length === 2")
+def test_the_unigram_bar_stands_beside_chance(standing: Reader) -> None:
+    standing.open("edits")
+    standing.page.wait_for_function("document.querySelectorAll('.plot[data-drawn=yes]').length === 2")
     for name, level in (("chance", fake_data.CHANCE), ("unigram", 4.7), ("before", 1.25)):
-        for plot in reader.page.locator(".plot").all():
+        for plot in standing.page.locator(".plot").all():
             notes = plot.evaluate("element => element.layout.annotations.map((note) => note.text)")
             assert f"{name}<br>{level:.2f}" in notes
     over = 1.25 + 1.01 * (fake_data.CHANCE - 1.25) * 4 / 4.02 - 4.7
-    assert f"+{over:.2f}" in reader.text("overview", "Methods side by side")
+    assert f"+{over:.2f}" in standing.text("overview", "Methods side by side")
 
 
-def test_the_opening_names_the_subcomponent_and_what_it_cost(reader: Reader) -> None:
-    text = made(reader).text("overview")
+def test_the_opening_names_the_subcomponent_and_what_it_cost(standing: Reader) -> None:
+    text = standing.text("overview")
     assert f"One prefactor on {fake_data.CHOSEN}, labelled “German text”, takes German from 1.25 to" in text
-    assert "German is removed with one number; French pays 0.90 nats" in reader.page.locator("h1").inner_text()
+    assert "German is removed with one number; French pays 0.90 nats" in standing.page.locator("h1").inner_text()
     assert "English, nats" not in text and "German, nats 1.25 → " in text
 
 
-def test_labels_are_shown_with_the_figures_of_their_tables(reader: Reader) -> None:
-    text = made(reader).text("components", "Labels, and how far to trust them")
+def test_labels_are_shown_with_the_figures_of_their_tables(standing: Reader) -> None:
+    text = standing.text("components", "Labels, and how far to trust them")
     assert "203 of 411 alive subcomponents have a clear label" in text
     assert "No label was written by a person. The tests put each clear label to" in text
     assert "The judge is deterministic-v1, a program that" in text
@@ -91,8 +91,8 @@ def test_no_surprise_and_tests_that_no_label_was_put_to(reader: Reader) -> None:
     assert "labels_detection" not in json.loads((OUT / "metrics.json").read_text(encoding="utf-8"))
 
 
-def test_the_card_has_the_scores_and_what_fires_together(reader: Reader) -> None:
-    text = made(reader).text(CARD)
+def test_the_card_has_the_scores_and_what_fires_together(standing: Reader) -> None:
+    text = standing.text(CARD)
     assert "detection 0.85 chance 0.50 intruder 0.75 chance 0.20 causal agreement 0.88 chance 0.50" in text
     assert "harms, by its label German harms, if inverted German, Italian surprising Italian" in text
     assert "layers.1.mlp.down_proj:97 foreign-language articles 0.63 ×871" in text
@@ -103,13 +103,13 @@ def test_the_card_has_the_scores_and_what_fires_together(reader: Reader) -> None
     assert "␣und 0.97 ×970" in text  # the first of a token table
 
 
-def test_the_card_has_what_was_measured_of_rescaling_it(reader: Reader) -> None:
-    text = made(reader).text(CARD)
+def test_the_card_has_what_was_measured_of_rescaling_it(standing: Reader) -> None:
+    text = standing.text(CARD)
     # English, French, Spanish, Italian, German: the retained, the protected, the target.
     assert "measured by forward passes" in text
     assert "ablated, α = 0 +0.0005 ± 0.0000 +0.0050 ± 0.0003 +0.0050 ± 0.0003 +0.1550 ± 0.0077 +0.2600 ± 0.0130" in text
     assert "inverted, α = −1 +0.0010 ± 0.0001" in text and "+0.5200 ± 0.0260" in text
-    other = reader.text("components/layers.1.mlp.down_proj:97")
+    other = standing.text("components/layers.1.mlp.down_proj:97")
     assert "to first order in the prefactor" in other and "It fires nowhere in the harvest text." in other
 
 
@@ -126,8 +126,8 @@ def test_the_card_of_one_that_is_dead_or_of_an_older_harvest(reader: Reader) -> 
         assert absent not in text
 
 
-def test_each_edit_shows_what_was_foreseen_beside_what_was_measured(reader: Reader) -> None:
-    text = made(reader).text("edits/scalar", "One edit")
+def test_each_edit_shows_what_was_foreseen_beside_what_was_measured(standing: Reader) -> None:
+    text = standing.text("edits/scalar", "One edit")
     # English, French, Spanish, Italian, German: the retained, the protected, the target.
     foreseen = "+0.001 +0.010 +0.010 +0.310 +0.520"
     measured = [f"{fake_data.damage('scalar', 4, 2, domain):+.3f}" for domain in ("en", "fr", "es", "it", "de")]
@@ -137,7 +137,7 @@ def test_each_edit_shows_what_was_foreseen_beside_what_was_measured(reader: Read
     assert "Why this one. its label “German text” matches the query" in text
     told_of = {}
     for name in fake_data.EDITS:
-        text = reader.text(f"edits/{name}", "One edit")
+        text = standing.text(f"edits/{name}", "One edit")
         told_of[name] = (text.count("the edit as fitted, measured"), text.count(foreseen), text.count("Near misses"))
     chosen = {name: (1, len(fake_data.chosen(name)), int(name == "scalar")) for name in fake_data.EDITS}
     assert told_of == {name: chosen[name] if name not in fake_data.BASELINES else (0, 0, 0) for name in chosen}
@@ -155,32 +155,32 @@ def test_edits_of_which_nothing_was_known_are_left_out(reader: Reader) -> None:
     assert "What was known of the choice" not in text and "Warning" not in text
 
 
-def test_the_map_of_the_matrices_has_what_was_verified(reader: Reader) -> None:
-    text = made(reader).text("decomposition", "Where to decompose")
+def test_the_map_of_the_matrices_has_what_was_verified(standing: Reader) -> None:
+    text = standing.text("decomposition", "Where to decompose")
     assert "3 of 4, those with the best forecast, were tried" in text and "loses 0.05 nats a token" in text
     assert "matrix amount French Spanish" not in text  # columns stand in the table's order, English first
     assert "layers.1.mlp.up_proj 1 +0.010 +4.000 +0.020 +0.000 −0.010" in text
-    data = _figure(reader, "what German loses by layer and matrix")[0]
+    data = _figure(standing, "what German loses by layer and matrix")[0]
     assert (data["x"], data["y"]) == (["0", "1"], ["mlp.up_proj", "self_attn.o_proj"])
     assert (data["z"], data["text"]) == ([[3.0, 6.0], [None, 2.0]], [["3.0", "6.0"], ["·", "2.0"]])
 
 
-def test_the_decomposition_has_its_battery_its_spectrum_and_l0_by_depth(reader: Reader) -> None:
-    text = made(reader).text("decomposition")
+def test_the_decomposition_has_its_battery_its_spectrum_and_l0_by_depth(standing: Reader) -> None:
+    text = standing.text("decomposition")
     assert "61.3" not in text and "66.4 % of the model’s weights are decomposed: 131,072 in 14 of its matrices" in text
     assert "411 of 1,792 subcomponents are alive" in text
     assert "stochastic random masks between importance and 1, Δ too 0.02130 1.291" in text
     assert "PGD 40 the worst masks 40 steps of PGD find, Δ too 0.34200" in text
     assert "0 102.4 5.7 %" in text
-    depth = _figure(reader, "L0 by layer and position")[0]
+    depth = _figure(standing, "L0 by layer and position")[0]
     assert (depth["x"], depth["y"]) == (list(range(8)), ["layers.0", "layers.1"])
     assert depth["z"] == [[10.0 + position for position in range(8)], [20.0 + position for position in range(8)]]
-    spectrum = _figure(reader, "mean importance by rank")[0]
+    spectrum = _figure(standing, "mean importance by rank")[0]
     largest = sum((0.002, 0.63, 0.08, 0.09, 0.08)) / 5
     assert (spectrum["x"][0], spectrum["y"][0]) == (1, pytest.approx(largest))
     assert spectrum["x"][-1] == len({name for edit in fake_data.EDITS for name in fake_data.chosen(edit)})
     assert {"adversarial by training step", "delta by training step"} <= set(
-        reader.page.locator(".plot").evaluate_all("plots => plots.map((plot) => plot.getAttribute('aria-label'))")
+        standing.page.locator(".plot").evaluate_all("plots => plots.map((plot) => plot.getAttribute('aria-label'))")
     )
 
 
@@ -194,20 +194,20 @@ def test_a_run_of_before_there_were_depth_and_tokens(reader: Reader) -> None:
     assert "did not keep figures by token" in reader.text("edits/scalar", "One edit")
 
 
-def test_a_direction_is_shown_with_the_tokens_behind_it(reader: Reader) -> None:
-    text = made(reader).text("overview", "Methods side by side")
+def test_a_direction_is_shown_with_the_tokens_behind_it(standing: Reader) -> None:
+    text = standing.text("overview", "Methods side by side")
     row = text.partition("direction 1.25 times the closed-form change of layers.1.mlp")[2]
     assert row.startswith(
         ".up_proj, around English, French, Spanish, Italian 4 German; chosen with 3,072 direction + 5,120 "
     )
-    summary = Summary.model_validate_json((OUT / "summary.json").read_text(encoding="utf-8"))
+    summary = Summary.model_validate_json((standing.root / OUT / "summary.json").read_text(encoding="utf-8"))
     assert summary.edits["direction"].chosen_with == 5120 + 3072
 
 
-def test_the_pipeline_and_the_bill_have_every_stage(reader: Reader) -> None:
-    pipeline = made(reader).text("overview", "The pipeline")
+def test_the_pipeline_and_the_bill_have_every_stage(standing: Reader) -> None:
+    pipeline = standing.text("overview", "The pipeline")
     assert re.search(r"decompose splits .* 6 min 12 s 1\.49 TFLOP", pipeline)
-    text = reader.text("bill", "What it cost")
+    text = standing.text("bill", "What it cost")
     assert re.search(r"effects 48 s .* score 2\.0 s", text)
     assert re.search(r"total [^B]*1\.60 k 0\.12", text)
     assert "9 edits took" in text and "edit scalar 9.5 s" in text
@@ -323,8 +323,8 @@ def test_an_edit_with_another_target_is_listed_but_not_drawn(reader: Reader) -> 
     assert summary.edits["lora-1"].target == "fr"
 
 
-def test_recipes_settings_and_commands_stand_with_their_edit(reader: Reader) -> None:
-    text = made(reader).text("edits/lora-1", "One edit")
+def test_recipes_settings_and_commands_stand_with_their_edit(standing: Reader) -> None:
+    text = standing.text("edits/lora-1", "One edit")
     assert "lora-1 0.01 for 60 steps at 4 tokens (of 3 each)." in text
     assert '"rank": 1' in text
     assert "prefactor export lora-1 my-adapter" in text and "prefactor apply lora-1 my-checkpoint" in text
