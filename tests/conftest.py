@@ -11,6 +11,7 @@ import pytest
 
 import flows  # noqa: F401  (it quietens Prefect, which must not be imported before)
 from tests.browser import chromium  # noqa: F401  (a fixture)
+from tests.report_pages import built, reader, standing, tree  # noqa: F401  (fixtures)
 from tests.small import ROOT, WAITING, hears_interrupts, make_project
 
 SLOW = ("test_pipeline", "test_reruns")  # begun first, so that none is left to wait for

@@ -113,6 +113,7 @@ def build(root: Path) -> None:
     _importance(data / "importance")
     _harvest(data / "harvest")
     _label(data / "label")
+    _effects(data / "effects")
     _score(data / "score")
     for name in SHORTLISTS:
         for stage, seconds in LIST_SECONDS.items():
@@ -265,6 +266,12 @@ def _importance(folder: Path) -> None:
         "l0": {"0": 102.4, "0.01": 84.9, "0.1": 61.2}, "delta_norm": 0.02,
     }  # fmt: skip
     write_json(folder / "metrics.json", metrics)
+    depth = [
+        {"layer": f"layers.{layer}", "position": position, "l0": 10.0 * (layer + 1) + position}
+        for layer in range(2)
+        for position in range(8)
+    ]
+    write_table(folder / "depth.parquet", pa.Table.from_pylist(depth))
 
 
 def _harvest(folder: Path) -> None:
@@ -294,6 +301,22 @@ def _score(folder: Path) -> None:
     rows = [score_row(name, 0.31 if name == CHOSEN else 0.0) for name in chosen("contrast-16")]
     write_part(folder, "scores", pa.Table.from_pylist(rows, schema=SCORES))
     write_json(folder / "metrics.json", LABEL_SCORES)
+
+
+def effects_row(name: str, ablated: dict[str, float]) -> dict[str, Any]:
+    """Ablating costs ``ablated`` (nats a token), inverting twice that, to a twentieth of it."""
+    row: dict[str, Any] = {"subcomponent": name}
+    for kind, times in (("ablate", 1), ("invert", 2)):
+        row |= {f"{kind}_{domain}": times * value for domain, value in ablated.items()}
+        row |= {f"{kind}_error_{domain}": times * abs(value) / 20 for domain, value in ablated.items()}
+    return row | {"exact": name == CHOSEN}
+
+
+def _effects(folder: Path) -> None:
+    names = sorted({name for edit in EDITS for name in chosen(edit)})
+    german, little = {"en": 0.0005, "de": 0.26, "fr": 0.005, "es": 0.005, "it": 0.155}, dict.fromkeys(BASE_CE, -0.001)
+    rows = [effects_row(name, german if name == CHOSEN else little) for name in names]
+    write_part(folder, "effects", pa.Table.from_pylist(rows))
 
 
 def _selection(folder: Path, edit: str) -> None:
@@ -358,3 +381,18 @@ def _evaluate(folder: Path, edit: str) -> None:
         for d, (p, t) in prompts.items()
     ]
     write_part(folder, "rollouts", pa.Table.from_pylist(rows))
+    write_part(
+        folder, "tokens", pa.Table.from_pylist([row for d, (p, t) in prompts.items() for row in token_rows(d, p + t)])
+    )
+
+
+def token_rows(domain: str, text: str) -> list[dict[str, Any]]:
+    """A block of ``domain``, a row a word: nothing of the first; of the n-th German one a KL of n nats."""
+    kl = 1.0 if domain == "de" else 0.01
+    rows = []
+    for position, word in enumerate(text.split()):
+        figures = {"base_ce": 1.5, "edited_ce": 1.5 + kl * position, "kl": kl * position}
+        known = figures if position else dict.fromkeys(figures)
+        at = {"domain": domain, "block": 0, "position": position, "token": f" {word}"}
+        rows.append({"budget": REPORT_BUDGET, "seed": 0} | at | known)
+    return rows

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefactor.report import words
 from prefactor.report.frontier import headline_point
-from prefactor.report.inputs import EditResult, Inputs, ReportedChoice
+from prefactor.report.schemas import EditResult, Inputs, ReportedChoice
 
 
 def chosen(inputs: Inputs, result: EditResult, domains: list[str]) -> dict[str, Any] | None:
@@ -26,7 +26,9 @@ def chosen(inputs: Inputs, result: EditResult, domains: list[str]) -> dict[str, 
         "rows": [_row(choice, domains) for choice in told],
         "measured": _cells(means, domains) if told else None,
         "prefactors": words.prefactors(result.edit.prefactors),
-        "near_misses": result.selection.near_misses,
+        "near_misses": [
+            one.model_dump(include={"subcomponent", "label", "score", "reason"}) for one in result.selection.near_misses
+        ],
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prefactor.evaluate.intervals import Figure, figure
-from prefactor.report.inputs import EditResult, Inputs, Target
+from prefactor.report.schemas import EditResult, Inputs, Target
 
 REACHED = 0.05  # nats: a target this near to chance, or above, counts as removed
 

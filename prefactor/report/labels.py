@@ -5,10 +5,9 @@ from typing import Any
 from prefactor.corpus.languages import language_name
 from prefactor.label.overrides import PERSON
 from prefactor.report import words
-from prefactor.report.inputs import Inputs, LabelTest, TableRow
+from prefactor.report.schemas import Inputs, LabelTest, TableRow
 
 SURPRISES = 12  # labels that would surprise most
-TOGETHER = 10  # subcomponents that fire with the one on the card
 # A test's name, and what it asks.
 TESTS = {
     "detection": (
@@ -56,30 +55,6 @@ def labels(inputs: Inputs) -> dict[str, Any]:
         "surprising": f"{scores.surprising:,}",
         "surprises": [_surprise(row, inputs) for row in surprising[:SURPRISES]],
     }
-
-
-def scores_of(inputs: Inputs, subcomponent: str) -> list[tuple[str, str, str]]:
-    """(test, score, chance) of the tests that the label of ``subcomponent`` was put to; none of a dead one."""
-    row = inputs.scores.get(subcomponent, {})
-    return [
-        (TESTS[name][0], f"{row[name]:.2f}", f"{test.chance:.2f}")
-        for name, test in inputs.label_scores.tests.items()
-        if row.get(name) is not None
-    ]
-
-
-def together_of(inputs: Inputs, subcomponent: str) -> list[dict[str, str]]:
-    """What fires together with ``subcomponent``, most first, with its label; none where the harvest did not count."""
-    others = inputs.subcomponents[subcomponent].get("together") or []
-    return [
-        {
-            "subcomponent": other["subcomponent"],
-            "label": _label(inputs, other["subcomponent"]),
-            "value": f"{other['value']:.2f}",
-            "count": f"{other['count']:,}",
-        }
-        for other in others[:TOGETHER]
-    ]
 
 
 def _test(name: str, asks: str, test: LabelTest) -> dict[str, str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefactor.corpus.languages import language_name
 from prefactor.report import words
-from prefactor.report.inputs import Inputs
+from prefactor.report.schemas import Inputs
 
 SHOWN = 5  # matrices with all their figures
 

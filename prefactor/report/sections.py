@@ -2,24 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
-from prefactor.config.edits import Chosen
 from prefactor.corpus.languages import language_name
 from prefactor.report import words
 from prefactor.report.frontier import Point, headline_point, tokens_to_chance
-from prefactor.report.inputs import EDIT_STAGES, EditResult, Inputs, Quality, TableRow
-from prefactor.report.labels import scores_of, together_of
+from prefactor.report.plots import GLYPHS
+from prefactor.report.schemas import EditResult, Inputs, Quality
 
-EXAMPLES = 12  # activating windows on a card
-ROLLOUTS = 2  # a domain and edit
-TOKEN_TABLES = {
-    "input_recall": ("Fires on", "share of the token’s occurrences"),
-    "input_pmi": ("Fires on, against base rate", "PMI, nats"),
-    "output_recall": ("Predicts", "share of its predictions"),
-    "output_pmi": ("Predicts, against base rate", "PMI, nats"),
-}
 MASKS = {
     "unmasked": "every subcomponent kept",
     "stochastic": "random masks between importance and 1, Δ too",
@@ -37,6 +27,7 @@ class MethodRow:
     name: str
     what: str
     colour: str
+    glyph: str  # of its marker
     control: bool
     headline: bool
     target: str
@@ -54,7 +45,12 @@ class MethodRow:
 
 
 def method_rows(
-    inputs: Inputs, curves: dict[str, list[Point]], colour: dict[str, str], headline: str, controls: tuple[str, ...]
+    inputs: Inputs,
+    curves: dict[str, list[Point]],
+    colour: dict[str, str],
+    shape: dict[str, str],
+    headline: str,
+    controls: tuple[str, ...],
 ) -> list[MethodRow]:
     """A row an edit at the report's budget, controls last."""
     rows = []
@@ -65,6 +61,7 @@ def method_rows(
                 name=name,
                 what=words.describe(result),
                 colour=colour[name],
+                glyph=GLYPHS[shape[name]],
                 control=name in controls,
                 headline=name == headline,
                 target=language_name(result.edit.target),
@@ -129,59 +126,6 @@ def quotes(result: EditResult, point: Point) -> str:
     return "; ".join(told) + "." if told else ""
 
 
-def edit_card(inputs: Inputs, result: EditResult, index: int) -> dict[str, Any]:
-    """The ``index``-th subcomponent of ``result``: what it is, why it was chosen, and what makes it fire."""
-    name = result.edit.subcomponents[index]
-    row, label = inputs.subcomponents[name], inputs.labels[name]
-    order = domain_order(result, inputs)
-    choice = next((c for c in result.selection.subcomponents if c.subcomponent == name), None)
-    fitted: dict[int, list[float]] = {}
-    for fit in (fit for fit in result.fits if fit["prefactors"]):
-        fitted.setdefault(fit["budget"], []).append(fit["prefactors"][index])
-    return {
-        "name": name,
-        "label": label["label"] or "no label",
-        "labeller": label["labeller"],
-        "score": None if label["score"] is None else f"{label['score']:.2f}",
-        "reasoning": label["reasoning"] or "",
-        "chosen": choice.reason if choice else "",
-        "warning": choice.warning if choice else None,
-        "facts": {
-            f"tokens that need it (importance above {inputs.fires:g})": f"{100 * row['density']:.1f} %",
-            "mean importance": f"{row['mean_importance']:.3f}",
-            "mean activation where it fires": words.significant(row["mean_activation"] or math.nan),
-            "norm ‖u‖ ‖v‖": words.significant(row["norm"]),
-        },
-        "importance": [(language_name(d), row[column] or 0.0) for d in order if (column := f"importance_{d}") in row],
-        "prefactors": [
-            (budget, *(words.prefactors((value,)) for value in (fmean(values), min(values), max(values))))
-            for budget, values in sorted(fitted.items())
-        ],
-        "tables": [
-            {"title": title, "unit": unit, "rows": [_token_row(entry) for entry in row[column] or []]}
-            for column, (title, unit) in TOKEN_TABLES.items()
-        ],
-        "scores": scores_of(inputs, name),
-        "together": together_of(inputs, name),
-        "examples": [_example(window) for window in inputs.examples[name][:EXAMPLES]],
-    }
-
-
-def rollouts(result: EditResult, domains: list[str]) -> list[dict[str, Any]]:
-    """Up to two prompts a domain, continued before and after the edit."""
-    return [
-        {
-            "domain": language_name(domain),
-            "target": domain == result.edit.target,
-            "prompt": row["prompt"],
-            "before": row["before"],
-            "after": row["after"],
-        }
-        for domain in domains
-        for row in [row for row in result.rollouts if row["domain"] == domain][:ROLLOUTS]
-    ]
-
-
 def decomposed(inputs: Inputs) -> dict[str, Any]:
     """How much of the target is decomposed, and a row a reason why the rest is not."""
     whole, *rest = inputs.decomposed.weights
@@ -243,63 +187,3 @@ def recipes(inputs: Inputs) -> list[tuple[str, str, int]]:
             )
             rows.append((name, words_, len(result.edit.recipes) // len(chosen)))
     return rows
-
-
-def cost(inputs: Inputs) -> dict[str, Any]:
-    """A row a stage with its share of all seconds, and what an edit costs beside what is shared."""
-    total = sum(spent.seconds for spent in inputs.cost.values())
-    edits = sum(inputs.cost[stage].seconds for stage in EDIT_STAGES)
-    fits = sum(len(result.fits) for result in inputs.edits.values())
-    sharing = sum(isinstance(result.config, Chosen) for result in inputs.edits.values())
-    return {
-        "rows": [
-            {
-                "stage": stage,
-                "seconds": words.duration(spent.seconds),
-                "share": f"{100 * spent.seconds / total if total else 0.0:.1f}",
-                "tokens": words.magnitude(spent.tokens),
-                "flops": words.magnitude(spent.flops),
-                "requests": words.magnitude(spent.requests),
-                "usd": f"{spent.usd:,.2f}",
-                "memory": words.gibibytes(spent.memory),
-            }
-            for stage, spent in inputs.cost.items()
-        ],
-        "total": words.duration(total),
-        "tokens": words.magnitude(sum(spent.tokens for spent in inputs.cost.values())),
-        "flops": words.magnitude(sum(spent.flops for spent in inputs.cost.values())),
-        "requests": words.magnitude(sum(spent.requests for spent in inputs.cost.values())),
-        "usd": f"{sum(spent.usd for spent in inputs.cost.values()):,.2f}",
-        "memory": words.gibibytes(max(spent.memory for spent in inputs.cost.values())),
-        "shared": words.duration(total - edits),
-        "edits": words.duration(edits),
-        "each": words.duration(edits / len(inputs.edits)),
-        "count": words.plural(len(inputs.edits), "edit"),
-        "fits": f"{fits:,}",
-        "sharing": words.plural(sharing, "edit") if sharing else None,  # that use what was measured of candidates
-    }
-
-
-def _token_row(entry: TableRow) -> dict[str, str]:
-    return {"token": spaces_shown(entry["token"]), "value": f"{entry['value']:.2f}", "count": f"{entry['count']:,}"}
-
-
-def spaces_shown(token: str) -> str:
-    """White space a reader could not see is written as ␣, ↵ and ⇥."""
-    return token.replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥") or "∅"
-
-
-def _example(window: TableRow) -> dict[str, Any]:
-    pieces = zip(window["tokens"], window["importance"], window["activation"], strict=True)
-    return {
-        "domain": language_name(window["domain"]),
-        "pieces": [
-            {
-                "text": token.replace("\n", "↵"),
-                "heat": f"{min(1.0, max(0.0, importance)):.2f}",
-                "title": f"importance {importance:.2f}, activation {words.signed(activation)}",
-                "fires": position == window["position"],
-            }
-            for position, (token, importance, activation) in enumerate(pieces)
-        ],
-    }

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from prefactor.config.report import ReportConfig
 from prefactor.errors import PrefactorError
 from prefactor.report.frontier import headline_point
-from prefactor.report.inputs import EditResult, Inputs, Target
+from prefactor.report.schemas import EditResult, Inputs, Target
 from prefactor.report.verdict import verdict
 
 
@@ -141,7 +141,7 @@ def summarise(inputs: Inputs, config: ReportConfig, frontier: str) -> Summary:
         holds=_holds(inputs.edits[config.edit], inputs.target, config),
         edits={name: _edit(result, inputs.target) for name, result in inputs.edits.items()},
         frontier=frontier,
-        cost={stage: StageCost(**spent.model_dump()) for stage, spent in inputs.cost.items()},
+        cost={stage: StageCost(**spent.model_dump(exclude={"made_with"})) for stage, spent in inputs.cost.items()},
     )
 
 

@@ -7,7 +7,7 @@ from prefactor.config.edits import AnyEdit
 from prefactor.config.report import Bars
 from prefactor.corpus.languages import language_name
 from prefactor.report.frontier import Point
-from prefactor.report.inputs import EditResult
+from prefactor.report.schemas import EditResult
 
 BAR = {"chance": "chance", "unigram": "what token frequencies tell"}  # goals in words
 

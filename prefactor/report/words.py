@@ -15,7 +15,7 @@ from prefactor.config.guard import GuardByDomain
 from prefactor.corpus.languages import language_name
 from prefactor.evaluate.intervals import Figure
 from prefactor.report.frontier import REACHED, Point
-from prefactor.report.inputs import EditResult, Inputs
+from prefactor.report.schemas import EditResult, Inputs
 from prefactor.report.verdict import BAR
 
 SMALL_DAMAGE = 0.10  # nats: damage above this, to any domain but the target, is part of the title
