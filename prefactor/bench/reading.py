@@ -28,9 +28,10 @@ def encoded(live: Live, tokenizer: Tokenizer, text: str, what: str = "text") -> 
     if not text.strip():
         raise PrefactorError(f"the {what} is empty: write some")
     tokenizer.encode_special_tokens = True
-    ids, begins = tokenizer.encode(text).ids, live.target.config.get_text_config().bos_token_id
-    if isinstance(begins, int) and ids[:1] != [begins]:
-        ids = [begins, *ids]
+    plain, whole = (tokenizer.encode(text, add_special_tokens=add).ids for add in (False, True))
+    ids, begins = whole, live.target.config.get_text_config().bos_token_id
+    if whole == plain and isinstance(begins, int):  # documents of a tokenizer trained here are only separated by it
+        ids = [begins, *plain]
     if len(ids) > (most := longest(live)):
         raise PrefactorError(f"the {what} has {len(ids)} tokens, its beginning included: shorten it to at most {most}")
     if len(ids) < 2:

@@ -27,7 +27,7 @@ def serve(folder: Path, address: str, port: int, *, browser: bool, say: Callable
     Raises:
         PrefactorError: the port is taken or may not be bound, or the folder has no finished decomposition.
     """
-    bound = _bound(address, port)
+    bound = listening(address, port)
     with bound:
         work = Workspace(folder)
         live, token = Live.open(work), new_token()
@@ -53,13 +53,18 @@ def _leading_to(url: str, folder: Path) -> str:
     return path.as_uri()
 
 
-def _bound(address: str, port: int) -> socket.socket:
+def listening(address: str, port: int) -> socket.socket:
+    """A socket on which whoever comes waits until they are served.
+
+    Raises:
+        PrefactorError: the port is taken or may not be bound.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((address, port))
-        made.listen()  # who comes before the model is read waits
+        made.listen()
     except (OSError, OverflowError) as error:
         made.close()
         said = error.strerror if isinstance(error, OSError) else str(error)
