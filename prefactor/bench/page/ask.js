@@ -49,27 +49,27 @@ async function stream(path, body, each, signal) {
   }
 }
 
-// What `make(signal)` gives for `key`, a text; of several keys in a row only the last is waited for.
+// What `make(signal)` gives for `key`, a text; of several keys in a row only the last is waited for. `busy` as long as
+// what is shown is of another key.
 function useAsked(key, make, pause = 0) {
-  const [state, set] = useState({ value: null, busy: false, error: "" });
+  const [state, set] = useState({ key: null, value: null, error: "" });
   useEffect(() => {
     if (key === null) {
-      set({ value: null, busy: false, error: "" });
+      set({ key, value: null, error: "" });
       return undefined;
     }
     const ends = new AbortController();
-    const ask = async () => {
-      set((before) => ({ ...before, busy: true }));
+    const wait = async () => {
       const start = performance.now();
       try {
         const value = await make(ends.signal);
-        if (!ends.signal.aborted) set({ value, busy: false, error: "", seconds: (performance.now() - start) / 1000 });
+        if (!ends.signal.aborted) set({ key, value, error: "", seconds: (performance.now() - start) / 1000 });
       } catch (error) {
-        if (!ends.signal.aborted && error.name !== "AbortError") set((before) => ({ ...before, busy: false, error: error.message }));
+        if (!ends.signal.aborted && error.name !== "AbortError") set((before) => ({ ...before, key, error: error.message }));
       }
     };
-    const timer = setTimeout(ask, pause);
+    const timer = setTimeout(wait, pause);
     return () => { clearTimeout(timer); ends.abort(); };
   }, [key]);
-  return state;
+  return { ...state, busy: state.key !== key };
 }

@@ -28,7 +28,11 @@ function Bench({ project }) {
     <header><h1>Prefactor bench</h1><span class="note">${project.folder}</span></header>
     <main>
       <${Picker} project=${project} edit=${edit} add=${(name, label) => set(added(state.now, name, label))} />
-      <${Edit} project=${project} edit=${edit} state=${state} dispatch=${dispatch} />
+      <div class="column">
+        <${Edit} project=${project} edit=${edit} state=${state} dispatch=${dispatch} />
+        <${Keep} edit=${state.now} />
+      </div>
+      <div class="column">
       <${Damage} project=${project} edit=${edit} beside=${beside} setBeside=${setBeside}
         setTarget=${(target) => set({ ...state.now, target, guard: state.now.guard && state.now.guard.weigh === "domain" ? null : state.now.guard })} />
       <section class="text" aria-labelledby="text-title">
@@ -42,7 +46,7 @@ function Bench({ project }) {
         <${Tokens} edit=${edit} text=${text} />
         <${Streams} edit=${state.now} text=${text} beside=${beside} />
       </section>
-      <${Keep} edit=${state.now} />
+      </div>
     </main>`;
 }
 

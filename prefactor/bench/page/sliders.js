@@ -28,7 +28,7 @@ function Slider({ slider, drag, set, remove }) {
   const { subcomponent, label, alpha } = slider;
   const [end, setEnd] = useState(bound(alpha));
   const wide = Math.max(end, bound(alpha));
-  const place = (value) => ({ left: `calc(8px + (100% - 16px) * ${(value + wide) / (2 * wide)})` });
+  const at = (value) => `calc(8px + (100% - 16px) * ${(value + wide) / (2 * wide)})`;
   const written = (text) => {
     const value = Number(text);
     if (text.trim() !== "" && Number.isFinite(value) && Math.abs(value) <= LARGEST) set(value);
@@ -36,19 +36,21 @@ function Slider({ slider, drag, set, remove }) {
   return html`
     <li>
       <div class="line">
-        <span class="what"><b>${label}</b><span class="name">${subcomponent}</span></span>
+        <b>${label}</b>
         <span class="buttons">
           ${[[MINUS + "1", -1, "invert"], ["0", 0, "ablate"], ["1", 1, "leave as it is"]].map(([text, value, what]) => html`
             <button key=${value} aria-label=${`${what}: ${subcomponent}`} title=${what} aria-pressed=${alpha === value} onClick=${() => set(value)}>${text}</button>`)}
           <button aria-label=${`Remove ${subcomponent}`} title="take it out" onClick=${remove}>×</button>
         </span>
       </div>
+      <span class="name">${subcomponent}</span>
       <div class="track">
         <div class="range">
           <input type="range" min=${-wide} max=${wide} step=${wide / 80} value=${alpha} aria-label=${`Prefactor of ${subcomponent}`}
+            style=${{ "--from": at(Math.min(1, alpha)), "--to": at(Math.max(1, alpha)) }}
             onInput=${(event) => drag(Number(event.target.value))}
             onChange=${(event) => { set(Number(event.target.value)); setEnd(wide); }} />
-          <span class="tick" style=${place(0)}>0</span><span class="tick" style=${place(1)}>1</span>
+          <span class="tick" style=${{ left: at(0) }}>0</span><span class="tick" style=${{ left: at(1) }}>1</span>
         </div>
         <input class="n" type="number" step="any" value=${Number(alpha.toFixed(4))} aria-label=${`Prefactor of ${subcomponent}, as a number`}
           min=${-LARGEST} max=${LARGEST} onChange=${(event) => written(event.target.value)} />
