@@ -33,7 +33,7 @@ from prefactor.config.edits import (
     Tolerated,
 )
 from prefactor.config.evaluate import EvaluateConfig
-from prefactor.config.guard import GuardByImportance
+from prefactor.config.guard import Guard, GuardByImportance
 from prefactor.config.numbers import real, whole
 from prefactor.config.params import PARAMS, section
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
@@ -302,7 +302,7 @@ class Workspace:
         Raises:
             PrefactorError: a domain is unknown, or the numbers say not how far it goes, or more than once.
         """
-        domains = self._roles(target, retain)
+        domains = self.roles(target, retain)
         if [tokens > 0, tolerance is not None, reach is not None].count(True) != 1:
             raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance or a reach")
         alpha: Alpha = FITTED
@@ -318,15 +318,18 @@ class Workspace:
             return GuardedEdit(method="guarded", guard=guard, **asked)
         return ScalarEdit(method="scalar", **asked)
 
-    def set(self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None) -> Edited:
-        """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged."""
+    def set(
+        self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None,
+        guard: Guard | None = None,
+    ) -> Edited:  # fmt: skip
+        """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged.
+
+        Args:
+            guard: which text the change is kept from, if any; one by domain reads text of ``target``.
+        """
         names = list(self.known(list(prefactors)))
         values = tuple(real(name, prefactors[name]) for name in names)
-        edit = ScalarEdit(
-            method="scalar", domains=self._roles(target, retain), alpha=Given(by="hand", values=values),
-            shortlist=BY_HAND,
-        )  # fmt: skip
-        return self._set(edit, names)
+        return self._set(by_hand(self.roles(target, retain), values, guard), names)
 
     def rewrite(
         self, subcomponent: str, toward: str, strength: float, *, target: str, retain: Sequence[str] | None = None
@@ -340,7 +343,7 @@ class Workspace:
         """
         names = list(self.known([subcomponent]))
         edit = RewriteEdit(
-            method="rewrite", domains=self._roles(target, retain), toward=toward, strength=real("strength", strength),
+            method="rewrite", domains=self.roles(target, retain), toward=toward, strength=real("strength", strength),
             shortlist=BY_HAND,
         )  # fmt: skip
         return self._set(edit, names)
@@ -410,7 +413,12 @@ class Workspace:
         words = {domain: one_word(domain).lower() for domain in self.domains}
         return query_for(words[target], [word for domain, word in words.items() if domain != target])
 
-    def _roles(self, target: str, retain: Sequence[str] | None) -> Domains:
+    def roles(self, target: str, retain: Sequence[str] | None = None) -> Domains:
+        """Every domain's part in the removal of ``target``; arguments as for :meth:`remove`.
+
+        Raises:
+            PrefactorError: a domain is unknown, or ``target`` is retained, too.
+        """
         target = self.domain(target)
         kept = [self.domain(name) for name in retain] if retain else [d for d in self.domains if d != target][:1]
         if target in kept:
@@ -445,6 +453,14 @@ class Workspace:
                 near = difflib.get_close_matches(name, everything, n=NEAREST, cutoff=0.0)
                 raise PrefactorError(f"{name!r} is no subcomponent; the nearest: {', '.join(near)}")
         return names
+
+
+def by_hand(domains: Domains, values: tuple[float, ...], guard: Guard | None = None) -> PrefactorEdit:
+    """The edit that gives subcomponents, which are not named yet, these prefactors."""
+    asked: dict[str, Any] = {"domains": domains, "alpha": Given(by="hand", values=values), "shortlist": BY_HAND}
+    if guard is None:
+        return ScalarEdit(method="scalar", **asked)
+    return GuardedEdit(method="guarded", guard=guard, **asked)
 
 
 def _problem(shortlist: ShortlistConfig) -> tuple[Any, ...]:

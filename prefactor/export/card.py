@@ -14,7 +14,7 @@ def card(
     """Markdown with the front matter that the Hub reads.
 
     Args:
-        facts: as in ``edit.json`` (``docs/contracts.md``).
+        facts: as in ``edit.json`` (``docs/contracts.md``), and ``stacked``, the names of edits that lie on top of it.
         labels: of the subcomponents; none where the card must not change with a label's words.
         damage: rows of ``domain``, ``role``, ``base_ce``, ``edited_ce``, ``damage``, ``kl``; none where not measured.
         base: a line on the model that it belongs to; none where that is known from where the card lies.
@@ -65,6 +65,9 @@ def card(
 
 def _text(facts: Mapping[str, Any]) -> str:
     held = ", ".join(f"`{domain}`" for domain in facts["retain"])
+    if facts.get("stacked"):
+        on = ", ".join(f"`{name}`" for name in facts["stacked"])
+        return f"What is written here of prefactors was set by hand; on top of it lies {on}, fitted as params say."
     if not facts["report_budget"]:
         if facts["tuned_with"]:
             return (
