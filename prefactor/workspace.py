@@ -302,7 +302,7 @@ class Workspace:
         Raises:
             PrefactorError: a domain is unknown, or the numbers say not how far it goes, or more than once.
         """
-        domains = self._roles(target, retain)
+        domains = self.roles(target, retain)
         if [tokens > 0, tolerance is not None, reach is not None].count(True) != 1:
             raise PrefactorError("fit on at least 1 token, or on 0 with a tolerance or a reach")
         alpha: Alpha = FITTED
@@ -318,15 +318,23 @@ class Workspace:
             return GuardedEdit(method="guarded", guard=guard, **asked)
         return ScalarEdit(method="scalar", **asked)
 
-    def set(self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None) -> Edited:
-        """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged."""
+    def set(
+        self,
+        prefactors: Mapping[str, float],
+        *,
+        target: str,
+        retain: Sequence[str] | None = None,
+        guard: GuardByImportance | None = None,
+        goal: Goal = "chance",
+    ) -> Edited:
+        """Give subcomponents these prefactors, guarded or not; the other arguments only say how it is told of."""
         names = list(self.known(list(prefactors)))
         values = tuple(real(name, prefactors[name]) for name in names)
-        edit = ScalarEdit(
-            method="scalar", domains=self._roles(target, retain), alpha=Given(by="hand", values=values),
-            shortlist=BY_HAND,
-        )  # fmt: skip
-        return self._set(edit, names)
+        domains, alpha = self.roles(target, retain), Given(by="hand", values=values)
+        asked = {"domains": domains, "alpha": alpha, "shortlist": BY_HAND, "goal": goal}
+        if guard is not None:
+            return self._set(GuardedEdit(method="guarded", guard=guard, **asked), names)
+        return self._set(ScalarEdit(method="scalar", **asked), names)
 
     def rewrite(
         self, subcomponent: str, toward: str, strength: float, *, target: str, retain: Sequence[str] | None = None
@@ -340,7 +348,7 @@ class Workspace:
         """
         names = list(self.known([subcomponent]))
         edit = RewriteEdit(
-            method="rewrite", domains=self._roles(target, retain), toward=toward, strength=real("strength", strength),
+            method="rewrite", domains=self.roles(target, retain), toward=toward, strength=real("strength", strength),
             shortlist=BY_HAND,
         )  # fmt: skip
         return self._set(edit, names)
@@ -410,7 +418,12 @@ class Workspace:
         words = {domain: one_word(domain).lower() for domain in self.domains}
         return query_for(words[target], [word for domain, word in words.items() if domain != target])
 
-    def _roles(self, target: str, retain: Sequence[str] | None) -> Domains:
+    def roles(self, target: str, retain: Sequence[str] | None = None) -> Domains:
+        """Each domain's part in removing ``target``: retained, if none is named, is the one with most other text.
+
+        Raises:
+            PrefactorError: a domain is unknown, or both removed and retained.
+        """
         target = self.domain(target)
         kept = [self.domain(name) for name in retain] if retain else [d for d in self.domains if d != target][:1]
         if target in kept:
