@@ -8,6 +8,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import torch
 
 from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.domains import Domains
@@ -356,12 +358,13 @@ class Workspace:
     def held_out(self, domains: Domains) -> dict[str, HeldOut]:
         """Text of the eval split of every domain, as much as ``evaluate.tokens`` says, seen by the base model."""
         config, blocks = section("evaluate", EvaluateConfig, self.params), self.blocks("eval")
-        checkpoint = read_json(self.checkpoint / MANIFEST)
-        texts = {
-            domain: take(blocks, needs.held_out(config, domain, role)).tokens for domain, role in domains.roles.items()
-        }
-        target = self.model.target
-        return {domain: hold_out_once(target, text, checkpoint, self.kept, domain) for domain, text in texts.items()}
+        checkpoint, target, held = read_json(self.checkpoint / MANIFEST), self.model.target, dict[str, HeldOut]()
+        for domain, role in domains.roles.items():
+            own = take(blocks, needs.held_out(config, domain, role))
+            base = hold_out_once(target, own.tokens, checkpoint, self.kept, domain)
+            quoted = None if own.quoted is None else torch.from_numpy(own.quoted).to(base.tokens.device)
+            held[domain] = replace(base, quoted=quoted)
+        return held
 
     def _set(self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str]) -> Edited:
         config, token = section("edit", FitConfig, self.params), None

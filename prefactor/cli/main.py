@@ -15,6 +15,7 @@ from rich.text import Text
 from prefactor.cli.init import init
 from prefactor.cli.label import app as label_app
 from prefactor.cli.publish import publish
+from prefactor.cli.remove import remove
 from prefactor.cli.terminal import MOST, AsJson, Folder, number, plainly, print_json, screen, visible
 from prefactor.config.edits import Goal
 from prefactor.errors import PrefactorError
@@ -31,6 +32,7 @@ app = typer.Typer(
 
 app.command()(init)
 app.command()(publish)
+app.command()(remove)
 app.add_typer(label_app, name="label")
 
 

@@ -37,8 +37,8 @@ class Outcome:
 class Measuring:
     """One target, its neighbours, and the text of both."""
 
-    def __init__(self, work: Workspace, domains: Domains, bar: float):
-        self.domains, self.terms = domains, Terms(work, domains)
+    def __init__(self, work: Workspace, domains: Domains, bar: float, likely: Sequence[str]):
+        self.domains, self.terms = domains, Terms(work, domains, likely)
         self.target, self.text = work.model.target, Text(work, domains, "select")
         self.bar = bar  # nats a token
         self.prefixes = Prefixes(self.target, self.text.held[domains.target].tokens[:1])

@@ -25,7 +25,7 @@ from prefactor.search.problem import problem_of
 from prefactor.search.records import kept_of, proposal_of, size_of, trial_of
 from prefactor.search.sampler import Sampler
 from prefactor.search.space import Space
-from prefactor.search.starts import RIDGE, WEIGH, Start, alone, made
+from prefactor.search.starts import Start, alone, made
 from prefactor.search.store import Store
 from prefactor.search.trial import Trial, front_of
 from prefactor.workspace import Workspace
@@ -69,8 +69,13 @@ class Search:
         return pool_of(self.work, self.domains, self.query)
 
     @cached_property
+    def _made(self) -> list[Start]:
+        return list(made(self.work, self.domains))
+
+    @cached_property
     def _measuring(self) -> Measuring:
-        return Measuring(self.work, self.domains, self.problem.bar)
+        names = [name for start in self._made for name in start.proposal.subcomponents]
+        return Measuring(self.work, self.domains, self.problem.bar, list(dict.fromkeys((*self.pool, *names))))
 
     @cached_property
     def _fits(self) -> Fits:
@@ -134,8 +139,7 @@ class Search:
 
     def _starts(self, over: Callable[[], bool]) -> Iterator[Start]:
         """What to try, one after the other; each is tried, or was before, when the next one is asked for."""
-        yield from made(self.work, self.domains)
-        self._measuring.terms.prepare(self.pool, WEIGH, RIDGE)
+        yield from self._made
         yield from alone(self.pool)
         if (begun := self.store.note(BEGUN)) is not None:  # a command that was stopped may not have come to its end
             yield from self._fits.proposed(fit_of(begun), over)

@@ -10,6 +10,7 @@ from prefactor.config.domains import Domains
 from prefactor.config.edits import EditConfig, GuardedEdit, ScalarEdit
 from prefactor.config.guard import GuardByImportance
 from prefactor.config.params import section
+from prefactor.config.report import ReportConfig
 from prefactor.edits.made import fits_folder, read_edit
 from prefactor.errors import PrefactorError
 from prefactor.files.artifacts import MANIFEST
@@ -40,10 +41,18 @@ class Start:
 
 
 def made(work: Workspace, domains: Domains) -> Iterator[Start]:
-    """Edits of ``params.yaml`` that were made of the same target and retained domains, as they are and to the goal."""
-    decomposition = components_sha256(work.data)
-    for name, edit in section("edits", dict[str, EditConfig], work.params).items():
-        if not isinstance(edit, ScalarEdit | GuardedEdit) or edit.directions != "subcomponents":
+    """Edits of ``params.yaml`` that were made of the same target and retained domains, as they are and to the goal.
+
+    No controls; that of the report's headline first, since time may be short.
+    """
+    decomposition, report = components_sha256(work.data), section("report", ReportConfig, work.params)
+    edits = section("edits", dict[str, EditConfig], work.params)
+    for name, edit in sorted(edits.items(), key=lambda entry: entry[0] != report.edit):
+        if (
+            name in report.controls
+            or not isinstance(edit, ScalarEdit | GuardedEdit)
+            or edit.directions != "subcomponents"
+        ):
             continue
         guard = edit.guard if isinstance(edit, GuardedEdit) else None
         alike = (edit.domains.target, edit.domains.retain) == (domains.target, domains.retain)

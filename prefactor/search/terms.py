@@ -16,14 +16,15 @@ from prefactor.search.trial import Proposal, Weigh
 from prefactor.workspace import BY_HAND, Workspace
 
 RIDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-AT_ONCE = 8  # subcomponents in a pass: of a wide model the second moments of all would not fit
+ROOM = 2**28  # bytes of second moments in a pass over the text
 
 
 class Terms:
     """Terms by name and guard, as the edit stage would make them."""
 
-    def __init__(self, work: Workspace, domains: Domains):
-        self.work, self.domains = work, domains
+    def __init__(self, work: Workspace, domains: Domains, likely: Sequence[str]):
+        """``likely`` are read the guards' text for together with the first that needs it."""
+        self.work, self.domains, self.likely = work, domains, tuple(likely)
         self._plain: dict[str, Term] = {}
         self._guarded: dict[tuple[str, Weigh, float], Term | PrefactorError] = {}
 
@@ -35,7 +36,7 @@ class Terms:
         """
         if proposal.guard is None or proposal.ridge is None:
             return Prefactors(tuple(self._own(name) for name in proposal.subcomponents))
-        self.prepare(proposal.subcomponents, proposal.guard, proposal.ridge)
+        self._prepare(proposal.subcomponents, proposal.guard, proposal.ridge)
         terms = []
         for name in proposal.subcomponents:
             term = self._guarded[name, proposal.guard, proposal.ridge]
@@ -44,17 +45,20 @@ class Terms:
             terms.append(term)
         return Prefactors(tuple(terms))
 
-    def prepare(self, names: Sequence[str], weigh: Weigh, ridge: float) -> None:
-        """Read the guards' text for those of ``names`` that are not known yet, together."""
-        missing = [name for name in names if (name, weigh, ridge) not in self._guarded]
-        for start in range(0, len(missing), AT_ONCE):
-            some = missing[start : start + AT_ONCE]
+    def _prepare(self, names: Sequence[str], weigh: Weigh, ridge: float) -> None:
+        if all((name, weigh, ridge) in self._guarded for name in names):
+            return
+        missing = [n for n in dict.fromkeys((*names, *self.likely)) if (n, weigh, ridge) not in self._guarded]
+        width = max(len(self._own(name).read) for name in missing)
+        some = max(1, ROOM // (16 * width * width))
+        for start in range(0, len(missing), some):
             moments = importance_moments(
-                self.work.model, self.work.net, some, self._untagged(weigh), of_context=weigh == "context"
-            )
-            for name in some:
+                self.work.model, self.work.net, missing[start : start + some], self._untagged(weigh),
+                of_context=weigh == "context",
+            )  # fmt: skip
+            for name, pair in moments.items():
                 for each in {*RIDGES, ridge}:
-                    self._guarded[name, weigh, each] = self._one(name, moments[name], each)
+                    self._guarded[name, weigh, each] = self._one(name, pair, each)
 
     def _one(self, name: str, moments: tuple, ridge: float) -> Term | PrefactorError:
         try:
