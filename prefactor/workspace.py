@@ -8,6 +8,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import torch
 
 from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.domains import Domains
@@ -320,16 +322,16 @@ class Workspace:
 
     def set(
         self, prefactors: Mapping[str, float], *, target: str, retain: Sequence[str] | None = None,
-        guard: Guard | None = None,
+        guard: Guard | None = None, goal: Goal = "chance",
     ) -> Edited:  # fmt: skip
-        """Give subcomponents these prefactors; ``target`` and ``retain`` only say how the table is arranged.
+        """Give subcomponents these prefactors; ``target``, ``retain`` and ``goal`` only say how it is told of.
 
         Args:
             guard: which text the change is kept from, if any; one by domain reads text of ``target``.
         """
         names = list(self.known(list(prefactors)))
         values = tuple(real(name, prefactors[name]) for name in names)
-        return self._set(by_hand(self.roles(target, retain), values, guard), names)
+        return self._set(by_hand(self.roles(target, retain), values, guard, goal), names)
 
     def rewrite(
         self, subcomponent: str, toward: str, strength: float, *, target: str, retain: Sequence[str] | None = None
@@ -351,12 +353,13 @@ class Workspace:
     def held_out(self, domains: Domains) -> dict[str, HeldOut]:
         """Text of the eval split of every domain, as much as ``evaluate.tokens`` says, seen by the base model."""
         config, blocks = section("evaluate", EvaluateConfig, self.params), self.blocks("eval")
-        checkpoint = read_json(self.checkpoint / MANIFEST)
-        texts = {
-            domain: take(blocks, needs.held_out(config, domain, role)).tokens for domain, role in domains.roles.items()
-        }
-        target = self.model.target
-        return {domain: hold_out_once(target, text, checkpoint, self.kept, domain) for domain, text in texts.items()}
+        checkpoint, target, held = read_json(self.checkpoint / MANIFEST), self.model.target, dict[str, HeldOut]()
+        for domain, role in domains.roles.items():
+            own = take(blocks, needs.held_out(config, domain, role))
+            base = hold_out_once(target, own.tokens, checkpoint, self.kept, domain)
+            quoted = None if own.quoted is None else torch.from_numpy(own.quoted).to(base.tokens.device)
+            held[domain] = replace(base, quoted=quoted)
+        return held
 
     def _set(self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str]) -> Edited:
         config, token = section("edit", FitConfig, self.params), None
@@ -455,9 +458,12 @@ class Workspace:
         return names
 
 
-def by_hand(domains: Domains, values: tuple[float, ...], guard: Guard | None = None) -> PrefactorEdit:
+def by_hand(
+    domains: Domains, values: tuple[float, ...], guard: Guard | None = None, goal: Goal = "chance"
+) -> PrefactorEdit:
     """The edit that gives subcomponents, which are not named yet, these prefactors."""
-    asked: dict[str, Any] = {"domains": domains, "alpha": Given(by="hand", values=values), "shortlist": BY_HAND}
+    alpha = Given(by="hand", values=values)
+    asked: dict[str, Any] = {"domains": domains, "alpha": alpha, "shortlist": BY_HAND, "goal": goal}
     if guard is None:
         return ScalarEdit(method="scalar", **asked)
     return GuardedEdit(method="guarded", guard=guard, **asked)

@@ -16,6 +16,7 @@ from prefactor.cli.bench import bench
 from prefactor.cli.init import init
 from prefactor.cli.label import app as label_app
 from prefactor.cli.publish import publish
+from prefactor.cli.remove import remove
 from prefactor.cli.terminal import MOST, AsJson, Folder, number, plainly, print_json, screen, visible
 from prefactor.config.edits import Goal
 from prefactor.errors import PrefactorError
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(init)
 app.command()(publish)
 app.command()(bench)
+app.command()(remove)
 app.add_typer(label_app, name="label")
 
 
