@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from prefactor.cli.export_components import export_components
 from prefactor.cli.init import init
 from prefactor.cli.label import app as label_app
 from prefactor.cli.publish import publish
@@ -31,6 +32,7 @@ app = typer.Typer(
 
 app.command()(init)
 app.command()(publish)
+app.command()(export_components)
 app.add_typer(label_app, name="label")
 
 
