@@ -100,6 +100,7 @@ def hub() -> Iterator[Hub]:
                 self._send(503, {"error": "no"})
                 return
             parts = [unquote(part) for part in url.path.strip("/").split("/")]
+            parts = parts[parts[0] == "datasets" :]  # a data set's files lie below it, a model's at the top
             if self.command in ("POST", "PUT") and parts[0] != "lfs" and parts[-1] != "validate-yaml":
                 if not self._known():
                     self._body()
@@ -115,7 +116,7 @@ def hub() -> Iterator[Hub]:
                 case "POST", ["api", "validate-yaml"]:
                     self._body()
                     self._send(200, {"errors": [], "warnings": []})
-                case _, ["api", "models", org, name, *rest]:
+                case _, ["api", "models" | "datasets", org, name, *rest]:
                     if (found := self._repository(f"{org}/{name}")) is not None:
                         self._api(f"{org}/{name}", found, rest)
                 case "POST", [org, name, "info", "lfs", "objects", "batch"]:

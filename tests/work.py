@@ -20,7 +20,7 @@ from prefactor.label.labeller import LABELS
 from prefactor.model.load import save_target
 from prefactor.model.unigram import Bars, write_bars
 from prefactor.vpd.store import write_components, write_net
-from tests.tiny import VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net
+from tests.tiny import POSITIONS, VOCABULARY, tiny_blocks, tiny_decomposed, tiny_net
 
 ROOT = Path(__file__).resolve().parent.parent
 GERMAN = "layers.1.self_attn.v_proj:2"
@@ -38,7 +38,8 @@ def build_work(root: Path) -> None:
     net = tiny_net(model)
     for place, split in enumerate(("train", "select", "fit", "eval")):
         write_blocks(data / "corpus", split, some_blocks(30, place))
-    write_json(data / "corpus" / "metrics.json", {"tokens": {"train": {"en": 90, "de": 30, "fr": 30}}})
+    tokens = {"train": {"en": 90, "de": 30, "fr": 30}}
+    write_json(data / "corpus" / "metrics.json", {"tokens": tokens, "block": POSITIONS})
     tokenizer = Backend(WordLevel({f"t{i}": i for i in range(VOCABULARY)}, unk_token="t0"))
     write_tokenizer(data / "corpus", tokenizer)
     save_target(model.target, data / "corpus", data / "target" / "checkpoint")

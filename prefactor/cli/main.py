@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prefactor.cli.bench import bench
+from prefactor.cli.export_components import export_components
 from prefactor.cli.init import init
 from prefactor.cli.label import app as label_app
 from prefactor.cli.publish import publish
@@ -35,6 +36,7 @@ app.command()(init)
 app.command()(publish)
 app.command()(bench)
 app.command()(remove)
+app.command()(export_components)
 app.add_typer(label_app, name="label")
 
 

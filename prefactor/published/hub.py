@@ -10,16 +10,29 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal, Protocol
 
 from prefactor.errors import PrefactorError
-from prefactor.published.index import Index
+from prefactor.files.artifacts import MANIFEST
 from prefactor.published.layout import INDEX
 
 TOKEN = "HF_TOKEN"
+Sort = Literal["model", "dataset"]  # of repositories
+IDENTITY: dict[Sort, str] = {"model": INDEX, "dataset": MANIFEST}  # the file that has the sha256 of all others
 SECRET = re.compile(r"hf_\w+|Bearer \S+")
 
 
-def upload(folder: Path, repo: str, index: Index, public: bool) -> str:
+class Versioned(Protocol):
+    """What is uploaded: the tag that it gets, and what its commit is called."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def called(self) -> str: ...
+
+
+def upload(folder: Path, repo: str, what: Versioned, public: bool, sort: Sort = "model") -> str:
     """Make the repository ``repo`` hold what is in ``folder``, tagged with its version; returns the commit's hash.
 
     Raises:
@@ -33,17 +46,19 @@ def upload(folder: Path, repo: str, index: Index, public: bool) -> str:
     _quiet()
     with said_plainly(f"--hub {repo}", token), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that tables of parquet would rather be a data set
-        api.create_repo(repo, private=not public, exist_ok=True)
-        if not public and not api.repo_info(repo).private:
+        api.create_repo(repo, private=not public, exist_ok=True, repo_type=sort)
+        if not public and not api.repo_info(repo, repo_type=sort).private:
             raise PrefactorError(
                 f"--hub {repo}: it is public already: say --public if that is meant, or name another repository"
             )
-        tags = {tag.name: tag.target_commit for tag in api.list_repo_refs(repo).tags}
-        if index.version in tags:
-            _check_same(folder, repo, index, token)
-            return tags[index.version]
-        done = api.upload_folder(repo_id=repo, folder_path=folder, commit_message=index.called, delete_patterns=["*"])
-        api.create_tag(repo, tag=index.version, revision=done.oid)
+        tags = {tag.name: tag.target_commit for tag in api.list_repo_refs(repo, repo_type=sort).tags}
+        if what.version in tags:
+            _check_same(folder, repo, what.version, token, sort)
+            return tags[what.version]
+        done = api.upload_folder(
+            repo_id=repo, folder_path=folder, commit_message=what.called, delete_patterns=["*"], repo_type=sort
+        )
+        api.create_tag(repo, tag=what.version, revision=done.oid, repo_type=sort)
         return done.oid
 
 
@@ -154,12 +169,13 @@ def _plain(what: str, error: BaseException, token: str | None, remedy: str) -> P
     return PrefactorError(f"{what}: {SECRET.sub('***', first).rstrip('. :')}: {remedy}")
 
 
-def _check_same(folder: Path, repo: str, index: Index, token: str) -> None:
+def _check_same(folder: Path, repo: str, version: str, token: str, sort: Sort) -> None:
     from huggingface_hub import hf_hub_download
 
-    there = Path(hf_hub_download(repo, INDEX, revision=index.version, token=token))
-    if there.read_bytes() != (folder / INDEX).read_bytes():
+    name = IDENTITY[sort]
+    there = Path(hf_hub_download(repo, name, revision=version, token=token, repo_type=sort))
+    if there.read_bytes() != (folder / name).read_bytes():
         raise PrefactorError(
-            f"--hub {repo}: it has a version {index.version} with other content, which somebody may rely on: "
+            f"--hub {repo}: it has a version {version} with other content, which somebody may rely on: "
             "publish under another --version"
         )

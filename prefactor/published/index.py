@@ -42,6 +42,10 @@ def _licence(text: str) -> str:
     return one_line(text, most=40)
 
 
+Version = Annotated[str, AfterValidator(_version)]
+Licence = Annotated[str, AfterValidator(_licence)]
+
+
 class Base(Config):
     """The model that was decomposed."""
 
@@ -64,8 +68,8 @@ class Index(Config):
     layout: int
     kind: Literal["decomposition", "edit"]
     name: EntryName
-    version: Annotated[str, AfterValidator(_version)]
-    licence: Annotated[str, AfterValidator(_licence)]
+    version: Version
+    licence: Licence
     decomposition: str  # sha256 of the components
     base: Base
     text: bool  # whether the corpus's text is in it
@@ -88,8 +92,13 @@ def new_index(**values: Any) -> Index:
     try:
         return Index(**values, files={})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise PrefactorError(f"{'.'.join(map(str, first['loc']))} {first['input']!r}: {first['msg']}") from None
+        raise wrong(error) from None
+
+
+def wrong(error: ValidationError) -> PrefactorError:
+    """The first thing that ``error`` found in what somebody said, as one line."""
+    first = error.errors()[0]
+    return PrefactorError(f"{'.'.join(map(str, first['loc']))} {first['input']!r}: {first['msg']}")
 
 
 def write_index(folder: Path, index: Index) -> None:
