@@ -1,4 +1,4 @@
-"""``dvc metrics`` and ``dvc plots`` of two commits, by the plots and templates of dvc.yaml, on the files of the report."""
+"""``dvc metrics`` and ``dvc plots`` of two commits, by what dvc.yaml has of them, on the files of the report."""
 
 import json
 import shutil
