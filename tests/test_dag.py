@@ -36,7 +36,7 @@ def outputs(stage: dict[str, Any]) -> list[str]:
 
 
 def test_one_reads_it_in_a_few_minutes() -> None:
-    assert len(TEXT.splitlines()) <= 165
+    assert len(TEXT.splitlines()) <= 170
 
 
 def test_there_is_a_stage_for_each_section_and_two_checks() -> None:

@@ -34,22 +34,23 @@ SUMMARY: dict[str, Any] = {
 
 
 def test_the_headline_is_a_table_in_which_text_is_text() -> None:
-    assert headline(SUMMARY).splitlines() == [
+    assert headline(SUMMARY, "file:///p.html").splitlines() == [
         "**reach does not hold: &lt;b&gt;de&lt;/b&gt; is short**",
         "",
         "Nats a token at the report's budget; chance is 6.93.",
         "",
         "| edit | acts on | removes | CE - chance | worst damage |",
         "|---|---|---|---:|---:|",
-        "| reach | layers.0.mlp.up\\_proj:1 | de, 4 tokens | -0.50 | +0.03 (en\\|x) |",
-        "| lora | matrices | de, 8 tokens | +0.25 |  |",
+        "| [reach](file:///p.html#/edits/reach) | [layers.0.mlp.up\\_proj:1](file:///p.html#/components/"
+        "layers.0.mlp.up_proj:1) | de, 4 tokens | -0.50 | +0.03 (en\\|x) |",
+        "| [lora](file:///p.html#/edits/lora) | matrices | de, 8 tokens | +0.25 |  |",
     ]
 
 
 def test_the_damage_has_a_row_an_edit_and_a_column_a_domain() -> None:
     assert damage(SUMMARY) == [
-        {"edit": "reach", "de": 4.43, "en|x": 0.031},
-        {"edit": "lora", "de": 5.0, "en|x": ""},
+        {"edit": "reach", "removes": "de", "de": 4.43, "en|x": 0.031},
+        {"edit": "lora", "removes": "de", "de": 5.0, "en|x": ""},
     ]
 
 
@@ -90,7 +91,11 @@ def test_artifacts_are_left_at_the_server(
         leave_failure(StageFailed("edit@first", 1, "broken"))
 
     run()
-    assert _left("prefactor-headline").data == headline(SUMMARY)
+    page = (folder / "index.html").as_uri()
+    told = _left("prefactor-headline").data
+    assert told.startswith(headline(SUMMARY, page)) and f"[components]({page}#/components)" in told
+    table = _left("prefactor-damage")
+    assert json.loads(table.data) == damage(SUMMARY) and f"[The report]({page})" in table.description
     assert _left("prefactor-progress").data == 37.5
     assert (folder / "index.html").as_uri() in _left("prefactor-report").data
     assert "edit@first" in _left("prefactor-failure").data

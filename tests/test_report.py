@@ -71,23 +71,40 @@ def test_frontier_has_a_row_an_edit_and_budget(tree: Path) -> None:
     assert float(row["target_ce_minus_unigram"]) == pytest.approx(float(row["target_ce"]) - 4.7, abs=2e-6)
 
 
-def test_metrics_are_flat_and_about_the_headline_edit(tree: Path) -> None:
+def test_metrics_are_flat_and_an_edit_has_its_own(tree: Path) -> None:
     report.main()
     metrics = json.loads((OUT / "metrics.json").read_text(encoding="utf-8"))
     assert all(isinstance(value, int | float) for value in metrics.values())
-    assert metrics["damage_en"] == pytest.approx(0.03 * 4 / 4.02)
+    assert (metrics["kl_stochastic_nats"], metrics["clear_labels"]) == (0.0213, 203)
+    assert metrics["label_agreement_accuracy"] == 0.694
+    (OUT / "edits" / "gone.json").write_text("{}")
+    report.main()
+    assert {path.stem for path in (OUT / "edits").iterdir()} == set(fake_data.EDITS)
+    scalar = json.loads((OUT / "edits" / "scalar.json").read_text(encoding="utf-8"))
+    assert scalar["worst_retained_nats"] == pytest.approx(0.03 * 4 / 4.02)
     german = 1.25 + 1.01 * (fake_data.CHANCE - 1.25) * 4 / 4.02
-    assert metrics["target_ce_minus_chance"] == pytest.approx(german - fake_data.CHANCE)
-    assert metrics["target_ce_minus_unigram"] == pytest.approx(german - 4.7)
-    assert metrics["kl_stochastic"] == 0.0213
-    assert (metrics["labels_clear"], metrics["labels_agreement"]) == (203, 0.694)
+    assert scalar["target_minus_chance_nats"] == pytest.approx(german - fake_data.CHANCE)
+    assert set(scalar) == {"target_tokens", "target_minus_chance_nats", "worst_retained_nats", "worst_protected_nats"}
+
+
+def test_what_dvc_plots_has_a_row_an_edit_and_domain_and_a_row_a_mask(tree: Path) -> None:
+    report.main()
+    damage = list(csv.DictReader((OUT / "damage.csv").open(encoding="utf-8")))
+    found = {(row["edit"], row["domain"]): row for row in damage}
+    assert len(damage) == len(found) and {edit for edit, _ in found} == set(fake_data.EDITS)
+    assert float(found["scalar", "en"]["damage"]) == pytest.approx(0.03 * 4 / 4.02, abs=1e-6)
+    assert (found["scalar", "en"]["role"], found["scalar", "fr"]["role"]) == ("retained", "protected")
+    assert ("scalar", "de") not in found  # the target's would dwarf them
+    quality = list(csv.DictReader((OUT / "quality.csv").open(encoding="utf-8")))
+    assert {row["mask"]: float(row["kl"]) for row in quality}["stochastic"] == 0.0213
 
 
 def test_equal_inputs_give_equal_bytes(tree: Path) -> None:
     report.main()
-    first = {name: (OUT / name).read_bytes() for name in (*report.OUTPUTS, "manifest.json")}
+    first = {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file() and path.name != "cost.json"}
+    assert {path.relative_to(OUT).parts[0] for path in first} == {*report.OUTPUTS, "manifest.json"}
     report.main()
-    assert {name: (OUT / name).read_bytes() for name in first} == first
+    assert {path: path.read_bytes() for path in first} == first
     verify(OUT)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from prefect.artifacts import (
@@ -52,10 +53,15 @@ def leave_results() -> None:
     if not SUMMARY.is_file():
         return
     summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
+    page = PAGE.resolve().as_uri()
+    views = f"[The report]({page}), its [edits]({page}#/edits) and its [components]({page}#/components)."
     with suppress(*LOST):
-        create_markdown_artifact(headline(summary), "prefactor-headline", "What each edit did, at the report's budget.")
-        create_table_artifact(damage(summary), "prefactor-damage", "Nats a token of damage, by domain.")
-        create_link_artifact(PAGE.resolve().as_uri(), PAGE.as_posix(), "prefactor-report", "The report's page.")
+        said = headline(summary, page)
+        create_markdown_artifact(
+            f"{said}\n\n{views}", "prefactor-headline", "What each edit did, at the report's budget."
+        )
+        create_table_artifact(damage(summary), "prefactor-damage", f"Nats a token of damage, by domain. {views}")
+        create_link_artifact(page, PAGE.as_posix(), "prefactor-report", f"The report's page. {views}")
 
 
 def leave_failure(error: BaseException) -> None:
@@ -64,8 +70,11 @@ def leave_failure(error: BaseException) -> None:
         create_markdown_artifact(failure(error), "prefactor-failure", "Why the run failed, and what to do.")
 
 
-def headline(summary: dict[str, Any]) -> str:
-    """A markdown table, a row an edit: how far the target is from chance, and the worst of the damage."""
+def headline(summary: dict[str, Any], page: str) -> str:
+    """A markdown table, a row an edit: how far the target is from chance, and the worst of the damage.
+
+    Edits, and subcomponents that stand alone, link to their views in the report's ``page``.
+    """
     chance = summary["target"]["chance"]
     lines = [
         f"**{_cell(told(summary['holds']))}**",
@@ -78,19 +87,30 @@ def headline(summary: dict[str, Any]) -> str:
     for name, edit in summary["edits"].items():
         spill = {domain: part["mean"] for domain, part in edit["damage"].items() if domain != edit["target"]}
         worst = max(spill, key=lambda domain: spill[domain], default="")
-        cells = [name, acts_on(edit), removed(edit), f"{edit['target_ce_minus_chance']['mean']:+.2f}"]
+        cells = [removed(edit), f"{edit['target_ce_minus_chance']['mean']:+.2f}"]
         cells.append(f"{spill[worst]:+.2f} ({worst})" if worst else "")
-        lines.append(f"| {' | '.join(map(_cell, cells))} |")
+        on = acts_on(edit)
+        linked = [
+            _link(name, page, "edits", name),
+            _link(on, page, "components", on) if edit["subcomponents"] == [on] and ":sv" not in on else _cell(on),
+        ]
+        lines.append(f"| {' | '.join([*linked, *map(_cell, cells)])} |")
     return "\n".join(lines)
 
 
 def damage(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row an edit, a column a domain."""
+    """A row an edit, a column a domain, and which of them it removes."""
     domains = list(summary["target"]["base_ce"])
     rows = []
     for name, edit in summary["edits"].items():
         known = {domain: round(part["mean"], 3) for domain, part in edit["damage"].items()}
-        rows.append({"edit": name, **{visible(domain): known.get(domain, "") for domain in domains}})
+        rows.append(
+            {
+                "edit": name,
+                "removes": visible(edit["target"]),
+                **{visible(domain): known.get(domain, "") for domain in domains},
+            }
+        )
     return rows
 
 
@@ -102,6 +122,10 @@ def failure(error: BaseException) -> str:
         what = "to put right" if isinstance(error, FlowError) or hasattr(error, "code") else type(error).__name__
         parts = {what: str(error) or "no message"}
     return "\n".join(f"- **{name}**: {_cell(value)}" for name, value in parts.items())
+
+
+def _link(text: str, page: str, view: str, name: str) -> str:
+    return f"[{_cell(text)}]({page}#/{view}/{quote(name, safe=':')})"
 
 
 def _cell(text: str) -> str:

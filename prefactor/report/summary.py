@@ -145,23 +145,6 @@ def summarise(inputs: Inputs, config: ReportConfig, frontier: str) -> Summary:
     )
 
 
-def flat_metrics(summary: Summary, headline: str) -> dict[str, float]:
-    """The figures of the headline edit, the decomposition and the labels, flat, for ``dvc metrics show``."""
-    edit, decomposition = summary.edits[headline], summary.decomposition
-    return {
-        "holds": float(summary.holds.holds),
-        "target_tokens": edit.target_tokens,
-        "target_ce_minus_chance": edit.target_ce_minus_chance.mean,
-        "target_ce_minus_unigram": edit.target_ce_minus_unigram.mean,
-        **{f"damage_{domain}": value.mean for domain, value in edit.damage.items()},
-        "subcomponents": decomposition.subcomponents,
-        "alive": decomposition.alive,
-        "l0": decomposition.l0,
-        **{f"kl_{mode}": value for mode, value in decomposition.kl.model_dump().items()},
-        **{f"labels_{name}": value for name, value in summary.labels.model_dump(exclude_none=True).items()},
-    }
-
-
 def _edit(result: EditResult, target: Target) -> EditSummary:
     edit, point = result.edit, headline_point(result, target)
     return EditSummary(
