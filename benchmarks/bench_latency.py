@@ -6,6 +6,7 @@ writes nothing there but what the bench keeps of the base model, and prints medi
 
 import argparse
 import os
+import re
 import shutil
 import statistics
 import threading
@@ -97,21 +98,18 @@ def main() -> None:
         page.locator(".sliders li").nth(1).wait_for()
         say(f"{given.edit} loaded, its guard built", [timed(lambda: idle.wait_for(timeout=300_000))])
         say(f"one of the sliders of {given.edit} released, guarded", released(page, given.rounds))
-        page.get_by_role("button", name="German").or_(page.locator(".samples button")).first.click()
+        page.locator(".samples button").nth(1).click()
         page.locator(".token").first.wait_for()
         say("... while a text of 40 tokens is read, too", released(page, given.rounds))
         page.get_by_role("button", name="measure exactly").click()
-        say(
-            "measured exactly",
-            [timed(lambda: page.get_by_text("All that the evaluate stage").wait_for(timeout=300_000))],
-        )
+        whole = page.get_by_text("All that the evaluate stage")
+        say("measured exactly", [timed(lambda: whole.wait_for(timeout=300_000))])
         page.get_by_role("button", name="continue the text").click()
-        first = timed(lambda: page.locator("[data-side=edited] p:not(:empty)").get_by_text("").first.wait_for())
+        words = page.locator("[data-side=edited] p").filter(has_text=re.compile(r"\S"))
+        first = timed(words.wait_for)
         say("first words of a continuation", [first])
-        say(
-            "40 tokens of each of two models",
-            [first + timed(lambda: page.locator(".write[aria-busy=false]").wait_for())],
-        )
+        done = page.locator(".write[aria-busy=false]")
+        say("40 tokens of each of two models", [first + timed(done.wait_for)])
 
 
 if __name__ == "__main__":
