@@ -15,6 +15,7 @@ from prefactor.bench.live import Live
 from prefactor.errors import PrefactorError
 from prefactor.workspace import Workspace
 
+EVERY = ("0.0.0.0", "::")  # no address that a browser could open
 ENDING = 2  # seconds that who is being answered has, once it is interrupted
 
 
@@ -34,7 +35,7 @@ def serve(folder: Path, address: str, port: int, *, browser: bool, say: Callable
         work = Workspace(folder)
         live, token = Live.open(work), new_token()
         port = bound.getsockname()[1]
-        name = f"[{address}]" if ":" in address else address
+        name = socket.gethostname() if address in EVERY else f"[{address}]" if ":" in address else address
         url = f"http://{name}:{port}/#token={token}"
         say(f"open {url}")
         if address not in LOOPBACK:
