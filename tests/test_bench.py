@@ -14,16 +14,19 @@ from peft import PeftModel
 from starlette.testclient import TestClient
 from transformers import AutoModelForCausalLM
 
+from benchmarks.family_configs import build
 from prefactor.bench.asked import AskedEdit
 from prefactor.bench.live import Live
 from prefactor.bench.turns import Superseded, Turns
+from prefactor.bench.writing import Side, write
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import EditConfig, GuardedEdit
 from prefactor.config.guard import GuardByDomain, GuardByImportance
 from prefactor.config.params import read_params, section
 from prefactor.config.shortlists import ByName, ShortlistConfig
+from prefactor.corpus.tokenizer_file import read_tokenizer
 from prefactor.edits.unfitted import unfitted
-from prefactor.evaluate.rollouts import roll_out
+from prefactor.evaluate.rollouts import Gumbel, roll_out
 from prefactor.export.results import change_of
 from prefactor.files.cost import Cost
 from prefactor.model.change import applied
@@ -276,9 +279,6 @@ def test_a_newer_request_of_a_page_ends_an_older_one_and_no_other_page() -> None
 
 
 def test_a_continuation_ends_where_a_newer_one_begins(live: Live, client: TestClient) -> None:
-    from prefactor.bench.writing import write
-    from prefactor.corpus.tokenizer_file import read_tokenizer
-
     turns = Turns()
     steps = write(live, read_tokenizer(live.work.corpus), {"base": {}}, TEXT, 20, 0.0, 0, turns.begin("p", "generate"))
     assert next(steps)["side"] == "base"
@@ -299,3 +299,13 @@ def test_many_at_once_each_get_their_own(client: TestClient) -> None:
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(ask, range(6))) == alone
     assert len({json.dumps(rows) for rows, _, _ in alone}) == 6
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma3_text", "mamba", "rwkv", "jamba"])
+def test_a_family_writes_on_as_it_would_by_itself_whatever_it_keeps_of_the_past(family: str) -> None:
+    target, ids = build(family), torch.from_numpy(tiny_blocks(1)).long()[:, :6]
+    side = Side({}, ids, Gumbel(3, 0.8))
+    with torch.no_grad():
+        for _ in range(6):
+            side.step(target, {"logits_to_keep": 1})
+    assert side.new == roll_out(target, ids, 6, 3, 0.8)[0].tolist()

@@ -231,7 +231,7 @@ def test_a_label_is_only_text(served: tuple[str, Path], chromium: Browser) -> No
         _open(page, served[0])
         page.locator("#query").fill("deutsch")
         page.get_by_role("button", name=f"Add {OTHER}").click()
-        assert page.locator(".sliders .what b").inner_text() == LABEL
+        assert page.locator(".sliders b").inner_text() == LABEL
         assert page.locator("img").count() == 0 and page.title() != "1"
 
 

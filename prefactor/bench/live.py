@@ -17,6 +17,7 @@ from prefactor.config.params import section
 from prefactor.errors import PrefactorError
 from prefactor.export.results import change_of
 from prefactor.files.artifacts import MANIFEST, read_json
+from prefactor.model.at_once import few, vocabulary_of
 from prefactor.model.change import Change, applied
 from prefactor.model.kept import hold_out_once
 from prefactor.model.prefix import Prefix, Prefixes
@@ -24,6 +25,7 @@ from prefactor.model.reference import HeldOut, measure
 from prefactor.workspace import Workspace
 
 SAMPLE = 1024  # tokens a domain of the eval split that are measured while a slider moves
+TABLES = 2**28  # probabilities of the base model that are held for it at most, of all domains together
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +50,10 @@ class Live:
         """
         target, blocks = work.model.target, work.blocks("eval")
         checkpoint = read_json(work.checkpoint / MANIFEST)
-        length, held = blocks.tokens.shape[1], {}
-        for domain in [*work.domains, *work.unseen]:
-            tokens = blocks.of(domain).tokens[: -(-SAMPLE // length)]
+        length, held, domains = blocks.tokens.shape[1], {}, [*work.domains, *work.unseen]
+        most = TABLES // (len(domains) * vocabulary_of(target)) if few(target, SAMPLE) else SAMPLE
+        for domain in domains:
+            tokens = blocks.of(domain).tokens[: max(1, min(SAMPLE, most) // length)]
             if len(tokens):
                 held[domain] = hold_out_once(target, tokens, checkpoint, work.kept, domain)
         if not held:

@@ -15,6 +15,9 @@ from prefactor.bench.live import Live
 from prefactor.errors import PrefactorError
 from prefactor.workspace import Workspace
 
+EVERY = ("0.0.0.0", "::")  # no address that a browser could open
+ENDING = 2  # seconds that who is being answered has, once it is interrupted
+
 
 def serve(folder: Path, address: str, port: int, *, browser: bool, say: Callable[[str], None]) -> None:
     """Bind, read the workspace, say the address with this start's token, and answer until interrupted.
@@ -32,14 +35,16 @@ def serve(folder: Path, address: str, port: int, *, browser: bool, say: Callable
         work = Workspace(folder)
         live, token = Live.open(work), new_token()
         port = bound.getsockname()[1]
-        name = f"[{address}]" if ":" in address else address
+        name = socket.gethostname() if address in EVERY else f"[{address}]" if ":" in address else address
         url = f"http://{name}:{port}/#token={token}"
         say(f"open {url}")
         if address not in LOOPBACK:
             say("who has this address may use the model and write into the folder; what is sent is not encrypted")
         say("ends with Ctrl-C")
         app = Doors(bench_app(live), address, port, token)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none")
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=ENDING
+        )
         with TemporaryDirectory() as own:
             if browser:
                 webbrowser.open(_leading_to(url, Path(own)))

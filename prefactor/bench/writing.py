@@ -18,7 +18,7 @@ from prefactor.model.change import Change
 
 
 @dataclass(eq=False)
-class _Side:
+class Side:
     """One model's continuation so far, with the keys and values of what it has read."""
 
     change: Change
@@ -60,7 +60,7 @@ def _steps(
     live: Live, tokenizer: Tokenizer, sides: Mapping[str, Change], ids: Tensor, tokens: int, temperature: float,
     seed: int, turn: Turn,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    own = {name: _Side(change, ids, Gumbel(seed, temperature)) for name, change in sides.items()}
+    own = {name: Side(change, ids, Gumbel(seed, temperature)) for name, change in sides.items()}
     can = inspect.signature(live.target.forward).parameters
     last_alone = {"logits_to_keep": 1} if "logits_to_keep" in can else {}
     for _ in range(tokens):

@@ -57,8 +57,8 @@ function Damage({ project, edit, target, beside, setBeside, setTarget }) {
       </table>
       </div>
       <p class="legend note">
-        <span class="key base"></span>base <span class="key now"></span>now ${beside && html`<span class="key other"></span>${beside} `}
-        <span class="key unigram"></span>unigram <span class="key chance"></span>chance ${figure(project.chance)}
+        ${[["base", "base"], ["now", "now"], ...(beside ? [["other", beside]] : []), ["unigram", "unigram"], ["chance", `chance ${figure(project.chance)}`]].map(([kind, text]) => html`
+          <span key=${kind}><span class=${`key ${kind}`}></span>${text}</span>`)}
       </p>
       <p class="note status" role="status">${now.value ? html`${now.value.exact ? "All that the evaluate stage measures" : "A sample"}: ${said} held-out tokens a domain${now.seconds ? `, in ${now.seconds.toFixed(2)} s` : ""}${now.busy ? " \u2026" : ""}` : "measuring \u2026"}</p>
     </section>`;

@@ -45,7 +45,7 @@ function Streams({ edit, text, beside }) {
           ${shown.map(([side, title]) => html`
             <div key=${side} class=${`side ${side}`} data-side=${side}>
               <h4>${title}</h4>
-              <p>${apart(sides[side] || "", side === "base" ? null : sides.base || "")}${busy && html`<span class="caret" aria-hidden="true"></span>`}</p>
+              <p>${apart((sides[side] || "").trimStart(), side === "base" ? null : (sides.base || "").trimStart())}${busy && html`<span class="caret" aria-hidden="true"></span>`}</p>
             </div>`)}
         </div>`}
     </div>`;
