@@ -3,8 +3,8 @@
 For each target, in the folder of a run: ``reach`` and ``reach-8`` as the default's params have them, with this target
 (as they were made, where they were; else by the stages' own code), and a search in an empty store, looked at after each
 of ``--seconds`` of CPU time, which on a machine with nothing else to do are seconds. All are measured on the select
-split, as a search measures, and on the eval split, on which nothing was chosen. Writes ``remove.json`` after each
-target, and ``remove.md`` of all that it has.
+split, as a search measures, and on the eval split, on which nothing was chosen. Writes ``remove.json`` as it
+goes, and ``remove.md`` of all that it has.
 """
 
 import argparse
@@ -161,12 +161,17 @@ def main(argv: Sequence[str] | None = None) -> None:
                 about = {"target": target, "seed": seed, "retained": ", ".join(search.domains.retain)}
                 if not any(row["target"] == target and row["seed"] == seed and "trials" in row for row in rows):
                     rows += [about | {"load": os.getloadavg()[0]} | row for row in searched(search, args.seconds)]
+                    write(args.into, rows)
                 if not any(row["target"] == target and "trials" not in row for row in rows):
                     rows += [about | {"load": os.getloadavg()[0]} | row for row in own(search)]
-            args.into.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-            write_lines(args.into, "remove.md", [*markdown([shown(row) for row in rows]), ""])
+                    write(args.into, rows)
             print(f"{target}, seed {seed}: done", flush=True)
+
+
+def write(into: Path, rows: list[dict[str, Any]]) -> None:
+    into.mkdir(parents=True, exist_ok=True)
+    (into / FILE).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    write_lines(into, "remove.md", [*markdown([shown(row) for row in rows]), ""])
 
 
 if __name__ == "__main__":

@@ -202,8 +202,10 @@ def test_errors_say_what_to_do(make: Callable[..., Search], tmp_path: Path) -> N
     for seconds in (0, -1, float("nan"), float("inf")):
         with pytest.raises(PrefactorError, match=r"seconds = .*: give a number above 0"):
             make().run(seconds)
-    with pytest.raises(PrefactorError, match=r"no label matches; the nearest: .*change the query"):
-        run(make(query="klingon"), 1)
+    with pytest.raises(PrefactorError, match=r"query = 'klingon' matches no subcomponent .*; the nearest: .*change it"):
+        make(query="klingon")
+    with pytest.raises(PrefactorError, match="query: at character"):
+        make(query="density ~~ 1")
     (tmp_path / "file").write_text("")
     with pytest.raises(PrefactorError, match=r"file.* cannot be written .*: make its folder writable"):
         make("file/below")

@@ -51,7 +51,8 @@ def remove(
 
     logging.disable_progress_bar()
     real("--seconds", seconds, positive=True)
-    real("--more", more)
+    if more:
+        real("--more", more, positive=True)
     work = Workspace(folder)
     if keep is not None:
         check_name(work.params, keep)

@@ -95,8 +95,8 @@ def print_chosen(console: Console, found: Found) -> None:
     for name, label, prefactor in zip(trial.subcomponents, trial.labels, trial.prefactors, strict=True):
         parts.add_row(f"  {prefactor:+.3f}", visible(name), visible(label))
     console.print(parts)
-    title = f"nats a token on the eval split, on which nothing was chosen; {BAR[verdict.goal]} is the goal"
-    table = Table("domain", "", title=title, title_justify="left")
+    console.print(f"nats a token on the eval split, on which nothing was chosen; the goal is {BAR[verdict.goal]}")
+    table = Table("domain", "")
     for column in ("before", "after", "damage", "own text"):
         table.add_column(column, justify="right")
     for row in found.rows:

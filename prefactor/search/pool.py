@@ -10,10 +10,11 @@ from prefactor.config.domains import Domains
 from prefactor.config.params import section
 from prefactor.config.shortlists import ByLabel, ShortlistConfig
 from prefactor.errors import PrefactorError
+from prefactor.query.parse import parse_query
 from prefactor.query.words import matches_query
+from prefactor.selection.candidates import candidates_of, nearest
 from prefactor.selection.collateral import INVERTED
 from prefactor.selection.effect import order, read_candidates
-from prefactor.selection.shortlist import shortlist
 from prefactor.workspace import Workspace
 
 SIZE = 24  # as many as the candidates stage tries
@@ -31,9 +32,7 @@ def pool_of(work: Workspace, domains: Domains, query: str | None = None) -> list
     """
     rows = work.table[work.table["alive"]]
     if query is not None:
-        choose = ByLabel(by="label", query=query)
-        found = shortlist("search", ShortlistConfig(domains=domains, choose=choose), work.table)
-        rows = rows[rows["subcomponent"].isin(found.names(len(found.ranked)))]
+        rows = _matching(rows, query, domains)
     needed = rows[rows[f"importance_{domains.target}"] > 0]
     if needed.empty:
         raise PrefactorError(
@@ -45,6 +44,15 @@ def pool_of(work: Workspace, domains: Domains, query: str | None = None) -> list
         orders.append(_by(needed, INVERTED, domains))
     orders += [_by(some, "importance_", domains) for some in (matching, needed)]
     return list(_by_turns(orders))[:SIZE]
+
+
+def _matching(rows: pd.DataFrame, query: str, domains: Domains) -> pd.DataFrame:
+    parsed = parse_query(query)
+    matching = rows[parsed.matches(rows)]
+    if matching.empty:
+        near = "; ".join(nearest(parsed, candidates_of("query", domains, rows, parsed)))
+        raise PrefactorError(f"query = {query!r} matches no subcomponent that is alive; the nearest: {near}: change it")
+    return matching
 
 
 def _candidates(work: Workspace, domains: Domains, among: set[str]) -> list[str]:

@@ -59,6 +59,8 @@ class Search:
         self.problem = problem_of(work, target, retain, goal)
         self.domains = self.problem.domains
         folder = work.kept.parent / KEPT if store is None else store
+        if query is not None:
+            _ = self.pool  # a query that is wrong, or matches nothing, is told at once
         self.store = Store(folder, f"{self.domains.target}-{goal}", self.problem.about(work))
         self._fitted: set[str] = set()  # keys of fits that were asked for
         self._refused: dict[str, str] = {}  # proposals that cannot be measured, by key, and why
