@@ -61,7 +61,7 @@ function Bound({ run, onAdd }) {
   return html`<form class="bound" onSubmit=${add}>
     <${Choice} label="Figure" value=${field} options=${fields.map((name) => [name, name])} onChange=${setField} />
     <${Choice} label="is" value=${sign} options=${[[">=", "at least"], ["<=", "at most"]]} onChange=${setSign} />
-    <label class="choice"><span>Value</span><input inputmode="decimal" value=${value} size="6" onInput=${(event) => setValue(event.target.value)} /></label>
+    <label class="choice"><span>Value</span><input aria-label="Value" inputmode="decimal" value=${value} size="6" onInput=${(event) => setValue(event.target.value)} /></label>
     <button type="submit">Add to the query</button></form>`;
 }
 
