@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from stages import report
 from tests.browser import watched
-from tests.report_pages import PAGE, Reader
+from tests.report_pages import PAGE, Reader, drawn, until
 
 VIEWS = ("overview", "components", f"components/{fake_data.CHOSEN}", "edits", "decomposition", "bill")
 ALL = 17  # subcomponents of the made-up run
@@ -23,10 +23,6 @@ def _query(page: Page, text: str) -> None:
     page.locator("#search").fill(text)
 
 
-def _drawn(page: Page, figures: int) -> None:
-    page.wait_for_function(f"document.querySelectorAll('.plot[data-drawn=yes]').length >= {figures}")
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_view_opens_and_everybody_can_use_it(standing: Reader, chromium: Browser, dark: bool) -> None:
     with watched(chromium, dark=dark) as seen:
@@ -34,8 +30,7 @@ def test_every_view_opens_and_everybody_can_use_it(standing: Reader, chromium: B
         for view in VIEWS:
             page = reader.open(view)
             expect(page.locator("main h1")).to_have_count(1)
-            if view in ("edits", "decomposition", "bill"):
-                _drawn(page, 1)
+            drawn(page, page.locator(".plot").count())
             seen.accessible()
 
 
@@ -117,7 +112,7 @@ def test_a_shared_link_lands_on_its_card_and_the_list_is_shared_with_its_query(s
 def test_keys_go_from_the_table_to_a_card_from_card_to_card_and_back(standing: Reader) -> None:
     page = standing.open("bill")
     page.keyboard.press("/")
-    page.wait_for_function("document.activeElement.id === 'search'")
+    until(page, "document.activeElement.id === 'search'")
     page.keyboard.type("foreign-language")
     names = _rows(page)
     page.locator(".virtual").focus()
@@ -149,7 +144,7 @@ def test_a_window_tells_the_figures_of_the_token_under_the_pointer(standing: Rea
 
 def test_a_click_on_the_frontier_shows_the_point(standing: Reader) -> None:
     page = standing.open("edits")
-    _drawn(page, 2)
+    drawn(page, 2)
     # The place in the window of the mark of lora-1 at 128 tokens: of each axis, where plotly says it is.
     place = page.evaluate("""() => {
         const plot = document.querySelector(".plot");
@@ -172,23 +167,23 @@ def test_a_click_on_the_frontier_shows_the_point(standing: Reader) -> None:
 
 def test_methods_intervals_and_draws_are_toggled(standing: Reader) -> None:
     page = standing.open("edits")
-    _drawn(page, 2)
+    drawn(page, 2)
     shown = (
         "() => document.querySelector('.plot').data.filter((t) => t.name === 'scalar' && t.visible).map((t) => t.mode)"
     )
     assert page.evaluate(shown) == ["lines+markers", "markers+text"]
     page.get_by_label("single draws").check()
-    page.wait_for_function(f"({shown})().length === 3")
+    until(page, f"({shown})().length === 3")
     data = "document.querySelector('.plot').data.find((t) => t.name === 'scalar' && t.meta === 'draws')"
     seeds = page.evaluate(f"{data}.customdata.map((one) => one[2])")
     assert seeds == list(fake_data.SEEDS) * len(fake_data.BUDGETS)
     assert page.evaluate(f"{data}.customdata[0][4]") == "−10.84"
     page.get_by_label("95 % intervals").uncheck()
-    page.wait_for_function("!document.querySelector('.plot').data.some((t) => t.error_x && t.error_x.visible)")
+    until(page, "!document.querySelector('.plot').data.some((t) => t.error_x && t.error_x.visible)")
     page.get_by_role("button", name="scalar", exact=True).click()
-    page.wait_for_function(f"({shown})().length === 0")
+    until(page, f"({shown})().length === 0")
     page.get_by_label("Damage to", exact=True).select_option("retained")
-    page.wait_for_function("document.querySelector('.plot').layout.xaxis.title.text.startsWith('English')")
+    until(page, "document.querySelector('.plot').layout.xaxis.title.text.startsWith('English')")
 
 
 def test_rollouts_mark_what_differs_and_the_map_tells_of_tokens(standing: Reader) -> None:
