@@ -67,11 +67,11 @@ function Bound({ run, onAdd }) {
 
 function Filters({ run, asked, setAsked, found, told, wrong }) {
   const modules = [...new Set(run.columns.module)];
-  const set = (key) => (value) => setAsked({ ...asked, [key]: value });
+  const set = (key) => (value) => setAsked({ [key]: value });
   const add = (clause) => {
     const plain = asked.q.trim() && !compares(asked.q);
     const before = plain ? `label ~ ${inQuotes(asked.q.trim())}` : asked.q.trim();
-    setAsked({ ...asked, q: before ? `${/\bor\b/i.test(before) ? `(${before})` : before} and ${clause}` : clause });
+    setAsked({ q: before ? `${/\bor\b/i.test(before) ? `(${before})` : before} and ${clause}` : clause });
   };
   return html`<div class="filters">
     <label class="search"><span>Search or query</span>
