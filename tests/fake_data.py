@@ -277,7 +277,7 @@ def _importance(folder: Path) -> None:
 def _harvest(folder: Path) -> None:
     names = sorted({name for edit in EDITS for name in chosen(edit)})
     german = {"en": 0.002, "de": 0.63, "fr": 0.08, "es": 0.09, "it": 0.08}
-    flat = dict.fromkeys(BASE_CE, 0.02)
+    flat = dict.fromkeys(BASE_CE, 0.02) | {"en": 0.03}
     rows = [subcomponent_row(name, german if name == CHOSEN else flat) for name in names]
     texts = [
         ("de", "Der alte Bäcker verkauft heute frisches Brot und die Kinder warten nicht gern vor der Tür."),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import fake_data
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from stages import report
 from tests.browser import Watched, watched
@@ -35,7 +35,7 @@ class Reader:
             self.page.goto(f"{path.as_uri()}#/{view}")
             self._seen = path.stat().st_mtime_ns
         self.page.wait_for_selector("html[data-ready=yes]")
-        self.page.wait_for_function("!document.body.innerText.includes('Opening …')")
+        expect(self.page.locator("#app")).not_to_contain_text("Opening …")
         return self.page
 
     def text(self, view: str, heading: str | None = None) -> str:
@@ -76,6 +76,20 @@ def standing(built: Path, chromium: Browser) -> Iterator[Reader]:
     """Reads the page of ``built``, for what needs no change of it."""
     with watched(chromium) as watch:
         yield Reader(built, watch)
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait for it to be true; a page of ours lets no text be run, so that Playwright's own waiting cannot ask it."""
+    for _ in range(200):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {expression}")
+
+
+def drawn(page: Page, figures: int) -> None:
+    """Wait for so many figures of the view to be drawn."""
+    expect(page.locator(".plot[data-drawn=yes]")).to_have_count(figures)
 
 
 def made(reader: Reader) -> Reader:

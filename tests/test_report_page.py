@@ -15,7 +15,7 @@ from prefactor.export.card import card
 from prefactor.files.artifacts import write_manifest
 from prefactor.report.summary import Summary
 from stages import report
-from tests.report_pages import OUT, Reader, made
+from tests.report_pages import OUT, Reader, drawn, made
 
 CARD = f"components/{fake_data.CHOSEN}"
 
@@ -28,7 +28,7 @@ def _figure(reader: Reader, label: str) -> list[dict[str, Any]]:
 
 def test_the_unigram_bar_stands_beside_chance(standing: Reader) -> None:
     standing.open("edits")
-    standing.page.wait_for_function("document.querySelectorAll('.plot[data-drawn=yes]').length === 2")
+    drawn(standing.page, 2)
     for name, level in (("chance", fake_data.CHANCE), ("unigram", 4.7), ("before", 1.25)):
         for plot in standing.page.locator(".plot").all():
             notes = plot.evaluate("element => element.layout.annotations.map((note) => note.text)")
@@ -317,8 +317,8 @@ def test_an_edit_with_another_target_is_listed_but_not_drawn(reader: Reader) -> 
     path.write_text(path.read_text().replace('"target": "de"', '"target": "fr"').replace('"fr",', '"de",'))
     write_manifest(path.parent, ["edit.json", "fits.parquet"])
     assert "Edits with another target are not drawn: lora-1." in made(reader).text("edits")
-    drawn = {trace["name"] for trace in _figure(reader, "German cross-entropy by number of target tokens")}
-    assert drawn == set(fake_data.EDITS) - {"lora-1"}
+    traces = {trace["name"] for trace in _figure(reader, "German cross-entropy by number of target tokens")}
+    assert traces == set(fake_data.EDITS) - {"lora-1"}
     summary = Summary.model_validate_json((OUT / "summary.json").read_text(encoding="utf-8"))
     assert summary.edits["lora-1"].target == "fr"
 

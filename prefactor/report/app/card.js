@@ -33,7 +33,7 @@ function Windows({ run, card, strings }) {
 }
 
 function TokenTable({ title, unit, rows, strings }) {
-  return html`<div><h3>${title}</h3><p class="note">${unit}</p><table class="plain"><tbody>
+  return html`<div><h2 class="minor">${title}</h2><p class="note">${unit}</p><table class="plain"><tbody>
     ${rows.length ? rows.map(([token, value, count]) => html`<tr><td><code>${spacesShown(strings[token])}</code></td>
       <td class="n">${fixed(value)}</td><td class="n note" title="occurrences">×${grouped(count)}</td></tr>`)
       : html`<tr><td class="note">none</td></tr>`}</tbody></table></div>`;
@@ -44,7 +44,7 @@ function Effects({ run, at, card }) {
   if (!domains.length || !known(at(`ablate_${domains[0]}`))) return null;
   const cell = (kind, row, domain) => html`<td class="n">${signed(at(`${kind}_${domain}`), 4)}
     <small>${known(row[run.corpus.indexOf(domain)]) ? `± ${row[run.corpus.indexOf(domain)].toFixed(4)}` : ""}</small></td>`;
-  return html`<h3>What rescaling it does</h3>
+  return html`<h2 class="minor">What rescaling it does</h2>
     <p class="note">Change of cross-entropy in nats a token, ± one standard error, ${at("exact") ? "measured by forward passes"
       : "to first order in the prefactor"}: ablated (α = 0) and inverted (α = −1).</p>
     <${Scroll} label="effects by domain"><table class="effects"><thead><tr><th scope="col">prefactor</th>
@@ -57,7 +57,7 @@ function Together({ run, card }) {
   if (!card.together.length) return null;
   const named = ([other]) => (typeof other === "number" ? run.columns.subcomponent[other] : other);
   const label = ([other]) => (typeof other === "number" && run.columns.label[other]) || "no label";
-  return html`<h3>Fires together with</h3>
+  return html`<h2 class="minor">Fires together with</h2>
     <p class="note">Ochiai similarity: 1 where two always fire together, and not high only because one fires everywhere.</p>
     <table class="plain together"><tbody>${card.together.map((row) => html`<tr><td><${CardLink} run=${run} name=${named(row)} /></td>
       <td>${label(row)}</td><td class="n">${fixed(row[1])}</td><td class="n note" title="joint firings">×${grouped(row[2])}</td></tr>`)}
@@ -67,7 +67,7 @@ function Together({ run, card }) {
 function InEdits({ run, name }) {
   const uses = run.edits.flatMap((edit) => edit.subcomponents.filter((one) => one.name === name).map((one) => [edit, one]));
   if (!uses.length) return null;
-  return html`<h3>In edits</h3>${uses.map(([edit, one]) => html`<div class="use">
+  return html`<h2 class="minor">In edits</h2>${uses.map(([edit, one]) => html`<div class="use">
     <p><a href=${editHash(edit.name)}><b>${edit.name}</b></a>${one.reason && html`. <b>Why this one.</b> ${one.reason}`}</p>
     ${one.warning && html`<p class="warning"><b>Warning.</b> ${one.warning}.</p>`}
     <${PrefactorsFound} rows=${one.prefactors} /></div>`)}`;
@@ -101,24 +101,24 @@ function CardBody({ run, index }) {
   return html`
     <p>${card.reasoning}</p>
     <div class="columns">
-      <div><h3>Mean importance by domain</h3><${Bars} rows=${importance.map((domain) =>
+      <div><h2 class="minor">Mean importance by domain</h2><${Bars} rows=${importance.map((domain) =>
         [run.names[domain], at(`importance_${domain}`) || 0, fixed(at(`importance_${domain}`) || 0, 3)])} /></div>
-      ${shares.length > 0 && html`<div><h3>Where its firings lie, domains weighing the same</h3><${Bars} rows=${shares.map((domain) =>
+      ${shares.length > 0 && html`<div><h2 class="minor">Where its firings lie, domains weighing the same</h2><${Bars} rows=${shares.map((domain) =>
         [run.names[domain], at(`share_${domain}`), percent(at(`share_${domain}`), 0)])} /></div>`}
-      <div><h3>Figures</h3><table class="plain"><tbody>${[
+      <div><h2 class="minor">Figures</h2><table class="plain"><tbody>${[
         [`tokens that need it (importance above ${run.kept.fires})`, percent(at("density"))],
         ["mean importance", fixed(at("mean_importance"), 3)],
         ["mean activation where it fires", significant(at("mean_activation"))],
         ["norm ‖u‖ ‖v‖", significant(at("norm"))],
       ].map(([name, value]) => html`<tr><th scope="row">${name}</th><td class="n">${value}</td></tr>`)}</tbody></table></div>
-      ${tests.length > 0 && html`<div><h3>How far its label holds</h3><table class="plain"><tbody>${tests.map((name) => html`
+      ${tests.length > 0 && html`<div><h2 class="minor">How far its label holds</h2><table class="plain"><tbody>${tests.map((name) => html`
         <tr><th scope="row">${name === "agreement" ? "causal agreement" : name}</th><td class="n">${fixed(at(name))}</td>
           <td class="n note">chance ${run.chances[name]}</td></tr>`)}<${Judged} run=${run} card=${card} /></tbody></table></div>`}
     </div>
     <${Effects} run=${run} at=${at} card=${card} />
     <div class="columns">${TABLES.map(([title, unit], place) => html`
       <${TokenTable} title=${title} unit=${unit} rows=${card.tables[place]} strings=${strings} />`)}</div>
-    <h3>Where it fires</h3><${Windows} key=${index} run=${run} card=${card} strings=${strings} />
+    <h2 class="minor">Where it fires</h2><${Windows} key=${index} run=${run} card=${card} strings=${strings} />
     <${Together} run=${run} card=${card} />
     <${InEdits} run=${run} name=${at("subcomponent")} />`;
 }

@@ -15,7 +15,10 @@ function Components({ run, route }) {
   const shared = { ...asked, on: asked.on === run.target.domain ? "" : asked.on };
   const query = new URLSearchParams(Object.entries(shared).filter(([, value]) => value)).toString();
   run.listHash = `#/components${query ? `?${query}` : ""}`;
-  const setAsked = (next) => { keepAsked(next); keepActive(0); };
+  useLayoutEffect(() => { // a link to another query, followed while the table is open
+    if (!route.name) keepAsked(askedOf(run, route));
+  }, [route]);
+  const setAsked = (change) => { keepAsked((before) => ({ ...before, ...change })); keepActive(0); };
   useEffect(() => { if (!route.name) replaceAsked("components", shared); }, [query, route.name]);
   const columns = useMemo(() => listColumns(run, asked.on), [asked.on]);
   const { found, told, wrong } = useMemo(() => findRows(run, asked), [asked.q, asked.module, asked.domain, asked.used]);

@@ -61,17 +61,17 @@ function Bound({ run, onAdd }) {
   return html`<form class="bound" onSubmit=${add}>
     <${Choice} label="Figure" value=${field} options=${fields.map((name) => [name, name])} onChange=${setField} />
     <${Choice} label="is" value=${sign} options=${[[">=", "at least"], ["<=", "at most"]]} onChange=${setSign} />
-    <label class="choice"><span>Value</span><input inputmode="decimal" value=${value} size="6" onInput=${(event) => setValue(event.target.value)} /></label>
+    <label class="choice"><span>Value</span><input aria-label="Value" inputmode="decimal" value=${value} size="6" onInput=${(event) => setValue(event.target.value)} /></label>
     <button type="submit">Add to the query</button></form>`;
 }
 
 function Filters({ run, asked, setAsked, found, told, wrong }) {
   const modules = [...new Set(run.columns.module)];
-  const set = (key) => (value) => setAsked({ ...asked, [key]: value });
+  const set = (key) => (value) => setAsked({ [key]: value });
   const add = (clause) => {
     const plain = asked.q.trim() && !compares(asked.q);
     const before = plain ? `label ~ ${inQuotes(asked.q.trim())}` : asked.q.trim();
-    setAsked({ ...asked, q: before ? `${/\bor\b/i.test(before) ? `(${before})` : before} and ${clause}` : clause });
+    setAsked({ q: before ? `${/\bor\b/i.test(before) ? `(${before})` : before} and ${clause}` : clause });
   };
   return html`<div class="filters">
     <label class="search"><span>Search or query</span>

@@ -27,7 +27,8 @@ function Bars({ rows }) {
 }
 
 function Choice({ label, value, options, onChange }) {
-  return html`<label class="choice"><span>${label}</span><select value=${value} onChange=${(event) => onChange(event.target.value)}>
+  return html`<label class="choice"><span>${label}</span><select value=${value}
+    aria-label=${label} onChange=${(event) => onChange(event.target.value)}>
     ${options.map(([key, text]) => html`<option value=${key} selected=${key === value}>${text}</option>`)}</select></label>`;
 }
 

@@ -39,8 +39,7 @@ function Shell({ run }) {
   }, []);
   const View = SHOWN[route.view];
   const skip = (event) => { event.preventDefault(); main.current.focus(); };
-  return html`<a class="skip" href="#/${route.view}" onClick=${skip}>Skip to the view</a>
-    <header class="bar"><nav aria-label="views">${VIEWS.map(([view, title]) => html`
+  return html`<header class="bar"><a class="skip" href="#/${route.view}" onClick=${skip}>Skip to the view</a><nav aria-label="views">${VIEWS.map(([view, title]) => html`
       <a href="#/${view}" aria-current=${view === route.view ? "page" : undefined}>${title}</a>`)}</nav><${ThemeSwitch} /></header>
     <main id="view" ref=${main} tabindex="-1"><${View} run=${run} route=${route} /></main>`;
 }
