@@ -180,6 +180,7 @@ STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 MENU = "quit (q)\r\n> "
 
 
+@pytest.mark.servers
 def test_the_menu_keeps_exports_pushes_chats_and_goes_on(folder: Path) -> None:
     screen = Terminal(folder, "german")
     shown = screen.until(MENU)
@@ -225,6 +226,7 @@ def test_the_menu_keeps_exports_pushes_chats_and_goes_on(folder: Path) -> None:
     assert {"kept", "pushed"} <= set(section("edits", dict[str, EditConfig], folder / "params.yaml"))
 
 
+@pytest.mark.servers
 def test_ctrl_c_keeps_what_was_tried_and_ends_well(folder: Path) -> None:
     screen = Terminal(folder, "de", trials=100_000)
     screen.until("worst neighbour")  # so there is a trial

@@ -15,7 +15,7 @@ REPEATS = 200  # in a row, after which there is taken to be nothing new
 
 
 def tree_parzen(seed: int) -> BaseSampler:
-    """By densities of good and of other trials, over all switches together (benchmarks/results/remove.md)."""
+    """By densities of good and of other trials, over all switches together, whoever proposed the trials."""
     return TPESampler(multivariate=True, n_startup_trials=8, seed=seed, constant_liar=False)
 
 
