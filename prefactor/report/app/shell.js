@@ -1,6 +1,6 @@
 // The frame around the views: where one is, the theme, the keys that work everywhere.
 const SHOWN = { overview: Overview, components: Components, edits: Edits, decomposition: Decomposition, bill: Bill };
-const THEMES = [["", "as the system"], ["light", "light"], ["dark", "dark"]];
+const THEMES = [["", "system"], ["light", "light"], ["dark", "dark"]];
 
 function keptTheme() {
   try { return localStorage.getItem("prefactor-theme") ?? ""; } catch { return ""; }
@@ -26,6 +26,7 @@ function Shell({ run }) {
   useEffect(() => {
     document.title = `${route.view === "components" && route.name ? route.name : name} – Prefactor: ${run.headline.title}`;
     if (!(route.view === "edits" && route.name)) scrollTo(0, 0);
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [route.view, route.name]);
   useEffect(() => {
     const onKey = (event) => {
@@ -61,10 +62,3 @@ pack("run").then((run) => {
   render(html`<${Shell} run=${prepared(run)} />`, place);
   document.documentElement.dataset.ready = "yes";
 });
-// For tests of the query language against the library's own.
-window.prefactorQuery = (text, rows) => {
-  const query = parseQuery(text);
-  checkQuery(query, Object.keys(rows[0]));
-  const holds = predicate(query.root);
-  return rows.map((row) => holds((name) => row[name]));
-};
