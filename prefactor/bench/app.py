@@ -10,7 +10,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from prefactor.bench import keeping, project, reading, writing
-from prefactor.bench.asked import AskedEdit, Found, Generated, Kept, Loaded, Measured, Read, Shown
+from prefactor.bench.asked import AskedEdit, Found, FromPage, Generated, Kept, Loaded, Measured, Read, Shown, Sought
+from prefactor.bench.finding import Finder
 from prefactor.bench.live import Live
 from prefactor.bench.page import page
 from prefactor.bench.turns import Superseded, Turns
@@ -24,7 +25,7 @@ MEASURED = ("base_ce", "edited_ce", "damage", "damage_error", "kl")  # nats a to
 def bench_app(live: Live) -> FastAPI:
     """The application, without its doors (``doors.py``)."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    tokenizer, turns = read_tokenizer(live.work.corpus), Turns()
+    tokenizer, turns, finder = read_tokenizer(live.work.corpus), Turns(), Finder(live.work.params.parent)
 
     @app.get("/")
     def start() -> Response:
@@ -70,6 +71,15 @@ def bench_app(live: Live) -> FastAPI:
             live, tokenizer, sides, asked.prompt, asked.tokens, float(asked.temperature), asked.seed, turn
         )
         return streamed(steps)
+
+    @app.post("/api/find")
+    def find(asked: Sought) -> Response:
+        return streamed(finder.find(asked.target, float(asked.seconds), turns.begin(asked.page, "find")))
+
+    @app.post("/api/stop")
+    def stop(asked: FromPage) -> dict[str, Any]:
+        turns.begin(asked.page, "find")
+        return {}
 
     @app.post("/api/save")
     def save(asked: Kept) -> dict[str, Any]:

@@ -61,6 +61,11 @@ class Generated(FromPage):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
+class Sought(FromPage):
+    target: EntryOf  # the domain to be removed
+    seconds: Annotated[Number, Field(ge=1, le=3600)] = 60
+
+
 class Found(Config):
     query: Annotated[str, Field(max_length=QUERY)] = ""
     domain: EntryOf | None = None  # to sort by

@@ -7,8 +7,8 @@ from prefactor.web.assets import bundle, style
 
 HERE = Path(__file__).parent / "page"
 SCRIPTS = (
-    "ask.js", "shown.js", "edit.js", "picker.js", "sliders.js", "damage.js", "tokens.js", "streams.js", "keep.js",
-    "main.js",
+    "ask.js", "shown.js", "edit.js", "picker.js", "sliders.js", "damage.js", "tokens.js", "streams.js", "finder.js",
+    "keep.js", "main.js",
 )  # fmt: skip
 
 

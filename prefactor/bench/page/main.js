@@ -30,6 +30,7 @@ function Bench({ project }) {
       <${Picker} project=${project} edit=${edit} add=${(name, label) => set(added(state.now, name, label))} />
       <div class="column">
         <${Edit} project=${project} edit=${edit} state=${state} dispatch=${dispatch} />
+        <${Finder} project=${project} edit=${state.now} set=${set} />
         <${Keep} edit=${state.now} />
       </div>
       <div class="column">
