@@ -1,7 +1,9 @@
 """Write an edit into ``params.yaml``, comments and order kept, so that the DAG makes it again."""
 
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -11,6 +13,7 @@ from prefactor.config.names import entry_name
 from prefactor.config.params import read_params
 from prefactor.config.shortlists import ByName, ShortlistConfig
 from prefactor.errors import PrefactorError
+from prefactor.export.yaml_lines import with_entry
 from prefactor.files.own_file import changed, check_own
 
 
@@ -42,14 +45,23 @@ def save_edit(
 
 def save_entries(params: Path, name: str, edit: Chosen, listed: str, shortlist: ShortlistConfig | None) -> None:
     """Add ``edit`` to ``params`` as ``name``, and ``shortlist`` as ``listed``, where it is one that is not there."""
-    yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, 4096
-    whole = yaml.load(params.read_text(encoding="utf-8"))
+    text = params.read_text(encoding="utf-8")
     entries: list[tuple[str, str, Config | None]] = [("shortlists", listed, shortlist), ("edits", name, edit)]
     for section, key, entry in entries:
         if entry is not None:
-            if not whole.get(section):
-                whole[section] = {}
-            whole[section][key] = entry.model_dump(mode="json", exclude_defaults=True)
-    with changed(params) as temporary, temporary.open("w", encoding="utf-8") as file:
-        yaml.dump(whole, file)
+            value = entry.model_dump(mode="json", exclude_defaults=True)
+            text = with_entry(text, section, key, value) or _written_anew(text, section, key, value)
+    with changed(params) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _written_anew(text: str, section: str, key: str, value: Any) -> str:
+    """The same where lines cannot say it: comments stay, but lines may be laid out anew."""
+    yaml, out = YAML(), StringIO()
+    yaml.preserve_quotes, yaml.width = True, 4096
+    whole = yaml.load(text)
+    if not whole.get(section):
+        whole[section] = {}
+    whole[section][key] = value
+    yaml.dump(whole, out)
+    return out.getvalue()
