@@ -108,7 +108,8 @@ class Project:
         return Project(folder, self.env.get("PREFECT_API_URL", ""))
 
     def start(self, *words: str, log: str = "run.log") -> int:
-        """Start one of MAINS with its words in the folder; returns its number. Its output goes to ``log``, anew.
+        """Start one of MAINS with its words in the folder; returns its number. Its output goes to ``log``, anew, which
+        lies beside the folder: a full disk must not swallow what is said of it.
 
         Not by a new interpreter, which imports for ten seconds where the machine is busy, but by a fork of this one.
         """
@@ -124,7 +125,7 @@ class Project:
             os.environ.clear()
             os.environ.update(self.env)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            out = os.open(self._log(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             os.dup2(out, 1)
             os.dup2(out, 2)
             sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", closefd=False)
@@ -163,7 +164,10 @@ class Project:
         return self.call("flow")
 
     def said(self, log: str = "run.log") -> str:
-        return (self.folder / log).read_text(encoding="utf-8", errors="replace")
+        return self._log(log).read_text(encoding="utf-8", errors="replace")
+
+    def _log(self, log: str) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.{log}")
 
     def git(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
