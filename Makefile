@@ -1,7 +1,7 @@
 # make run    the whole pipeline, then the headline table and the page's path
 # make serve  the pipeline by a schedule, and edits on demand, on Prefect's page
 # make test   make check, then the tests, two files side by side
-# make test-all   the same and the tests that start real servers; installs the extras remotes, servers and dask
+# make test-all   the same and the tests that start real servers or take long; installs the extras remotes, servers and dask
 # make check  ruff and the type checker
 # make calibrate   decompose toys whose true components are known, and compare
 # make bench       how fast the decomposition engine is, in ratios; after make run, on its text

@@ -9,10 +9,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LOCAL = {"", "127.0.0.1", "localhost", "::1"}
+PATIENCE = 120_000  # milliseconds: a machine with more to do than it can fails no page
+
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass
@@ -52,6 +55,7 @@ def watched(browser: Browser, *, dark: bool = False, width: int = 1280, height: 
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", reduced_motion="reduce"
     )
+    context.set_default_timeout(PATIENCE)
     watch = Watched(context.new_page())
     watch.page.on("console", lambda message: watch.errors.append(message.text) if message.type == "error" else None)
     watch.page.on("pageerror", lambda error: watch.errors.append(str(error)))

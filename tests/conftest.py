@@ -18,7 +18,7 @@ SLOW = ("test_pipeline", "test_reruns")  # begun first, so that none is left to 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--servers", action="store_true", help="run the tests that start real servers, too")
+    parser.addoption("--servers", action="store_true", help="run the tests that start real servers or take long, too")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

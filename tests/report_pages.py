@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from stages import report
-from tests.browser import Watched, watched
+from tests.browser import PATIENCE, Watched, watched
 
 OUT = Path("data/report")
 PAGE = OUT / "index.html"
@@ -80,7 +80,7 @@ def standing(built: Path, chromium: Browser) -> Iterator[Reader]:
 
 def until(page: Page, expression: str) -> None:
     """Wait for it to be true; a page of ours lets no text be run, so that Playwright's own waiting cannot ask it."""
-    for _ in range(200):
+    for _ in range(PATIENCE // 50):
         if page.evaluate(expression):
             return
         page.wait_for_timeout(50)

@@ -140,6 +140,7 @@ def test_what_keeps_it_from_starting_is_a_line(tmp_path: Path) -> None:
     assert done.exit_code == 2 and done.stderr.count("\n") == 1, done.stderr
 
 
+@pytest.mark.servers
 def test_started_it_says_the_token_once_and_answers(tmp_path: Path) -> None:
     import httpx
 

@@ -23,7 +23,7 @@ def _query(page: Page, text: str) -> None:
     page.locator("#search").fill(text)
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.servers)])
 def test_every_view_opens_and_everybody_can_use_it(standing: Reader, chromium: Browser, dark: bool) -> None:
     with watched(chromium, dark=dark) as seen:
         reader = Reader(standing.root, seen)
@@ -114,6 +114,7 @@ def test_keys_go_from_the_table_to_a_card_from_card_to_card_and_back(standing: R
     page.keyboard.press("/")
     until(page, "document.activeElement.id === 'search'")
     page.keyboard.type("foreign-language")
+    until(page, "decodeURIComponent(location.hash).includes('foreign-language')")
     names = _rows(page)
     page.locator(".virtual").focus()
     page.keyboard.press("ArrowDown")

@@ -14,6 +14,7 @@ MANY = 10_000
 MOST = 15_000_000  # bytes
 
 
+@pytest.mark.servers
 def test_ten_thousand_subcomponents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chromium: Browser) -> None:
     make_many(tmp_path, MANY)
     monkeypatch.chdir(tmp_path)

@@ -100,6 +100,7 @@ def test_a_repeated_proposal_costs_nothing_and_the_sampler_is_told(
     repeated = Proposal(tuple(seen["subcomponents"]), tuple(seen["proportions"]), seen["guard"], seen["ridge"])
     asked = [repeated, repeated, Proposal((tried.pool[0],), (-1.0,), None, None)]
     sampler = tried._sampler
+    monkeypatch.setattr("prefactor.search.sampler.REPEATS", 5)
     monkeypatch.setattr(sampler.space, "proposal", lambda params: asked.pop(0))
     new = sampler.next(tried._whole(), tried._values(), {})
     assert new is not None and new.proportions == (-1.0,) and not asked

@@ -26,6 +26,7 @@ def _outputs(notebook: Any) -> str:
     return "\n".join(found)
 
 
+@pytest.mark.servers
 def test_it_runs_in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build_work(tmp_path)
     params = yaml.safe_load((tmp_path / "params.yaml").read_text(encoding="utf-8"))
