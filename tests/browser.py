@@ -37,7 +37,7 @@ class Watched:
         assert found.violations_count == 0, found.generate_report()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while it is there Prefect takes any call for one from an event loop
 def chromium() -> Iterator[Browser]:
     """The machine's Chromium; without one the test is skipped and says so."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
