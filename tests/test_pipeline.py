@@ -181,6 +181,7 @@ def test_every_artifact_is_as_the_contracts_say(through_prefect: Path) -> None:
     assert check_contracts(through_prefect, ROOT / "docs" / "contracts.md") == []
 
 
+@pytest.mark.servers  # the whole pipeline a second time
 def test_plain_dvc_leaves_the_same_files(
     through_prefect: Path, tmp_path_factory: pytest.TempPathFactory, prefect_env: dict[str, str]
 ) -> None:
