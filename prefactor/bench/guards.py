@@ -7,16 +7,14 @@ its second moments are kept by subcomponent: a further one costs one pass, and a
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import numpy as np
 from torch import Tensor
 
 from prefactor.config.domains import Domains
 from prefactor.config.edit import FitConfig
 from prefactor.config.edits import GuardedEdit
-from prefactor.config.guard import Guard, spared
+from prefactor.config.guard import Guard
 from prefactor.config.params import section
-from prefactor.corpus.blocks import take
-from prefactor.corpus.needs import guarding
+from prefactor.edits.build import guard_text
 from prefactor.rescale.guard import guarded_term, moments_for
 from prefactor.rescale.terms import Prefactors, Term, term_of
 from prefactor.workspace import Workspace, by_hand
@@ -55,11 +53,8 @@ class Terms:
         if missing:
             edit = by_hand(domains, (1.0,), guard)
             assert isinstance(edit, GuardedEdit)
-            config, blocks = section("edit", FitConfig, self.work.params), self.work.blocks("fit")
-            text = {domain: take(blocks, need).tokens for domain, need in guarding(edit, config).items()}
-            named = spared(guard)
-            tagged = {domain: text[domain] for domain in ((domains.target, *named) if named else ())}
-            untagged = np.empty((0, 0), np.int32) if named else text[None]
+            config = section("edit", FitConfig, self.work.params)
+            untagged, tagged = guard_text(edit, self.work.blocks("fit"), config)
             new, new_terms = zip(*missing, strict=True)
             pairs = moments_for(guard, domains.target, new, new_terms, self.work.model, self.work.net, untagged, tagged)
             found |= dict(zip(new, pairs, strict=True))

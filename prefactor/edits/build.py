@@ -93,19 +93,30 @@ def prefactors(
     terms = [term_of(model, name) for name in chosen]
     if not isinstance(edit, GuardedEdit):
         return Prefactors(tuple(terms)), None
-    named = spared(edit.guard)
-    text = {domain: take(blocks, need).tokens for domain, need in guarding(edit, config).items()}
-    tagged = {domain: text[domain] for domain in ((edit.domains.target, *named) if named else ())}
-    untagged = np.empty((0, 0), np.int32) if named else text[None]  # the split's own mix
+    untagged, tagged = guard_text(edit, blocks, config)
     about = {
         "weigh": edit.guard.weigh,
         "ridge": edit.guard.ridge,
         "tokens": sum(t.size for t in tagged.values()) if tagged else untagged.size,
         "target_tokens": tagged[edit.domains.target].size if tagged else 0,
     }
-    if named:
+    if named := spared(edit.guard):
         about["spare"] = list(named)
     guarded = guarded_terms(edit.guard, edit.domains.target, chosen, terms, model, net, untagged, tagged)
     if same := [name for name, own, new in zip(chosen, terms, guarded, strict=True) if new is own]:
         about["unguarded"] = same
     return Prefactors(tuple(guarded)), about
+
+
+def guard_text(edit: GuardedEdit, blocks: Blocks, config: FitConfig) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """What the guard of ``edit`` reads of the fit split ``blocks``: untagged text (n, position) for one by importance,
+    or by domain; as :func:`prefactor.rescale.guard.moments_for` takes both, and the other is empty.
+
+    Raises:
+        PrefactorError: there is too little text.
+    """
+    named = spared(edit.guard)
+    text = {domain: take(blocks, need).tokens for domain, need in guarding(edit, config).items()}
+    if not named:
+        return text[None], {}  # the split's own mix
+    return np.empty((0, 0), np.int32), {domain: text[domain] for domain in (edit.domains.target, *named)}

@@ -7,8 +7,7 @@ from prefactor.config.edit import FitConfig
 from prefactor.config.edits import GuardedEdit
 from prefactor.config.guard import GuardByImportance
 from prefactor.config.params import section
-from prefactor.corpus.blocks import take
-from prefactor.corpus.needs import guarding
+from prefactor.edits.build import guard_text
 from prefactor.errors import PrefactorError
 from prefactor.rescale.guard import guarded_term, importance_moments
 from prefactor.rescale.terms import Prefactors, Term, term_of
@@ -75,4 +74,4 @@ class Terms:
         config = section("edit", FitConfig, self.work.params)
         guard = GuardByImportance(weigh=weigh, ridge=RIDGES[0])
         edit = GuardedEdit(method="guarded", domains=self.domains, shortlist=BY_HAND, guard=guard)
-        return take(self.work.blocks("fit"), guarding(edit, config)[None]).tokens
+        return guard_text(edit, self.work.blocks("fit"), config)[0]
