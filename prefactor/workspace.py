@@ -8,7 +8,6 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +15,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-import torch
 
 from prefactor.config.candidates import CandidatesConfig
 from prefactor.config.domains import Domains
@@ -58,7 +56,7 @@ from prefactor.files.cost import Cost
 from prefactor.label.evidence import fires_above
 from prefactor.machine.runtime import setup
 from prefactor.model.change import Change
-from prefactor.model.kept import KEPT, hold_out_once
+from prefactor.model.kept import KEPT, hold_out_blocks
 from prefactor.model.reference import HeldOut
 from prefactor.model.target import read_target
 from prefactor.model.unigram import Bars, read_bars
@@ -353,13 +351,9 @@ class Workspace:
     def held_out(self, domains: Domains) -> dict[str, HeldOut]:
         """Text of the eval split of every domain, as much as ``evaluate.tokens`` says, seen by the base model."""
         config, blocks = section("evaluate", EvaluateConfig, self.params), self.blocks("eval")
-        checkpoint, target, held = read_json(self.checkpoint / MANIFEST), self.model.target, dict[str, HeldOut]()
-        for domain, role in domains.roles.items():
-            own = take(blocks, needs.held_out(config, domain, role))
-            base = hold_out_once(target, own.tokens, checkpoint, self.kept, domain)
-            quoted = None if own.quoted is None else torch.from_numpy(own.quoted).to(base.tokens.device)
-            held[domain] = replace(base, quoted=quoted)
-        return held
+        checkpoint, target = read_json(self.checkpoint / MANIFEST), self.model.target
+        texts = {domain: take(blocks, needs.held_out(config, domain, role)) for domain, role in domains.roles.items()}
+        return {domain: hold_out_blocks(target, own, checkpoint, self.kept, domain) for domain, own in texts.items()}
 
     def _set(self, edit: ScalarEdit | GuardedEdit | RewriteEdit, chosen: list[str]) -> Edited:
         config, token = section("edit", FitConfig, self.params), None

@@ -6,7 +6,6 @@ Writes table/ (a row a fit and domain), rollouts/, tokens/ (what it does to sing
 budget).
 """
 
-from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
@@ -25,22 +24,16 @@ from prefactor.evaluate.tokens import FIGURES, by_token
 from prefactor.files.artifacts import MANIFEST, identities, read_entry, read_json, write_json, write_part
 from prefactor.files.cost import ledger
 from prefactor.machine.runtime import setup
-from prefactor.model.kept import KEPT, hold_out_once
+from prefactor.model.kept import KEPT, hold_out_blocks
 from prefactor.model.memory import check_memory, sizes_of
 from prefactor.model.reference import BATCH
 from stages.common import CHECKPOINT, DATA, run, section
 from stages.models import load_target
 
+TEXT, COUNT = pa.string(), pa.int32()
 TOKENS = pa.schema(
-    [
-        ("edit", pa.string()),
-        ("budget", pa.int32()),
-        ("seed", pa.int32()),
-        ("domain", pa.string()),
-        ("block", pa.int32()),
-    ]
-    + [("position", pa.int32()), ("token", pa.string())]
-    + [(figure, pa.float64()) for figure in FIGURES]
+    {"edit": TEXT, "budget": COUNT, "seed": COUNT, "domain": TEXT, "block": COUNT, "position": COUNT, "token": TEXT}
+    | dict.fromkeys(FIGURES, pa.float64())
 )
 
 
@@ -51,21 +44,17 @@ def main(name: str) -> None:
     roles = Domains(target=edit["target"], retain=edit["retain"], protect=edit["protect"]).roles
     tokenizer, held_out = read_tokenizer(corpus), read_blocks(corpus, "eval")
     taken = {d: take(held_out, needs.held_out(config, d, role)) for d, role in roles.items()}
-    blocks = {domain: own.tokens for domain, own in taken.items()}
     device = setup()
-    target, most = load_target(device), max(own.size for own in blocks.values())
+    target, most = load_target(device), max(own.tokens.size for own in taken.values())
     stored = tensors_file(DATA, name).stat().st_size // 4  # numbers in the changes of all fits
     block, changed = held_out.tokens.shape[1], matrices_in(DATA, name)
-    sizes = sizes_of(target, block, changed, batch=BATCH, tokens=most, texts=len(blocks), fitted=stored)
+    sizes = sizes_of(target, block, changed, batch=BATCH, tokens=most, texts=len(taken), fitted=stored)
     check_memory("evaluate", sizes, device)
     changes = read_changes(DATA, name, device)
     with ledger(out / "cost.json") as cost:
         about = {"edit": name, "method": edit["method"]}
         checkpoint = read_json(CHECKPOINT / MANIFEST)
-        held = {domain: hold_out_once(target, tokens, checkpoint, KEPT, domain) for domain, tokens in blocks.items()}
-        for domain, own in taken.items():
-            quoted = None if own.quoted is None else torch.from_numpy(own.quoted).to(device)
-            held[domain] = replace(held[domain], quoted=quoted)
+        held = {domain: hold_out_blocks(target, own, checkpoint, KEPT, domain) for domain, own in taken.items()}
         rows = [about | row for row in evaluate(target, changes, held, roles, cost, name)]
         budget, seed, reported = next(fit for fit in changes if fit[0] == edit["report_budget"])
         starts = {d: take(held_out, needs.prompts(config, d)).tokens[:, : config.prompt_tokens] for d in roles}

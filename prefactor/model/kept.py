@@ -3,12 +3,14 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from prefactor.corpus.blocks import Blocks
 from prefactor.files.code import code_digest
 from prefactor.files.tensors import read_tensors, write_tensors
 from prefactor.model import at_once, experts, head, reference, target
@@ -48,6 +50,14 @@ def hold_out_once(model: Any, tokens: np.ndarray, about: Any, folder: Path, name
     view = {"out": base.out} if isinstance(base, States) else {"p": base.p, "plogp": base.plogp}
     write_tensors(path, view | {"ce": torch.tensor(held.ce, dtype=torch.float64)})
     return held
+
+
+def hold_out_blocks(model: Any, blocks: Blocks, about: Any, folder: Path, name: str) -> HeldOut:
+    """:func:`hold_out_once` of ``blocks``, with their marks of what is quoted, where they have them."""
+    held = hold_out_once(model, blocks.tokens, about, folder, name)
+    if blocks.quoted is None:
+        return held
+    return replace(held, quoted=torch.from_numpy(blocks.quoted).to(held.tokens.device))
 
 
 def _key(*parts: Any) -> str:
