@@ -63,6 +63,10 @@ class HeldOut:
     states: Tensor | None = None  # (n, position, width): what the layers put out that no change reaches, if kept
     quoted: Tensor | None = None  # (n, position) bool: tokens of other domains' text, where they are known
 
+    def head(self, target: Any) -> Head:
+        """What makes logits of what the layers of ``target`` put out for this text."""
+        return self.base.head if isinstance(self.base, States) else Head(target)
+
     def after(self, prefix: Prefix) -> "HeldOut":
         """With what ``prefix`` makes of the tokens, so that :func:`pieces` need not run it again."""
         return replace(self, states=prefix.states(self.tokens))
@@ -124,7 +128,7 @@ def pieces_of_each(
     What the base model predicts is worked out once for all of them, where it is not kept.
     """
     following, base = _following(held.tokens), held.base
-    head = base.head if isinstance(base, States) else Head(target)
+    head = held.head(target)
 
     def states_of(change: Change, rows: slice) -> Tensor:
         with applied(target, change):

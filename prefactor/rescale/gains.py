@@ -20,7 +20,7 @@ from prefactor.files.cost import Cost
 from prefactor.machine.flops import flops_of
 from prefactor.machine.progress import track
 from prefactor.machine.runtime import generator
-from prefactor.model.change import attached
+from prefactor.model.change import Change, attached
 from prefactor.model.head import Head
 from prefactor.model.prefix import Prefix
 from prefactor.model.reference import HeldOut, States, flops_a_token, measure
@@ -73,23 +73,14 @@ def fit_gains(
     def loss(step: int) -> Tensor:
         change, rng = method.change([gains]), generator(seed, step)
 
-        def drawn(held: HeldOut) -> Tensor:
-            return torch.randperm(len(held.tokens), generator=rng)[:DRAWN].to(held.tokens.device)
-
-        def states(held: HeldOut, rows: Tensor) -> tuple[Head, Tensor]:
-            head = held.base.head if isinstance(held.base, States) else Head(target)
-            assert held.states is not None
-            with attached(target, change), prefix.given(held.states[rows]):
-                return head, head.states(held.tokens[rows])
-
         def price(text: Spared, part: int) -> Tensor:
-            rows = drawn(text.held)
-            kl = divergence(text.held, rows, *states(text.held, rows)) * text.weight[rows]
+            rows = drawn(text.held, DRAWN, rng)
+            kl = divergence(text.held, rows, *changed(target, change, text.held, rows, prefix)) * text.weight[rows]
             means = kl.mean(1).sort(descending=True).values
             return means[: max(1, len(means) // part)].mean()
 
-        rows = drawn(wanted)
-        short = torch.relu(bar + BEYOND - cross_entropy(wanted, rows, *states(wanted, rows)))
+        rows = drawn(wanted, DRAWN, rng)
+        short = torch.relu(bar + BEYOND - cross_entropy(wanted, rows, *changed(target, change, wanted, rows, prefix)))
         paid = torch.stack([price(text, 1) for text in retained]).mean()
         return short + RETAINED * paid + (0.0 if others is None else OTHERS * price(others, WORST))
 
@@ -116,6 +107,22 @@ def carries(target: Any, method: Prefactors, gains: Tensor, wanted: HeldOut, pre
 
     every, places = nats(gains), torch.arange(len(gains), device=gains.device)
     return torch.tensor([every - nats(torch.where(places == place, 1.0, gains)) for place in range(len(gains))])
+
+
+def drawn(held: HeldOut, blocks: int, rng: torch.Generator) -> Tensor:
+    """Which of its blocks, at most so many, in random order (int64)."""
+    return torch.randperm(len(held.tokens), generator=rng)[:blocks].to(held.tokens.device)
+
+
+def changed(target: Any, change: Change, held: HeldOut, rows: Tensor, prefix: Prefix) -> tuple[Head, Tensor]:
+    """The head, and what the changed layers put out for the blocks ``rows``; differentiable in ``change``.
+
+    ``held`` has what ``prefix`` puts out.
+    """
+    head = held.head(target)
+    assert held.states is not None
+    with attached(target, change), prefix.given(held.states[rows]):
+        return head, head.states(held.tokens[rows])
 
 
 def cross_entropy(held: HeldOut, rows: Tensor, head: Head, states: Tensor) -> Tensor:

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from prefactor.machine.runtime import generator
-from prefactor.model.change import attached
-from prefactor.model.head import Head
 from prefactor.model.prefix import Prefix
-from prefactor.model.reference import HeldOut, States
-from prefactor.rescale.gains import BEYOND, cross_entropy, divergence
+from prefactor.model.reference import HeldOut
+from prefactor.rescale.gains import BEYOND, changed, cross_entropy, divergence, drawn
 from prefactor.rescale.terms import Prefactors
 
 DRAWN = 8  # blocks of each domain a step
@@ -42,22 +40,13 @@ def fitted(
             return None
         change, rng = method.change([alphas]), generator(seed, step)
 
-        def states(held: HeldOut, rows: Tensor, change=change) -> tuple[Head, Tensor]:
-            head = held.base.head if isinstance(held.base, States) else Head(target)
-            assert held.states is not None
-            with attached(target, change), prefix.given(held.states[rows]):
-                return head, head.states(held.tokens[rows])
-
-        def drawn(held: HeldOut, rng=rng) -> Tensor:
-            return torch.randperm(len(held.tokens), generator=rng)[:DRAWN].to(held.tokens.device)
-
-        rows = drawn(wanted)
-        short = torch.relu(bar + BEYOND - cross_entropy(wanted, rows, *states(wanted, rows)))
+        rows = drawn(wanted, DRAWN, rng)
+        short = torch.relu(bar + BEYOND - cross_entropy(wanted, rows, *changed(target, change, wanted, rows, prefix)))
         paid = []
         for held in others.values():
-            rows = drawn(held)
+            rows = drawn(held, DRAWN, rng)
             own = 1.0 if held.quoted is None else (~held.quoted[rows]).float()
-            paid.append((divergence(held, rows, *states(held, rows)) * own).mean())
+            paid.append((divergence(held, rows, *changed(target, change, held, rows, prefix)) * own).mean())
         worst = torch.stack(paid).clamp_min(1e-6).pow(NORM).sum().pow(1 / NORM)
         for group in optimiser.param_groups:
             group["lr"] = rate * (1 - 0.95 * step / steps)

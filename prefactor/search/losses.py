@@ -8,9 +8,8 @@ from torch import Tensor
 
 from prefactor.machine.exact import exact
 from prefactor.model.change import Change, applied
-from prefactor.model.head import Head
 from prefactor.model.prefix import Prefix
-from prefactor.model.reference import BATCH, HeldOut, States
+from prefactor.model.reference import BATCH, HeldOut
 from prefactor.rescale.reach import SURE
 
 
@@ -21,7 +20,7 @@ def token_ce(target: Any, change: Change, held: HeldOut, prefix: Prefix) -> Tens
     Args:
         held: with what ``prefix`` puts out.
     """
-    head = held.base.head if isinstance(held.base, States) else Head(target)
+    head = held.head(target)
     assert held.states is not None
     parts = []
     with applied(target, change):
