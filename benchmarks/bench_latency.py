@@ -41,9 +41,9 @@ RELEASE = """async ([place, value]) => {
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a bench over ``folder``, its token in it."""
-    live, token = Live.open(Workspace(folder)), new_token()
+def served(live: Live) -> Iterator[str]:
+    """The address of a bench over ``live``, its token in it."""
+    token = new_token()
     with listening("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
         app = Doors(bench_app(live), "127.0.0.1", port, token)
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--edit", default="reach-8", help="of params, loaded as sliders")
     given = parser.parse_args()
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    with served(given.folder) as url, sync_playwright() as playwright:
+    with served(Live.open(Workspace(given.folder))) as url, sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]).new_page()
         page.goto(url)
         idle = page.locator(".damage[aria-busy=false]")

@@ -1,20 +1,16 @@
 """The bench's page in a real Chromium: what is dragged is measured, kept apart from others', and saved."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
-from prefactor.bench.app import bench_app
-from prefactor.bench.doors import Doors
+from benchmarks import bench_latency
 from prefactor.bench.live import Live
-from prefactor.bench.serve import listening
 from prefactor.config.edits import EditConfig, GuardedEdit
 from prefactor.config.params import section
-from tests.bench_work import OTHER, TOKEN, build_run
+from tests.bench_work import OTHER, build_run
 from tests.browser import watched
 from tests.work import GERMAN
 
@@ -28,16 +24,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     work = build_run(root)
     rows = work.table["subcomponent"] == OTHER
     work.table.loc[rows, "label"] = LABEL
-    live = Live.open(work)
-    with listening("127.0.0.1", 0) as bound:
-        port = bound.getsockname()[1]
-        app = Doors(bench_app(live), "127.0.0.1", port, TOKEN)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        yield f"http://127.0.0.1:{port}/#token={TOKEN}", root
-        server.should_exit = True
-        thread.join(30)
+    with bench_latency.served(Live.open(work)) as url:
+        yield url, root
 
 
 def _open(page: Page, url: str) -> None:
@@ -247,11 +235,11 @@ def test_without_the_token_the_page_tells_what_to_open(served: tuple[str, Path],
 def test_a_page_of_another_site_cannot_drive_it(served: tuple[str, Path], chromium: Browser, tmp_path: Path) -> None:
     url, root = served
     before = (root / "params.yaml").read_text()
-    place = url.partition("#")[0]
+    place, _, token = url.partition("#token=")
     (tmp_path / "evil.html").write_text(
         f"""<!doctype html><title>evil</title><script>
         const body = JSON.stringify({{edit: {{sliders: [{{subcomponent: "{GERMAN}", alpha: 0}}]}}, name: "evil"}});
-        const as = (type) => ({{"content-type": type, authorization: "Bearer {TOKEN}"}});
+        const as = (type) => ({{"content-type": type, authorization: "Bearer {token}"}});
         const tries = ["text/plain", "application/json"].map((type) =>
           fetch("{place}api/save", {{method: "POST", body, headers: as(type)}})
             .then((answer) => `read ${{answer.status}}`, () => "refused"));
