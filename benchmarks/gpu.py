@@ -157,6 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dry", action="store_true", help="tiny shapes on the CPU; measures nothing")
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--only", help="targets whose name begins so")
     arguments = parser.parse_args()
     device = setup()
     if arguments.dry:
@@ -166,6 +167,8 @@ def main() -> None:
     steps = WARM_UP + (3 if arguments.dry else arguments.steps)
     rows = []
     for shape in shapes(arguments.dry):
+        if not shape.name.startswith(arguments.only or ""):
+            continue
         started = Started(shape, device)
         for how in TRAINERS:
             rows.append(measured(shape, started, how, steps, device))
