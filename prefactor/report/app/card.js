@@ -126,9 +126,10 @@ function CardBody({ run, index }) {
 // `order` has the indices of the table as it is now filtered and sorted: the neighbours that the keys go to.
 function Card({ run, index, order }) {
   const place = order.indexOf(index);
-  const beside = (step) => order[place < 0 ? 0 : place + step];
+  const beside = (step, from = place) => order[from < 0 ? 0 : from + step];
   const go = (step) => {
-    const next = beside(step);
+    // Keys can come faster than cards are drawn: the address has moved on by then.
+    const next = beside(step, order.indexOf(run.columns.subcomponent.indexOf(readHash().name)));
     if (next !== undefined) location.hash = cardHash(run.columns.subcomponent[next]);
   };
   useEffect(() => {
