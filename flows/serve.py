@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from subprocess import Popen
 
 from flows.around import surroundings
@@ -57,7 +58,7 @@ def serve(with_parent: bool) -> None:
             _work(url, server, stopped)
 
 
-def _work(url: str, server: Popen[bytes] | None, stopped: threading.Event) -> None:
+def _work(url: str, server: Popen[bytes] | None, stopped: SimpleQueue[None]) -> None:
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -87,7 +88,7 @@ def _work(url: str, server: Popen[bytes] | None, stopped: threading.Event) -> No
     worker = start("flows.serving.worker_process", POOL, env=env | {n: v for n, v in TOLD.items() if _quiet(env, n)})
     try:
         print("prefactor: serving; Ctrl-C stops it", flush=True)
-        while not stopped.wait(0.5):
+        while _silent(stopped):
             for what, process in (("the worker", worker), ("Prefect's server", server)):
                 if process is not None and process.poll() is not None:
                     raise FlowError(f"{what} has ended (exit code {process.returncode}): start again (`make serve`)")
@@ -111,19 +112,28 @@ def _quiet(env: dict[str, str], name: str) -> bool:
     return env.get(name) in (None, "CRITICAL", "false")
 
 
-def _watch(parent: int, stopped: threading.Event) -> None:
+def _silent(stopped: SimpleQueue[None]) -> bool:
+    """Whether half a second went by and nothing was said."""
+    try:
+        stopped.get(timeout=0.5)
+    except Empty:
+        return True
+    return False
+
+
+def _watch(parent: int, stopped: SimpleQueue[None]) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
-    stopped.set()
+    stopped.put(None)
 
 
 @contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """An event that a signal to end sets."""
-    stopped = threading.Event()
+def _signals() -> Iterator[SimpleQueue[None]]:
+    """A queue that a signal to end is put into. (An event, set by a handler in the thread that waits, can lock it.)"""
+    stopped: SimpleQueue[None] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, lambda *_: stopped.set())
+            signal.signal(number, lambda *_: stopped.put(None))
     yield stopped
 
 

@@ -106,7 +106,7 @@ def serve(project: Path) -> Iterator[Callable[..., Service]]:
         if service.process.poll() is None:
             family = service.family()
             service.process.terminate()
-            service.process.wait(60)
+            service.process.wait(LONG)
             wait_for(lambda family=family: all(map(ended, family)), 60)
 
 
@@ -169,7 +169,7 @@ def test_a_killed_service_leaves_no_process_and_the_next_goes_on(project: Path, 
     assert second.state(run) == "CRASHED"  # history stayed
     assert second.reach(second.run(), *FINAL) == "COMPLETED"
     second.process.send_signal(signal.SIGINT)
-    assert second.process.wait(60) == 0
+    assert second.process.wait(LONG) == 0
 
 
 def test_make_serve_that_is_killed_leaves_no_process(project: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_server_that_is_there_is_worked_with(project: Path, serve: Callable[..
     assert refused.process.wait(LONG) == 2
     assert f"the Prefect server runs prefactor's deployments in {project}: serve from there" in refused.said
     first.process.terminate()
-    assert first.process.wait(60) == 0
+    assert first.process.wait(LONG) == 0
 
     gone = serve(other, PREFECT_API_URL=first.url)
     assert gone.process.wait(LONG) == 2
@@ -337,7 +337,7 @@ def _postgres(folder: Path) -> Iterator[tuple[str, str]]:
         yield f"127.0.0.1:{port}/postgres", password
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(LONG)
 
 
 def test_postgresql_keeps_the_history_and_no_output_its_password(
@@ -355,11 +355,11 @@ def test_postgresql_keeps_the_history_and_no_output_its_password(
         assert not (project / ".runs/server/prefect.db").exists()
         assert "PREFECT_API_DATABASE" not in (project / "env.log").read_text()  # a stage needs no password
         service.process.terminate()
-        assert service.process.wait(60) == 0
+        assert service.process.wait(LONG) == 0
         again = serve(PREFECT_API_DATABASE_CONNECTION_URL=url).serving()
         assert again.state(run) == "COMPLETED"
         again.process.terminate()
-        assert again.process.wait(60) == 0
+        assert again.process.wait(LONG) == 0
 
         wrong = serve(PREFECT_API_DATABASE_CONNECTION_URL=url.replace("correct", "incorrect"))
         assert wrong.process.wait(LONG) == 2
@@ -389,7 +389,7 @@ def test_a_server_that_dies_ends_the_service(project: Path, serve: Callable[...,
     family = service.family()
     (server,) = [each for each in family if "flows.serving.server_process" in " ".join(each.cmdline())]
     server.kill()
-    assert service.process.wait(60) == 2
+    assert service.process.wait(LONG) == 2
     assert service.said.splitlines()[-1] == (
         "prefactor: error: Prefect's server has ended (exit code -9): start again (`make serve`)"
     )
