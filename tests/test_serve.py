@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from flows.around.child import free_port
-from tests.small import ROOT, ended, make_project, wait_for
+from tests.small import ROOT, ended, hears_interrupts, make_project, wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 LONG = 300.0  # seconds: a loaded machine, too
@@ -49,8 +49,9 @@ class Service:
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "flows.serve"]
             self.process = subprocess.Popen(
-                command, cwd=folder, env=_environment(**more), stdout=log, stderr=log, start_new_session=True
-            )
+                command, cwd=folder, env=_environment(**more), stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=hears_interrupts,
+            )  # fmt: skip
 
     @property
     def said(self) -> str:
