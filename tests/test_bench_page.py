@@ -56,7 +56,7 @@ def test_a_query_finds_a_slider_moves_numbers_and_all_can_be_undone(
         assert "token" not in page.url and "served" in page.title()
         every = page.locator(".rows .about").count()
         nothing = _changes(page)
-        assert all(text.startswith("0.000") for text in nothing)
+        assert all(text.startswith("+0.000") for text in nothing)
         _add(page)
         assert page.locator(".rows .about").count() == 1 < every
         ablated = _changes(page)
@@ -190,7 +190,7 @@ def test_two_people_see_their_own_edit_alone(served: tuple[str, Path], chromium:
         mine = _changes(one.page)
         other.page.get_by_role("button", name=f"leave as it is: {GERMAN}").click()
         theirs = _changes(other.page)
-        assert all(text.startswith("0.000") for text in theirs)
+        assert all(text.startswith("+0.000") for text in theirs)
         assert _changes(one.page) == mine != theirs
 
 

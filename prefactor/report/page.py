@@ -21,7 +21,7 @@ from prefactor.web.assets import bundle, packed, style
 HERE = Path(__file__).parent
 APP = HERE / "app"
 SCRIPTS = (
-    "packs", "words", "query_words", "query_fields", "query", "parts", "route", "plot", "table", "overview", "filters",
+    "packs", "query_words", "query_fields", "query", "parts", "route", "plot", "table", "overview", "filters",
     "list", "card", "labels", "components", "frontier", "tokens", "one_edit", "edits", "decomposition", "bill", "shell",
 )  # fmt: skip
 

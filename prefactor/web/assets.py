@@ -1,7 +1,7 @@
 """A page in one file: scripts that share a scope, styles, and data that no text in it can break out of.
 
-Nothing is built and nothing is fetched. Scripts are plain files in the order given; Preact with htm (``vendor/``) is
-the only library, and comes first in a scope of its own.
+Nothing is built and nothing is fetched. Scripts are plain files in the order given, after how numbers are written
+(``words.js``); Preact with htm (``vendor/``) is the only library, and comes first in a scope of its own.
 """
 
 import base64
@@ -13,12 +13,13 @@ from typing import Any
 
 HERE = Path(__file__).parent
 LIBRARY = HERE / "vendor" / "htm-preact.js"
+WORDS = HERE / "words.js"
 BASE_STYLE = HERE / "base.css"
 
 
 def bundle(scripts: Sequence[Path]) -> str:
-    """The text of one script element: the library, then ``scripts``, which see each other's names in one function."""
-    own = "\n".join(path.read_text(encoding="utf-8") for path in scripts)
+    """The text of one script element: the library, then ``words.js`` and ``scripts`` in one function."""
+    own = "\n".join(path.read_text(encoding="utf-8") for path in (WORDS, *scripts))
     text = f'{LIBRARY.read_text(encoding="utf-8")}\n(() => {{\n"use strict";\n{own}\n}})();\n'
     if "</script" in text.lower():
         raise ValueError("a script must not have '</script' in its text: it would end there")

@@ -47,17 +47,17 @@ function Damage({ project, edit, target, beside, setBeside, setTarget }) {
             <tr key=${row.domain} data-domain=${row.domain}>
               <th scope="row">${about[row.domain] ? about[row.domain].name : row.domain}<small>${row.role}</small></th>
               <td class="track"><${Bars} row=${row} other=${compared[row.domain]} most=${most} chance=${project.chance} unigram=${about[row.domain] && about[row.domain].unigram} /></td>
-              <td class="n">${figure(row.base_ce)}</td>
-              <td class="n now">${figure(row.edited_ce)}</td>
-              <td class="n change">${signed(row.damage)}<small>± ${figure(row.damage_error, 3)}</small></td>
-              <td class="n">${figure(row.kl, 3)}</td>
-              ${beside && html`<td class="n other">${compared[row.domain] ? signed(compared[row.domain].damage) : ""}</td>`}
+              <td class="n">${fixed(row.base_ce)}</td>
+              <td class="n now">${fixed(row.edited_ce)}</td>
+              <td class="n change">${signed(row.damage, 3)}<small>± ${fixed(row.damage_error, 3)}</small></td>
+              <td class="n">${fixed(row.kl, 3)}</td>
+              ${beside && html`<td class="n other">${compared[row.domain] ? signed(compared[row.domain].damage, 3) : ""}</td>`}
             </tr>`)}
         </tbody>
       </table>
       </div>
       <p class="legend note">
-        ${[["base", "base"], ["now", "now"], ...(beside ? [["other", beside]] : []), ["unigram", "unigram"], ["chance", `chance ${figure(project.chance)}`]].map(([kind, text]) => html`
+        ${[["base", "base"], ["now", "now"], ...(beside ? [["other", beside]] : []), ["unigram", "unigram"], ["chance", `chance ${fixed(project.chance)}`]].map(([kind, text]) => html`
           <span key=${kind}><span class=${`key ${kind}`}></span>${text}</span>`)}
       </p>
       <p class="note status" role="status">${now.value ? html`${now.value.exact ? "All that the evaluate stage measures" : "A sample"}: ${said} held-out tokens a domain${now.seconds ? `, in ${now.seconds.toFixed(2)} s` : ""}${now.busy ? " \u2026" : ""}` : "measuring \u2026"}</p>

@@ -40,8 +40,8 @@ function Finder({ project, edit, set }) {
               ${found.front.map((row) => html`
                 <tr key=${row.number} class=${classes(row.best && "best")}>
                   <th scope="row">${row.sliders.length}${row.guard ? ", guarded" : ""}<small>${row.best ? "the best by the bars" : row.meets ? "meets the bars" : ""}</small></th>
-                  <td class="n">${figure(row.gap)}</td>
-                  <td class="n">${signed(row.worst)}<small>${name(row.worst_domain)}</small></td>
+                  <td class="n">${fixed(row.gap)}</td>
+                  <td class="n">${signed(row.worst, 3)}<small>${name(row.worst_domain)}</small></td>
                   <td class="n"><button aria-label=${`Load trial ${row.number} as sliders`} onClick=${() => load(row)}>load</button></td>
                 </tr>`)}
             </tbody>

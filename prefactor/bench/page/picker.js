@@ -52,7 +52,7 @@ function Picker({ project, edit, add }) {
 
 // Mean importance by domain, as small bars.
 function Spread({ importance }) {
-  const told = Object.entries(importance).map(([domain, value]) => `${domain} ${figure(value, 2)}`).join(", ");
+  const told = Object.entries(importance).map(([domain, value]) => `${domain} ${fixed(value)}`).join(", ");
   return html`
     <span class="spread" title=${`mean importance: ${told}`} role="img" aria-label=${`mean importance: ${told}`}>
       ${Object.entries(importance).map(([domain, value]) => html`
@@ -67,7 +67,7 @@ function About({ row }) {
   return html`
     <div class="card">
       ${value.reasoning && html`<p>${value.reasoning}</p>`}
-      <p class="note">label scores ${figure(value.score) || "unknown"}; fires on ${percent(row.density || 0)} of tokens</p>
+      <p class="note">label scores ${known(value.score) ? fixed(value.score) : "unknown"}; fires on ${percent(row.density || 0)} of tokens</p>
       <p class="note">reads ${value.input.slice(0, 6).map((token) => html`<code>${visibly(token)}</code> `)}</p>
       <p class="note">then ${value.output.slice(0, 6).map((token) => html`<code>${visibly(token)}</code> `)}</p>
       ${value.windows.map((window) => html`

@@ -38,7 +38,7 @@ function Slider({ slider, drag, set, remove }) {
       <div class="line">
         <b>${label}</b>
         <span class="buttons">
-          ${[[MINUS + "1", -1, "invert"], ["0", 0, "ablate"], ["1", 1, "leave as it is"]].map(([text, value, what]) => html`
+          ${[["−1", -1, "invert"], ["0", 0, "ablate"], ["1", 1, "leave as it is"]].map(([text, value, what]) => html`
             <button key=${value} aria-label=${`${what}: ${subcomponent}`} title=${what} aria-pressed=${alpha === value} onClick=${() => set(value)}>${text}</button>`)}
           <button aria-label=${`Remove ${subcomponent}`} title="take it out" onClick=${remove}>×</button>
         </span>
