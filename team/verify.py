@@ -1,5 +1,6 @@
 """``prefactor verify``: read every byte that was recorded, name what is damaged, and heal it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +23,12 @@ def verify(
     """Read every recorded output in the work tree and the cache; exit code 1 if something is, and stays, damaged."""
     with project(folder):
         from flows.around.repository import alone
+        from flows.run import ended
         from flows.supply import damage
 
         with alone():
+            for stage in ended.record_all():  # else what it made would pass for damage of what it had made before
+                print(f"{stage} had ended before, and was not recorded; it is now", file=sys.stderr)
             found = damage.find(remote)
             healed = damage.heal(found) if heal else [damage.Healed(each, "") for each in found]
     rows = [

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 import flows.supply.transfer
 from benchmarks.faults.remotes import served
@@ -27,6 +28,7 @@ from flows.run.group import Group
 from flows.supply.supply import supply
 from flows.supply.transfer import RemoteError
 from flows.supply.transfer_process import answer
+from team.cli import app
 from tests.small import wait_for
 from tests.team_project import ROOT, copied, dvc, make_project
 
@@ -105,6 +107,23 @@ def test_what_had_ended_and_was_not_recorded_is_recorded_and_not_made_again(proj
     assert (code, changed) == (0, True) and lines == ["had ended before, and was not recorded; it is now"]
     assert Path("decompose.log").read_text() == made and not list(Path(".runs/ended").iterdir())
     assert read_dag().expected == ()
+
+
+def test_healing_takes_what_had_ended_for_no_damage(project: Path) -> None:
+    """The lock file knows what the stage had made before: its good copy is older, and not better."""
+    text = Path("dvc.yaml").read_text()
+    Path("dvc.yaml").write_text(text.replace("echo curve", "echo another"))
+    cache = Path(".dvc/cache/files")
+    kept = cache.rename(".dvc/cache/kept")
+    cache.write_text("")
+    assert call("decompose")[0] == 2
+    cache.unlink()
+    kept.rename(cache)
+    ran = CliRunner().invoke(app, ["verify", "--heal"])
+    assert ran.exit_code == 0 and "decompose had ended before" in ran.stderr, ran.output
+    assert "another" in Path("data/decompose/curve.txt").read_text() and not list(Path(".runs/ended").iterdir())
+    made = Path("decompose.log").read_text()
+    assert call("decompose")[0] == 0 and Path("decompose.log").read_text() == made
 
 
 @pytest.mark.parametrize("change", ["params of it", "what it read", "what it made", "half a note"])

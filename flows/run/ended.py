@@ -53,6 +53,16 @@ def record(stage: str) -> bool:
     return as_noted
 
 
+def record_all() -> list[str]:
+    """Record every output that an unrecorded end left, as the next run would; returns the stages."""
+    with Repo(".", _wait_for_lock=True) as repo:
+        stages = [node.addressing for node in repo.index.stages if _note(node.addressing).is_file()]
+    recorded = [stage for stage in stages if record(stage)]
+    for stage in recorded:
+        forget(stage)
+    return recorded
+
+
 def _deps(stage: Stage) -> dict[str, Any]:
     """By dependency, its hash, or the values of its params; by way of JSON, as a note has them."""
     hashes = {str(dep): dep.hash_info.value if dep.hash_info else None for dep in stage.deps}
