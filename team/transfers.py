@@ -47,11 +47,13 @@ def pull(
 ) -> None:
     """Fetch what the report shows, or the outputs of some stages, or all."""
     with project(folder):
+        from flows.run import ended
         from flows.run.dag import read_dag
         from flows.supply.supply import Plan, obtain, place
         from team.plan import size
 
         _need_remote()
+        ended.record_all()
         dag = read_dag(tuple(names or ()))
         wanted = [o for o in dag.absent if everything or {o.stage, o.stage.split("@")[0]} & set(names or SHOWN)]
         if not (everything or names):

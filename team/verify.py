@@ -1,6 +1,5 @@
 """``prefactor verify``: read every byte that was recorded, name what is damaged, and heal it."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +26,7 @@ def verify(
         from flows.supply import damage
 
         with alone():
-            for stage in ended.record_all():  # else what it made would pass for damage of what it had made before
-                print(f"{stage} had ended before, and was not recorded; it is now", file=sys.stderr)
+            ended.record_all()
             found = damage.find(remote)
             healed = damage.heal(found) if heal else [damage.Healed(each, "") for each in found]
     rows = [

@@ -6,6 +6,7 @@ as it was then.
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,13 @@ def record(stage: str) -> bool:
     return as_noted
 
 
-def record_all() -> list[str]:
-    """Record every output that an unrecorded end left, as the next run would; returns the stages."""
+def record_all() -> None:
+    """As the next run would, before its outputs pass for damage of what the stage had made earlier; says which."""
     with Repo(".", _wait_for_lock=True) as repo:
         stages = [node.addressing for node in repo.index.stages if _note(node.addressing).is_file()]
-    recorded = [stage for stage in stages if record(stage)]
-    for stage in recorded:
+    for stage in filter(record, stages):
         forget(stage)
-    return recorded
+        print(f"prefactor: {stage} had ended before, and was not recorded; it is now", file=sys.stderr)
 
 
 def _deps(stage: Stage) -> dict[str, Any]:
