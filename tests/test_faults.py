@@ -92,15 +92,20 @@ def call(stage: str) -> tuple[int, bool, list[str]]:
     return report["code"], report["changed"], lines
 
 
-def test_what_had_ended_and_was_not_recorded_is_recorded_and_not_made_again(project: Path) -> None:
-    forget_the_end_of_runs()
+def end_unrecorded() -> None:
+    """Let decompose run while nothing can be kept, as on a full disk: its command ends, and DVC records nothing."""
     cache = Path(".dvc/cache/files")
     kept = cache.rename(".dvc/cache/kept")
-    cache.write_text("no folder can be made here")  # as on a full disk: the command ends, and nothing can be kept
+    cache.write_text("no folder can be made here")
     code, _, lines = call("decompose")
     assert code == 2, lines
     cache.unlink()
     kept.rename(cache)
+
+
+def test_what_had_ended_and_was_not_recorded_is_recorded_and_not_made_again(project: Path) -> None:
+    forget_the_end_of_runs()
+    end_unrecorded()
     made = Path("decompose.log").read_text()
     assert made == "made\nmade\n"
     code, changed, lines = call("decompose")
@@ -113,12 +118,7 @@ def test_healing_takes_what_had_ended_for_no_damage(project: Path) -> None:
     """The lock file knows what the stage had made before: its good copy is older, and not better."""
     text = Path("dvc.yaml").read_text()
     Path("dvc.yaml").write_text(text.replace("echo curve", "echo another"))
-    cache = Path(".dvc/cache/files")
-    kept = cache.rename(".dvc/cache/kept")
-    cache.write_text("")
-    assert call("decompose")[0] == 2
-    cache.unlink()
-    kept.rename(cache)
+    end_unrecorded()
     ran = CliRunner().invoke(app, ["verify", "--heal"])
     assert ran.exit_code == 0 and "decompose had ended before" in ran.stderr, ran.output
     assert "another" in Path("data/decompose/curve.txt").read_text() and not list(Path(".runs/ended").iterdir())
@@ -129,12 +129,7 @@ def test_healing_takes_what_had_ended_for_no_damage(project: Path) -> None:
 @pytest.mark.parametrize("change", ["params of it", "what it read", "what it made", "half a note"])
 def test_an_end_that_is_not_of_what_there_is_now_counts_for_nothing(project: Path, change: str) -> None:
     forget_the_end_of_runs()
-    cache = Path(".dvc/cache/files")
-    kept = cache.rename(".dvc/cache/kept")
-    cache.write_text("")
-    assert call("decompose")[0] == 2
-    cache.unlink()
-    kept.rename(cache)
+    end_unrecorded()
     shutil.rmtree(".dvc/cache/runs")  # in which DVC would find it
     note = Path(".runs/ended/decompose.json")
     if change == "params of it":
