@@ -106,12 +106,15 @@ def _draw(config: PipelineConfig, tokens: Mapping[str, Mapping[str, int]], targe
     by_split = {split: _blocks(of, config.corpus.block) for split, of in tokens.items()}
     text: Callable[[Any], Blocks] = lambda need: take(by_split[need.split], need)  # noqa: E731
     for domain in config.corpus.domains:
-        text(drawn.measured_target(config.target, domain)), text(drawn.ablated(config.effects, domain))
+        text(drawn.measured_target(config.target, domain))
+        text(drawn.ablated(config.effects, domain))
     for domain in (config.locate.target, *config.locate.spared(config.corpus.domains)):
-        text(drawn.located(config.locate, domain)), text(drawn.verified(config.locate, domain))
+        text(drawn.located(config.locate, domain))
+        text(drawn.verified(config.locate, domain))
     for need in sum(drawn.battery(config.importance, config.decompose.objective).values(), ()):
         text(need)
-    text(drawn.harvested(config.harvest)), text(drawn.scored_on(config.harvest))
+    text(drawn.harvested(config.harvest))
+    text(drawn.scored_on(config.harvest))
     for shortlist in config.shortlists.values():
         if shortlist.measured:
             text(drawn.untagged_for_candidates(config.candidates))
