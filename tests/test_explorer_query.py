@@ -18,7 +18,7 @@ from prefactor.web.assets import bundle
 from tests.browser import watched
 
 APP = Path("prefactor/report/app").resolve()
-LANGUAGE = ("packs", "words", "query_words", "query_fields", "query")
+LANGUAGE = ("packs", "query_words", "query_fields", "query")
 ASK = """
 window.ask = (text, rows) => {
   try {

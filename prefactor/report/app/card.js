@@ -132,7 +132,7 @@ function Card({ run, index, order }) {
     const next = beside(step, order.indexOf(run.columns.subcomponent.indexOf(readHash().name)));
     if (next !== undefined) location.hash = cardHash(run.columns.subcomponent[next]);
   };
-  useEffect(() => {
+  useLayoutEffect(() => { // with the drawing, not after the painting: each card has its own, and no key may fall between
     const onKey = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, [tabindex='0']")) return;
       if (event.key === "ArrowRight" || event.key === "j") go(1);
