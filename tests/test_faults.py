@@ -29,6 +29,7 @@ from flows.supply.supply import supply
 from flows.supply.transfer import RemoteError
 from flows.supply.transfer_process import answer
 from team.cli import app
+from team.share import add_remote
 from tests.small import wait_for
 from tests.team_project import ROOT, copied, dvc, make_project
 
@@ -114,12 +115,14 @@ def test_what_had_ended_and_was_not_recorded_is_recorded_and_not_made_again(proj
     assert read_dag().expected == ()
 
 
-def test_healing_takes_what_had_ended_for_no_damage(project: Path) -> None:
+@pytest.mark.parametrize("command", [["verify", "--heal"], ["pull", "decompose"]])
+def test_what_had_ended_is_not_taken_for_damage(project: Path, tmp_path: Path, command: list[str]) -> None:
     """The lock file knows what the stage had made before: its good copy is older, and not better."""
+    add_remote(str(tmp_path / "remote"), (), replace=False)
     text = Path("dvc.yaml").read_text()
     Path("dvc.yaml").write_text(text.replace("echo curve", "echo another"))
     end_unrecorded()
-    ran = CliRunner().invoke(app, ["verify", "--heal"])
+    ran = CliRunner().invoke(app, command)
     assert ran.exit_code == 0 and "decompose had ended before" in ran.stderr, ran.output
     assert "another" in Path("data/decompose/curve.txt").read_text() and not list(Path(".runs/ended").iterdir())
     made = Path("decompose.log").read_text()
