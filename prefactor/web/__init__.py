@@ -1,1 +1,1 @@
-"""What the report's page and the live bench share in a browser: one way to bundle scripts, one set of colours."""
+"""What the report's page and the live bench share in a browser: bundles, colours, and how numbers are written."""

@@ -129,7 +129,7 @@ function Card({ run, index, order }) {
   const beside = (step, from = place) => order[from < 0 ? 0 : from + step];
   const go = (step) => {
     // Keys can come faster than cards are drawn: the address has moved on by then.
-    const next = beside(step, order.indexOf(run.columns.subcomponent.indexOf(readHash().name)));
+    const next = beside(step, order.indexOf(run.numbers.get(readHash().name)));
     if (next !== undefined) location.hash = cardHash(run.columns.subcomponent[next]);
   };
   useLayoutEffect(() => { // with the drawing, not after the painting: each card has its own, and no key may fall between
